@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string_view>
+
+/// The program's messages. Safe to call from any thread; nothing below `train/` and `config/` logs.
+/// The libraries that print stand in src/core/log.cpp only.
+namespace kaem::log {
+
+enum class Level { kDebug, kInfo, kWarn, kError };
+enum class Format { kText, kJson };
+
+void debug(std::string_view message);
+void info(std::string_view message);
+void warn(std::string_view message);
+void error(std::string_view message);
+
+void set_level(Level least);
+void set_format(Format format);
+
+/// Also appends every message to `path` (created if absent); an empty path ends that. Throws Error if it cannot be opened.
+void set_file(std::string_view path);
+
+/// Shows a transient status line below the messages (terminals only; nothing elsewhere). Empty: removed.
+void set_status_line(std::string_view line);
+
+/// True if standard error is a terminal, so that a status line can be shown.
+bool is_terminal();
+
+}  // namespace kaem::log

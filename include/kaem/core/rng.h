@@ -1,0 +1,52 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace kaem {
+
+/// Purposes of random numbers. Each has numbers of its own, so that adding a sampler does not change the batches.
+enum class Stream : uint32_t {
+  kInit = 1,     ///< parameter initialisation
+  kData,         ///< order of training data
+  kDequantize,   ///< uniform noise on bytes
+  kPrior,        ///< prior draws
+  kScramble,     ///< digital shifts and permutations of low-discrepancy draws
+  kResample,     ///< resampling uniforms
+  kNoise,        ///< noise on generated data
+  kGrid,         ///< draws that grids are fitted to
+  kPosterior,    ///< Langevin noise and acceptance
+  kSample,       ///< pictures
+  kEvaluate,     ///< evaluation
+  kDarcy,        ///< permeability fields
+  kTest,         ///< tests and benchmarks
+};
+
+/// Counter-based random numbers: Philox-4x32-10 (Salmon et al. 2011) keyed by the seed, with counter
+/// (index, step, stream). There is no state to save: the number at (stream, step, index) is always the same, on every
+/// device, for every chunking and thread count.
+class Rng {
+ public:
+  explicit Rng(uint64_t seed) : seed_(seed) {}
+  uint64_t seed() const { return seed_; }
+
+  /// Uniforms (n + 1/2) / 2^23 in the open (0,1), of `shape`, those with indices first_index, first_index + 1, ...
+  at::Tensor uniform(Stream stream, int64_t step, at::IntArrayRef shape, at::TensorOptions options = {},
+                     int64_t first_index = 0) const;
+
+  /// Standard normals (Box-Muller), indexed as `uniform`.
+  at::Tensor normal(Stream stream, int64_t step, at::IntArrayRef shape, at::TensorOptions options = {},
+                    int64_t first_index = 0) const;
+
+  /// A uniform random permutation of 0..n-1 (int64 [n], CPU).
+  at::Tensor permutation(Stream stream, int64_t step, int64_t n) const;
+
+  /// 32 random bits at (stream, step, index).
+  uint32_t bits(Stream stream, int64_t step, int64_t index) const;
+
+ private:
+  uint64_t seed_;
+};
+
+}  // namespace kaem

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+namespace kaem::io {
+
+/// Writes images [N,C,H,W] (C 1 or 3, values in [0,1], clamped) as a PNG grid of `columns` (0: near square) with a
+/// `padding` of pixels between; each image is enlarged `zoom` times (0: chosen so that the picture is readable).
+void write_png_grid(const std::string& path, const at::Tensor& images, int64_t columns = 0, int64_t padding = 2,
+                    int64_t zoom = 0);
+
+/// Writes a tensor as .npy (version 1.0, C order).
+void write_npy(const std::string& path, const at::Tensor& tensor);
+
+/// Reads a .npy file of a numeric type; DataError if malformed.
+at::Tensor read_npy(const std::string& path);
+
+}  // namespace kaem::io

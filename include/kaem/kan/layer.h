@@ -1,0 +1,72 @@
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+
+#include "kaem/core/rng.h"
+#include "kaem/kan/basis.h"
+
+namespace kaem {
+
+/// What a grid update did.
+struct GridUpdate {
+  int64_t moved = 0;    ///< layers whose knots moved all the way
+  int64_t halved = 0;   ///< halvings that were needed to keep the curves
+  int64_t skipped = 0;  ///< layers left alone, as every halving changed the curves too much
+  GridUpdate& operator+=(const GridUpdate& o) {
+    moved += o.moved, halved += o.halved, skipped += o.skipped;
+    return *this;
+  }
+};
+
+/// A Kolmogorov-Arnold layer: y_o = Σ_i w_base_io act(x_i) + w_spline_io Σ_g c_igo φ_g(x_i), computed as one matrix
+/// product of features [N, I·F] and folded weights [I·F, O]. docs/mathematics.md section 1.
+struct KanLayerImpl : torch::nn::Module {
+  /// `purpose` numbers the layer within the model, so that every layer's initial values are its own draws.
+  KanLayerImpl(int64_t inputs, int64_t outputs, BasisOptions options, const Rng& rng, int64_t purpose);
+
+  /// x [N,I] -> [N,O].
+  at::Tensor forward(const at::Tensor& x);
+
+  /// Vector-Jacobian product without an autograd graph: x [N,I], grad [N,O] -> [N,I].
+  at::Tensor input_gradient(const at::Tensor& x, const at::Tensor& grad);
+
+  /// Folded weights [I,F,O]; differentiable.
+  at::Tensor weights() const;
+
+  /// Bandwidth [], not below kMinTau; differentiable.
+  at::Tensor bandwidth() const;
+
+  /// Moves the knots towards r·uniform + (1-r)·quantiles of x [N,I] and refits the coefficients (float64, ridge), with the
+  /// domain fixed (`keep_ends`, priors) or taken from the inputs (generators). docs/mathematics.md section 1, "Grid update".
+  GridUpdate update_grid(const at::Tensor& x, bool keep_ends);
+
+  /// Sets the grid from inputs before the first step: as update_grid, but the curves start anew on it.
+  void initialise_grid(const at::Tensor& x, bool keep_ends);
+
+  /// Moves the grid to [low, high] for every input and starts the curves anew (priors whose domain is not grid_range).
+  void reset_domain(double low, double high);
+
+  const int64_t inputs, outputs;
+  BasisOptions options;
+  ops::BasisSpec spec;
+  at::Tensor knots;          ///< buffer [I,G+1]
+  at::Tensor base_weight;    ///< [I,O]; undefined if the base branch is off
+  at::Tensor spline_weight;  ///< [I,O]
+  at::Tensor coefficients;   ///< [I,G',O]
+  at::Tensor tau;            ///< []; a parameter if trainable, else a buffer
+
+ private:
+  void draw_coefficients();
+  Rng rng_;
+  int64_t purpose_;
+};
+TORCH_MODULE(KanLayer);
+
+/// New coefficients so that Φ_new c_new ≈ Φ_old c_old at `points` [N,I]: per input, the float64 minimiser of
+/// ‖Φ_new c - Φ_old c_old‖² + ridge ‖c‖². Returns c [I,G',O] of c_old's dtype. Knots are [I,G+1].
+at::Tensor refit_coefficients(const at::Tensor& points, const at::Tensor& old_knots, const at::Tensor& new_knots,
+                              const at::Tensor& tau, const at::Tensor& coefficients, const ops::BasisSpec& spec,
+                              double ridge);
+
+}  // namespace kaem

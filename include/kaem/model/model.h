@@ -1,0 +1,52 @@
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+
+#include <array>
+#include <memory>
+
+#include "kaem/generator/generator.h"
+#include "kaem/generator/likelihood.h"
+#include "kaem/prior/prior.h"
+
+namespace kaem {
+
+struct ModelOptions {
+  PriorOptions prior;
+  GeneratorOptions generator;
+};
+
+/// Shape of one datum: channels, height, width.
+using DataShape = std::array<int64_t, 3>;
+
+/// KAEM: univariate energy prior, generator and likelihood.
+struct ModelImpl : torch::nn::Module {
+  ModelImpl(const ModelOptions& options, DataShape shape, const Rng& rng);
+
+  int64_t data_size() const { return shape[0] * shape[1] * shape[2]; }
+
+  /// Generated data before the output activation: z [n, latent...] -> [n,D].
+  at::Tensor generate_raw(const at::Tensor& z);
+
+  /// x̂ = act(g(z)): z [n, latent...] -> [n,C,H,W].
+  at::Tensor generate(const at::Tensor& z);
+
+  /// log p(x_b|z_s) with its constant: x [B,D], z [S, latent...] shared by all data -> [B,S].
+  at::Tensor log_likelihood(const at::Tensor& x, const at::Tensor& z);
+
+  /// Grids from prior draws before the first step (the generator's inputs reach far beyond its configured range).
+  void initialise_grids(const Rng& rng, int64_t draws);
+
+  /// Grid update of the parts asked for, on prior draws z [n, latent...].
+  GridUpdate update_grids(const at::Tensor& z, bool prior_too, bool generator_too);
+
+  const DataShape shape;
+  ModelOptions options;
+  std::shared_ptr<Prior> prior;
+  std::shared_ptr<Generator> generator;
+  Likelihood likelihood;
+};
+TORCH_MODULE(Model);
+
+}  // namespace kaem

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+/// The differentiable operators that the models are made of, each with a `reference::` twin in plain ATen.
+///
+/// Letters: N rows, I inputs, O outputs, G grid intervals, F features of an input (basis functions, and one more if
+/// the base activation is on: it comes LAST), S samples, Q and P the prior's axes, K table nodes, M table cells.
+/// float32 CPU tensors take the fused kernels (instruction set picked at run time), CUDA tensors those of
+/// libkaem_cuda.so, everything else (float64 included) the twin. Formulas: docs/mathematics.md section 1.
+namespace kaem::ops {
+
+/// Basis families, in the order of docs/mathematics.md section 1. The values are part of the operators' schemas.
+enum class BasisKind : int64_t { kBSpline, kRbf, kRswaf, kFft, kCheby, kDog, kMexicanHat, kMorlet, kShannon };
+
+/// Base activations; `kNone` switches the base branch off (no feature).
+enum class Activation : int64_t { kNone, kIdentity, kRelu, kLeakyRelu, kTanh, kSigmoid, kSilu, kGelu, kElu, kSelu, kSoftplus };
+
+/// What a basis needs beside its tensors.
+struct BasisSpec {
+  BasisKind kind = BasisKind::kRbf;
+  int64_t degree = 3;  ///< B-spline and Chebyshev degree; ignored by the others
+  Activation activation = Activation::kNone;
+};
+
+/// Number of features F for G grid intervals (the activation included).
+int64_t feature_count(const BasisSpec& spec, int64_t grid_intervals);
+
+/// Features of every input: x [N,I], knots [I,G+1] ascending, tau scalar [] -> [N,I,F].
+/// Differentiable in x and tau. `cell` (optional, like x): the point that decides which B-spline piece is used, for
+/// one-sided values at knots.
+at::Tensor basis(const at::Tensor& x, const at::Tensor& knots, const at::Tensor& tau, const BasisSpec& spec,
+                 const at::Tensor& cell = {});
+
+/// Derivative of every feature with respect to its input: as `basis` -> [N,I,F]. Not differentiable itself.
+at::Tensor basis_derivative(const at::Tensor& x, const at::Tensor& knots, const at::Tensor& tau, const BasisSpec& spec);
+
+/// Folded weights W [I,F,O] of a KAN layer: W[i,g,o] = spline_weight[i,o] coefficients[i,g,o], and base_weight[i,o]
+/// as the last feature if `base_weight` is defined. Differentiable.
+at::Tensor fold_weights(const at::Tensor& base_weight, const at::Tensor& spline_weight, const at::Tensor& coefficients);
+
+/// Sum of univariate functions: z [S,Q,P], knots [P,G+1], weights [P,F,Q] -> [S], Σ_qp Σ_f weights[p,f,q] φ_f(z_sqp).
+/// Nothing of size S·Q·P·F is stored. Differentiable in z, tau and weights.
+at::Tensor edge_sum(const at::Tensor& z, const at::Tensor& knots, const at::Tensor& tau, const at::Tensor& weights,
+                    const BasisSpec& spec);
+
+/// The univariate functions themselves (`order` 0) or their derivatives (`order` 1): as edge_sum -> [S,Q,P]. Not differentiable.
+at::Tensor edge_values(const at::Tensor& z, const at::Tensor& knots, const at::Tensor& tau, const at::Tensor& weights,
+                       const BasisSpec& spec, int64_t order);
+
+/// Masses of log-linear cells. `log_density` [C,K]: log-density at the nodes of C components, K = 2M+1 (edges and
+/// midpoints in turn) or, with `split_edges`, K = 3M (left, middle, right of each cell); `widths` [C or 1 per
+/// `rows_per_width`..., M] is given as [C/R, M] where R consecutive components share one row.
+struct CellMasses {
+  at::Tensor log_normaliser;  ///< [C], differentiable in log_density (d/d node is the derivative of this very sum)
+  at::Tensor error;           ///< [C] est = 0.128 max |L2 - L1| / Z, detached
+  at::Tensor cdf;             ///< [C,M+1] running sum scaled to [0,1], summed in float64, of log_density's dtype, detached
+  at::Tensor slope;           ///< [C,M] log-density right minus left, detached
+};
+CellMasses cell_masses(const at::Tensor& log_density, const at::Tensor& widths, bool split_edges);
+
+/// A table of inverse transforms, ragged: component c of C has cells[c] cells, its running sum at
+/// cdf[cdf_offset[c] ...cells[c]+1 values], slopes at slope[slope_offset[c]...], edges at edges[edge_offset[c]...].
+struct InverseTable {
+  at::Tensor cells, cdf_offset, slope_offset, edge_offset;  ///< int64 [C]
+  at::Tensor cdf, slope, edges;                             ///< flat
+};
+
+/// z = F_c^-1(u): u [S,C] in (0,1) -> [S,C], log-linear inside a cell, in closed form. Not differentiable.
+at::Tensor inverse_cdf(const at::Tensor& u, const InverseTable& table);
+
+/// u = F_c(z): the other way round, z [S,C] -> [S,C].
+at::Tensor forward_cdf(const at::Tensor& z, const InverseTable& table);
+
+/// Base activation of x, elementwise, and its derivative.
+at::Tensor activate(const at::Tensor& x, Activation activation);
+at::Tensor activate_derivative(const at::Tensor& x, Activation activation);
+
+/// Configuration words of the activations ("silu" and its alias "swish", ...); parse_activation throws ConfigError.
+std::vector<std::string> activation_names();
+Activation parse_activation(std::string_view name);
+
+/// The twins: plain ATen, any dtype and device, differentiable by autograd where the operator is.
+namespace reference {
+at::Tensor basis(const at::Tensor& x, const at::Tensor& knots, const at::Tensor& tau, const BasisSpec& spec,
+                 const at::Tensor& cell = {});
+at::Tensor basis_derivative(const at::Tensor& x, const at::Tensor& knots, const at::Tensor& tau, const BasisSpec& spec);
+at::Tensor basis_tau_derivative(const at::Tensor& x, const at::Tensor& knots, const at::Tensor& tau, const BasisSpec& spec);
+at::Tensor fold_weights(const at::Tensor& base_weight, const at::Tensor& spline_weight, const at::Tensor& coefficients);
+at::Tensor edge_sum(const at::Tensor& z, const at::Tensor& knots, const at::Tensor& tau, const at::Tensor& weights,
+                    const BasisSpec& spec);
+at::Tensor edge_values(const at::Tensor& z, const at::Tensor& knots, const at::Tensor& tau, const at::Tensor& weights,
+                       const BasisSpec& spec, int64_t order);
+CellMasses cell_masses(const at::Tensor& log_density, const at::Tensor& widths, bool split_edges);
+at::Tensor inverse_cdf(const at::Tensor& u, const InverseTable& table);
+at::Tensor forward_cdf(const at::Tensor& z, const InverseTable& table);
+}  // namespace reference
+
+/// Which instruction set the fused CPU kernels use now: "default", "avx2" or "avx512".
+std::string_view cpu_kernel_level();
+
+}  // namespace kaem::ops
+
+namespace kaem {
+
+/// Opens LibTorch's CUDA library and libkaem_cuda.so (if it was built), once; UsageError if there is no usable device.
+void load_cuda();
+
+}  // namespace kaem

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kaem/core/rng.h"
+#include "kaem/kan/layer.h"
+
+namespace kaem {
+
+/// The latent prior, section [EbmModel] of the configuration. docs/mathematics.md section 2.
+struct PriorOptions {
+  std::vector<int64_t> layer_widths = {40, 81};  ///< P, Q
+  std::string reference = "ebm";                 ///< π0
+  int64_t quadrature_nodes = 200;                ///< least number of table cells
+  std::string uniforms = "independent";          ///< independent | sobol | latin
+  bool contrastive_divergence = false;           ///< normaliser's gradient from prior samples ([TRAINING])
+  BasisOptions basis;
+
+  template <class Self, class V>
+  static void visit(Self& o, V&& v) {
+    v(Key{.name = "layer_widths", .help = "P, Q: inputs and outputs of the prior's KAN layer (Q = 2P+1 in the Kolmogorov-Arnold theorem)",
+          .min = 1, .max = 1e6}, o.layer_widths);
+    v(Key{.name = "π_0", .help = "Reference density that the energies tilt", .aliases = {"pi_0"},
+          .choices = {"ebm", "uniform", "gaussian", "lognormal", "learnable_gaussian", "kl_gaussian"}}, o.reference);
+    v(Key{.name = "GaussQuad_nodes", .help = "Least number of cells of the table that serves normaliser and sampler", .min = 8, .max = 65536},
+      o.quadrature_nodes);
+    v(Key{.name = "uniforms", .help = "Uniform draws behind the prior's samples", .choices = {"independent", "sobol", "latin"}}, o.uniforms);
+    BasisOptions::visit(o.basis, v);
+  }
+};
+
+/// Density of the prior at points, per component: all [K,Q,P] but z [K].
+struct PriorCurves {
+  at::Tensor z, energy, log_reference, density, cdf;
+};
+
+/// A prior over latents. Sampling, density and distribution function stand together.
+struct Prior : torch::nn::Module {
+  /// Shape of one latent: [Q,P] for the univariate prior.
+  virtual std::vector<int64_t> latent_shape() const = 0;
+
+  /// n independent draws [n, latent...] by inverse transform, with indices first_index... (no gradient).
+  virtual at::Tensor sample(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index = 0) = 0;
+
+  /// log p(z): z [n, latent...] -> [n], normalised; differentiable in the parameters and z.
+  virtual at::Tensor log_prob(const at::Tensor& z) = 0;
+
+  /// ∇_z log p(z) without an autograd graph: z [n, latent...] -> the same shape.
+  virtual at::Tensor score(const at::Tensor& z) = 0;
+
+  /// The scalar whose gradient trains the prior: mean log p under weights, Σ_n weight_n log p(z_n) (weights [n] sum to 1).
+  /// With contrastive divergence the normaliser's gradient comes from `negative` draws instead of the table.
+  virtual at::Tensor weighted_log_prob(const at::Tensor& z, const at::Tensor& weight, const Rng& rng, int64_t step) = 0;
+
+  /// Distribution functions of the components at z [n,Q,P] -> [n,Q,P].
+  virtual at::Tensor cdf(const at::Tensor& z) = 0;
+
+  /// Curves at `points` evenly spaced z.
+  virtual PriorCurves curves(int64_t points) = 0;
+
+  virtual GridUpdate update_grid(const at::Tensor& z) = 0;
+  virtual void initialise_grid() {}
+
+  /// Parameters may have changed: what was derived from them (tables) is made anew when next needed.
+  virtual void invalidate() = 0;
+
+  /// Maps draws [n, latent...] to what the generator receives, [n, Q] (Σ_p z_qp for the univariate prior).
+  virtual at::Tensor features(const at::Tensor& z) const = 0;
+
+  /// Lower and upper end of the domain.
+  virtual std::pair<double, double> domain() const = 0;
+};
+
+std::shared_ptr<Prior> make_prior(const PriorOptions& options, const Rng& rng);
+
+}  // namespace kaem
