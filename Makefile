@@ -39,7 +39,7 @@ build: ## Build build/kaem and the tests (release)
 	$(call configure_and_build,build,release)
 
 clean: ## Remove all build folders (runs, data and .venv stay)
-	rm -rf build build-dev build-tsan build-cuda build-fuzz build-portable build-portable-objects build-replay build-*.log
+	rm -rf build build-dev build-tsan build-cuda build-fuzz build-portable build-portable-objects build-replay
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \

@@ -99,13 +99,19 @@ if(NOT KAEM_TORCH_VERSION MATCHES "^2\\.11\\.")
 endif()
 message(STATUS "LibTorch ${KAEM_TORCH_VERSION}: ${_kaem_root}")
 
-find_package(OpenMP REQUIRED COMPONENTS CXX)  # without it at::parallel_for is serial in our files
+# at::parallel_for is serial in files that are compiled without OpenMP. The flag, not the library's full path: LibTorch
+# brings a libgomp of the same name, and only one of the two must be loaded.
+find_package(OpenMP QUIET COMPONENTS CXX)
+if(NOT OpenMP_CXX_FOUND AND NOT KAEM_BUILD_FUZZ)
+  message(FATAL_ERROR "The compiler ${CMAKE_CXX_COMPILER} has no OpenMP: use g++, or install the OpenMP library of clang.")
+endif()
 if(NOT TARGET kaem::torch)
   add_library(kaem::torch INTERFACE IMPORTED GLOBAL)
   set_target_properties(
     kaem::torch PROPERTIES
     INTERFACE_INCLUDE_DIRECTORIES "${_kaem_root}/include;${_kaem_root}/include/torch/csrc/api/include"
-    INTERFACE_LINK_LIBRARIES "${_kaem_root}/lib/libtorch_cpu.so;${_kaem_root}/lib/libc10.so;OpenMP::OpenMP_CXX"
+    INTERFACE_COMPILE_OPTIONS "$<$<COMPILE_LANGUAGE:CXX>:${OpenMP_CXX_FLAGS}>"
+    INTERFACE_LINK_LIBRARIES "${_kaem_root}/lib/libtorch_cpu.so;${_kaem_root}/lib/libc10.so"
     # libtorch_cpu names CUDA's run-time libraries, which it finds by itself when it is loaded.
-    INTERFACE_LINK_OPTIONS "LINKER:--allow-shlib-undefined")
+    INTERFACE_LINK_OPTIONS "${OpenMP_CXX_FLAGS};LINKER:--allow-shlib-undefined")
 endif()
