@@ -1,0 +1,71 @@
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include "generator/generators.h"
+#include "kaem/core/error.h"
+#include "kaem/core/str.h"
+
+namespace kaem {
+namespace {
+
+using at::Tensor;
+
+/// Layers number their initial draws from here; the prior's layer is 0.
+constexpr int64_t kFirstPurpose = 16;
+
+/// KAN layers of widths q, hidden..., D. docs/mathematics.md section 3.
+struct KanGenerator : Generator {
+  KanGenerator(const GeneratorOptions& options, int64_t data_size, const Rng& rng) {
+    std::vector<int64_t> widths = options.widths;
+    widths.push_back(data_size);
+    for (size_t l = 0; l + 1 < widths.size(); ++l) {
+      const auto purpose = kFirstPurpose + static_cast<int64_t>(l);
+      layers.push_back(register_module(str("layer", l), KanLayer(widths[l], widths[l + 1], options.basis, rng, purpose)));
+    }
+  }
+
+  Tensor forward(const Tensor& u) override {
+    Tensor x = u;
+    for (auto& layer : layers) x = layer->forward(x);
+    return x;
+  }
+
+  Tensor input_gradient(const Tensor& u, const Tensor& grad) override {
+    const c10::AutoGradMode no_grad(false);
+    std::vector<Tensor> inputs = {u};
+    for (size_t l = 0; l + 1 < layers.size(); ++l) inputs.push_back(layers[l]->forward(inputs[l]));
+    Tensor pulled = grad;
+    for (size_t l = layers.size(); l-- > 0;) pulled = layers[l]->input_gradient(inputs[l], pulled);
+    return pulled;
+  }
+
+  GridUpdate update_grid(const Tensor& u) override {
+    const c10::AutoGradMode no_grad(false);
+    GridUpdate done;
+    Tensor x = u;
+    for (auto& layer : layers) {
+      done += layer->update_grid(x, /*keep_ends=*/false);
+      x = layer->forward(x);
+    }
+    return done;
+  }
+
+  void initialise_grid(const Tensor& u) override {
+    const c10::AutoGradMode no_grad(false);
+    Tensor x = u;
+    for (auto& layer : layers) {
+      layer->initialise_grid(x, /*keep_ends=*/false);
+      x = layer->forward(x);
+    }
+  }
+
+  std::vector<KanLayer> layers;
+};
+
+}  // namespace
+
+std::shared_ptr<Generator> make_kan_generator(const GeneratorOptions& options, int64_t data_size, const Rng& rng) {
+  return std::make_shared<KanGenerator>(options, data_size, rng);
+}
+
+}  // namespace kaem

@@ -1,0 +1,85 @@
+#include "kaem/kan/layer.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <cmath>
+
+namespace kaem {
+
+using at::Tensor;
+
+KanLayerImpl::KanLayerImpl(int64_t in, int64_t out, BasisOptions layer_options, const Rng& rng, int64_t purpose)
+    : inputs(in), outputs(out), options(std::move(layer_options)), spec(make_basis_spec(options)), rng_(rng), purpose_(purpose) {
+  const double variance = 2.0 / static_cast<double>(inputs + outputs);
+  // Each tensor takes a step of its own in the layer's share of the initialisation stream.
+  const auto normal = [&](int64_t part) {
+    return rng_.normal(Stream::kInit, 8 * purpose_ + part, {inputs, outputs}) * std::sqrt(variance);
+  };
+  if (spec.activation != ops::Activation::kNone) {
+    const Tensor spread = 2 * rng_.uniform(Stream::kInit, 8 * purpose_, {inputs, outputs}) - 1;
+    const double fan = std::sqrt(static_cast<double>(inputs));
+    base_weight = register_parameter("base_weight", (options.mu_scale + options.sigma_base * spread) / fan * normal(1));
+  }
+  spline_weight = register_parameter("spline_weight", options.sigma_spline * normal(2));
+  const int64_t functions = ops::feature_count({spec.kind, spec.degree, ops::Activation::kNone}, options.grid_size);
+  coefficients = register_parameter("coefficients", at::zeros({inputs, functions, outputs}));
+  const bool trainable = options.tau_trainable && has_bandwidth(spec.kind);
+  const Tensor start = at::full({}, options.tau);
+  tau = trainable ? register_parameter("tau", start) : register_buffer("tau", start);
+  knots = register_buffer("knots", at::empty({inputs, options.grid_size + 1}));
+  reset_domain(options.grid_range.at(0), options.grid_range.at(1));
+}
+
+void KanLayerImpl::reset_domain(double low, double high) {
+  const c10::AutoGradMode no_grad(false);
+  knots.copy_(at::linspace(low, high, options.grid_size + 1, at::kDouble).expand_as(knots));
+  draw_coefficients();
+}
+
+void KanLayerImpl::draw_coefficients() {
+  const c10::AutoGradMode no_grad(false);
+  const int64_t functions = coefficients.size(1);
+  const double variance = 2.0 / static_cast<double>(inputs + outputs);
+  const bool global = !has_movable_knots(spec.kind);
+  if (global) {  // FFT and Chebyshev: higher frequencies start smaller
+    const Tensor noise = rng_.normal(Stream::kInit, 8 * purpose_ + 3, {inputs, functions, outputs}) * std::sqrt(variance);
+    Tensor order = at::arange(functions, at::kFloat);
+    const double fan = static_cast<double>(inputs);
+    if (spec.kind == ops::BasisKind::kFft) {
+      // 1, cos 1..G, sin 1..G: cosine and sine of one frequency share a scale.
+      order = at::where(order > options.grid_size, order - options.grid_size, order);
+      coefficients.copy_(noise / (std::sqrt(fan) * (order + 1).square()).reshape({1, -1, 1}));
+    } else {
+      coefficients.copy_(noise / (fan * (order + 1)).reshape({1, -1, 1}));
+    }
+    return;
+  }
+  // The curves start as small noise at the knots: coefficients are its least-squares fit.
+  const Tensor noise = (rng_.uniform(Stream::kInit, 8 * purpose_ + 3, {inputs, options.grid_size + 1, outputs}) - 0.5) *
+                       (options.eps_scale / static_cast<double>(options.grid_size));
+  const Tensor wide_knots = knots.to(at::kDouble).cpu();
+  const ops::BasisSpec functions_only = {spec.kind, spec.degree, ops::Activation::kNone};
+  const Tensor phi = ops::reference::basis(wide_knots.t().contiguous(), wide_knots, tau.to(at::kDouble).cpu(), functions_only)
+                         .transpose(0, 1);  // [I,G+1,G']
+  const Tensor gram = phi.transpose(1, 2).matmul(phi) + options.ridge * at::eye(functions, phi.options());
+  coefficients.copy_(at::linalg_solve(gram, phi.transpose(1, 2).matmul(noise.to(at::kDouble))));
+}
+
+Tensor KanLayerImpl::bandwidth() const { return tau.clamp_min(kMinTau); }
+
+Tensor KanLayerImpl::weights() const { return ops::fold_weights(base_weight, spline_weight, coefficients); }
+
+Tensor KanLayerImpl::forward(const Tensor& x) {
+  const Tensor features = ops::basis(x, knots, bandwidth(), spec);
+  return features.reshape({x.size(0), -1}).matmul(weights().reshape({-1, outputs}));
+}
+
+Tensor KanLayerImpl::input_gradient(const Tensor& x, const Tensor& grad) {
+  const c10::AutoGradMode no_grad(false);
+  const Tensor derivative = ops::basis_derivative(x, knots, bandwidth(), spec);  // [N,I,F]
+  const Tensor pulled = grad.matmul(weights().reshape({-1, outputs}).t()).reshape_as(derivative);
+  return (pulled * derivative).sum(-1);
+}
+
+}  // namespace kaem

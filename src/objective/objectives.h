@@ -1,0 +1,9 @@
+#pragma once
+
+#include "kaem/objective/objective.h"
+
+namespace kaem {
+
+std::unique_ptr<Objective> make_maximum_likelihood(const ObjectiveOptions& options);
+
+}  // namespace kaem

@@ -1,0 +1,54 @@
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <cmath>
+
+#include "kaem/mcmc/resample.h"
+#include "posterior/posteriors.h"
+
+namespace kaem {
+namespace {
+
+using at::Tensor;
+
+/// z_s ~ prior shared by the whole batch, weights softmax_s log p(x_b|z_s). docs/mathematics.md section 4.
+struct ImportanceSampling : Posterior {
+  explicit ImportanceSampling(const PosteriorOptions& posterior_options)
+      : options(posterior_options), resampler(mcmc::find_resampler(options.resampler)) {}
+
+  Particles sample(ModelImpl& model, const Tensor& x, int64_t step, const Rng& rng) override {
+    const Tensor z = model.prior->sample(options.samples, rng, Stream::kPrior, step);
+    const Tensor generated = model.generate_raw(z);
+    const c10::AutoGradMode no_grad(false);
+    const Tensor distances = Likelihood::squared_distances(x, model.likelihood.activate(generated.detach()));
+    const Tensor log_likelihood = model.likelihood.log_prob(distances, model.data_size());
+    const Tensor log_weight = log_likelihood.log_softmax(1), weight = log_weight.exp();
+    const Tensor ess = mcmc::effective_sample_size(weight);
+    const double log_samples = std::log(static_cast<double>(options.samples));
+    return {.z = z.unsqueeze(0).unsqueeze(0),
+            .log_weight = resampled(log_weight, weight, ess, step, rng).unsqueeze(0),
+            .temperature = at::ones({1}, x.options()),
+            .generated = generated.unsqueeze(0).unsqueeze(0),
+            .info = {.ess = ess, .log_evidence = log_likelihood.logsumexp(1) - log_samples}};
+  }
+
+  /// Rows whose ESS is below the threshold take resampled counts/S as weights: -inf for particles that were dropped.
+  Tensor resampled(const Tensor& log_weight, const Tensor& weight, const Tensor& ess, int64_t step, const Rng& rng) const {
+    if (resampler == nullptr) return log_weight;
+    const Tensor u = rng.uniform(Stream::kResample, step, weight.sizes(), weight.options());
+    const Tensor counts = resampler(weight, u) / static_cast<double>(options.samples);
+    const Tensor poor = (ess < options.resampling_threshold * static_cast<double>(options.samples)).unsqueeze(1);
+    return at::where(poor, counts.log(), log_weight);
+  }
+
+  PosteriorOptions options;
+  mcmc::Resampler resampler;
+};
+
+}  // namespace
+
+std::unique_ptr<Posterior> make_importance(const PosteriorOptions& options) {
+  return std::make_unique<ImportanceSampling>(options);
+}
+
+}  // namespace kaem
