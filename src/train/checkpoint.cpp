@@ -29,14 +29,16 @@ int64_t step_of(const fs::path& path) {
 
 std::string json_path(const std::string& tensors_path) { return fs::path(tensors_path).replace_extension(".json").string(); }
 
-/// Removes tensors of earlier steps that never got their JSON: a run was killed between the two.
+/// Removes what a killed run left: temporary files, and tensors of earlier steps that never got their JSON.
 void remove_orphans(const fs::path& folder, int64_t step) {
   std::error_code ignored;
   std::vector<fs::path> orphans;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
     const auto json = fs::path(entry.path()).replace_extension(".json");
     const int64_t at = step_of(json);
-    if (entry.path().extension() == ".safetensors" && at >= 0 && at < step && !fs::exists(json, ignored))
+    const bool alone = entry.path().extension() == ".safetensors" && at >= 0 && at < step && !fs::exists(json, ignored);
+    const bool temporary = entry.path().filename().string().find(".tmp.") != std::string::npos;
+    if (alone || temporary)
       orphans.push_back(entry.path());
   }
   for (const auto& path : orphans) fs::remove(path, ignored);

@@ -101,7 +101,9 @@ RunFolder RunFolder::create(const Config& config, const RunMeta& meta) {
   RunFolder folder(make_run_folder(parent, config.run.name).string());
   make_folder(folder.file("checkpoints"));
   make_folder(folder.file("samples"));
-  io::write_file_atomic(folder.file("config.ini"), to_ini(config));
+  Config kept = config;
+  kept.run.max_steps = 0;  // where this session stops is no property of the run: --resume goes on to N_epochs
+  io::write_file_atomic(folder.file("config.ini"), to_ini(kept));
   io::write_file_atomic(folder.file("meta.json"), first_session_json(config, meta));
   return folder;
 }

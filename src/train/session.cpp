@@ -199,7 +199,7 @@ void Session::write_picture(int64_t done, const TrainState& state) {
   const at::NoGradGuard no_grad;
   const auto swap = [&] {
     state.ema.swap();
-    if (state.ema.enabled()) state.model.prior->invalidate();
+    state.model.prior->invalidate();  // training's next table must carry a graph, which this one does not
   };
   swap();
   // The same uniforms each time, so that one sees the same latents change.
