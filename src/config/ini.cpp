@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
@@ -60,8 +59,8 @@ char* Source::next(char* buffer, int size) {
   error = fault(content);
   if (error.empty() && content.size() + 2 > static_cast<size_t>(size)) error = "too long for the INI reader";
   if (!error.empty()) return nullptr;
-  std::memcpy(buffer, content.data(), content.size());
-  std::memcpy(buffer + content.size(), "\n", 2);
+  *std::copy(content.begin(), content.end(), buffer) = '\n';
+  buffer[content.size() + 1] = '\0';
   return buffer;
 }
 

@@ -101,7 +101,7 @@ std::string default_config_path(const std::string& dataset) {
         std::error_code fault;
         if (!file.empty() && fs::is_regular_file(folder / file, fault)) return (folder / file).lexically_normal().string();
       }
-    for (const auto& folder : config_folders()) looked += " " + (folder / row.files[0]).lexically_normal().string();
+    for (const auto& folder : config_folders()) looked += str(" ", (folder / row.files[0]).lexically_normal().string());
   }
   throw ConfigError(str("no configuration file for data set ", known, "; looked for:", looked, " (give one with --config)"));
 }

@@ -59,11 +59,13 @@ void note_surprises(Draft& draft) {
   if (own_domain && draft.has("EbmModel.grid_range"))
     draft.note(str("[EbmModel] π_0 = ", prior.reference, ": the domain is ",
                    prior.reference == "uniform" ? "[0,1]" : "[exp(-6),4]", " whatever grid_range says"));
-  for (const auto& [section, basis] : {std::pair{"EbmModel", &prior.basis},
-                                       std::pair{"GeneratorModel", &draft.config.model.generator.basis}})
-    if (basis->kind == "FFT" && basis->tau != 1 && draft.has(str(section, ".init_τ")))
-      draft.note(str("[", section, "] init_τ = ", basis->tau,
+  const auto note_fft = [&](const char* section, const BasisOptions& basis) {
+    if (basis.kind == "FFT" && basis.tau != 1 && draft.has(str(section, ".init_τ")))
+      draft.note(str("[", section, "] init_τ = ", basis.tau,
                      ": with FFT it counts half periods a domain, which is not the reference's unit"));
+  };
+  note_fft("EbmModel", prior.basis);
+  note_fft("GeneratorModel", draft.config.model.generator.basis);
 }
 
 void check_basis(const Draft& draft, const std::string& section, const BasisOptions& basis) {

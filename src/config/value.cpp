@@ -75,7 +75,7 @@ std::string written(T value) {
 template <class T>
 std::string written(const std::vector<T>& value) {
   std::string text;
-  for (const auto& item : value) text += (text.empty() ? "" : ",") + written(item);
+  for (const auto& item : value) text += str(text.empty() ? "" : ",", written(item));
   return text;
 }
 
