@@ -1,5 +1,7 @@
 // The raw operators in plain ATen, made of the twins: for devices and dtypes without a fused kernel.
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include "ops/raw_ops.h"
@@ -11,21 +13,17 @@ BasisSpec make_spec(int64_t kind, int64_t degree, int64_t activation) {
   return {static_cast<BasisKind>(kind), degree, static_cast<Activation>(activation)};
 }
 
-/// Runs ATen's autograd inside a kernel, below which the dispatcher has switched it off.
+/// Runs ATen's autograd inside a kernel, where the dispatcher has switched it off.
 class WithAutograd {
  public:
-  WithAutograd() : include_(c10::autograd_dispatch_keyset), mode_(true) {}
+  explicit WithAutograd(bool enabled = true)
+      : local_(c10::impl::tls_local_dispatch_key_set()),
+        keys_(local_.included_, local_.excluded_ - c10::autograd_dispatch_keyset_with_ADInplaceOrView),
+        mode_(enabled) {}
 
  private:
-  struct Include {
-    explicit Include(c10::DispatchKeySet keys) : saved(c10::impl::tls_local_dispatch_key_set()) {
-      auto set = saved;
-      set.excluded_ = set.excluded_ - keys - c10::autograd_dispatch_keyset_with_ADInplaceOrView;
-      c10::impl::_force_tls_local_dispatch_key_set(set);
-    }
-    ~Include() { c10::impl::_force_tls_local_dispatch_key_set(saved); }
-    c10::impl::LocalDispatchKeySet saved;
-  } include_;
+  c10::impl::LocalDispatchKeySet local_;
+  c10::impl::ForceDispatchKeyGuard keys_;
   c10::AutoGradMode mode_;
 };
 
@@ -107,8 +105,7 @@ Tensor edge_values(const Tensor& z, const Tensor& knots, const Tensor& tau, cons
 }
 
 Five cell_masses(const Tensor& log_density, const Tensor& widths, bool split_edges, bool with_gradient) {
-  const WithAutograd autograd;
-  const c10::AutoGradMode mode(with_gradient);
+  const WithAutograd autograd(with_gradient);
   const std::array inputs = {leaf(log_density, with_gradient)};
   const CellMasses masses = reference::cell_masses(inputs[0], widths.detach(), split_edges);
   Tensor gradient;

@@ -2,8 +2,9 @@
 #include "kaem/ops/ops.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
-#include <algorithm>
+#include <array>
 
 #include "ops/autograd.h"
 #include "ops/math.h"
