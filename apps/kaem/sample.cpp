@@ -43,7 +43,7 @@ at::Tensor interpolated(Prior& prior, const Rng& rng, std::pair<int64_t, int64_t
   std::vector<int64_t> shape(static_cast<size_t>(first.dim()), 1);
   shape[0] = count;
   const auto t = at::linspace(0, 1, count, first.options()).reshape(shape);
-  return prior.quantile(first + t * (last - first));
+  return prior.icdf(first + t * (last - first));
 }
 
 void check_out(const std::string& path) {

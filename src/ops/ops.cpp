@@ -1,8 +1,62 @@
+// The public operators: argument checks, and the choice between the fused kernels (float32) and the plain-ATen twins.
 #include "kaem/ops/ops.h"
 
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <array>
+
+#include "ops/autograd.h"
+#include "ops/math.h"
+#include "ops/simd/table.h"
+
 namespace kaem::ops {
+namespace {
 
 using at::Tensor;
+
+/// Whether the fused kernels have this tensor's type on its device; all others take the twin, with ATen's own gradients.
+bool fused(const Tensor& t) { return t.scalar_type() == at::kFloat && (t.is_cpu() || t.is_cuda()); }
+
+void check_same_kind(const char* op, const char* name, const Tensor& t, const Tensor& like) {
+  TORCH_CHECK_VALUE(t.scalar_type() == like.scalar_type() && t.device() == like.device(), op, ": want ", name, " of type ",
+                    like.scalar_type(), " on ", like.device(), ", got ", t.scalar_type(), " on ", t.device());
+}
+
+void check_basis(const char* op, const Tensor& x, int64_t inputs, const Tensor& knots, const Tensor& tau,
+                 const BasisSpec& spec) {
+  TORCH_CHECK_VALUE(knots.dim() == 2 && knots.size(0) == inputs && knots.size(1) >= 2, op, ": want knots [", inputs,
+                    ", G+1], got ", knots.sizes());
+  TORCH_CHECK_VALUE(tau.numel() == 1, op, ": want tau [], got ", tau.sizes());
+  TORCH_CHECK_VALUE(spec.degree >= 0 && spec.degree <= math::kMaxDegree, op, ": want a degree of 0 to ", math::kMaxDegree,
+                    ", got ", spec.degree);
+  check_same_kind(op, "knots", knots, x);
+  check_same_kind(op, "tau", tau, x);
+}
+
+void check_edges(const char* op, const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights,
+                 const BasisSpec& spec) {
+  TORCH_CHECK_VALUE(z.dim() == 3, op, ": want z [S, Q, P], got ", z.sizes());
+  check_basis(op, z, z.size(2), knots, tau, spec);
+  const int64_t features = feature_count(spec, knots.size(1) - 1);
+  TORCH_CHECK_VALUE(weights.dim() == 3 && weights.size(0) == z.size(2) && weights.size(1) == features &&
+                        weights.size(2) == z.size(1),
+                    op, ": want weights [", z.size(2), ", ", features, ", ", z.size(1), "], got ", weights.sizes());
+  check_same_kind(op, "weights", weights, z);
+}
+
+void check_table(const char* op, const char* name, const Tensor& x, const InverseTable& table) {
+  TORCH_CHECK_VALUE(x.dim() == 2, op, ": want ", name, " [S, C], got ", x.sizes());
+  for (const auto* t : {&table.cells, &table.cdf_offset, &table.slope_offset, &table.edge_offset}) {
+    TORCH_CHECK_VALUE(t->dim() == 1 && t->size(0) == x.size(1) && t->scalar_type() == at::kLong, op,
+                      ": want cells and offsets int64 [", x.size(1), "], got ", t->scalar_type(), " ", t->sizes());
+  }
+  check_same_kind(op, "cdf", table.cdf, x);
+  check_same_kind(op, "slope", table.slope, x);
+  check_same_kind(op, "edges", table.edges, x);
+}
+
+}  // namespace
 
 int64_t feature_count(const BasisSpec& spec, int64_t grid_intervals) {
   const int64_t extra = spec.activation == Activation::kNone ? 0 : 1;
@@ -15,26 +69,80 @@ int64_t feature_count(const BasisSpec& spec, int64_t grid_intervals) {
 }
 
 Tensor basis(const Tensor& x, const Tensor& knots, const Tensor& tau, const BasisSpec& spec, const Tensor& cell) {
-  return reference::basis(x, knots, tau, spec, cell);
+  TORCH_CHECK_VALUE(x.dim() == 2, "basis: want x [N, I], got ", x.sizes());
+  check_basis("basis", x, x.size(1), knots, tau, spec);
+  if (cell.defined()) {
+    TORCH_CHECK_VALUE(cell.sizes() == x.sizes(), "basis: want cell ", x.sizes(), ", got ", cell.sizes());
+    check_same_kind("basis", "cell", cell, x);
+  }
+  return fused(x) ? autograd::basis(x, knots, tau, spec, cell) : reference::basis(x, knots, tau, spec, cell);
 }
+
 Tensor basis_derivative(const Tensor& x, const Tensor& knots, const Tensor& tau, const BasisSpec& spec) {
-  return reference::basis_derivative(x, knots, tau, spec);
+  TORCH_CHECK_VALUE(x.dim() == 2, "basis_derivative: want x [N, I], got ", x.sizes());
+  check_basis("basis_derivative", x, x.size(1), knots, tau, spec);
+  if (!fused(x)) return reference::basis_derivative(x, knots, tau, spec);
+  const c10::AutoGradMode no_grad(false);
+  return raw::basis_derivative(x, knots, tau, static_cast<int64_t>(spec.kind), spec.degree,
+                               static_cast<int64_t>(spec.activation));
 }
+
 Tensor fold_weights(const Tensor& base_weight, const Tensor& spline_weight, const Tensor& coefficients) {
-  return reference::fold_weights(base_weight, spline_weight, coefficients);
+  TORCH_CHECK_VALUE(coefficients.dim() == 3, "fold_weights: want coefficients [I, G', O], got ", coefficients.sizes());
+  const std::array<int64_t, 2> want = {coefficients.size(0), coefficients.size(2)};
+  TORCH_CHECK_VALUE(spline_weight.sizes() == at::IntArrayRef(want), "fold_weights: want spline_weight ", at::IntArrayRef(want),
+                    ", got ", spline_weight.sizes());
+  check_same_kind("fold_weights", "spline_weight", spline_weight, coefficients);
+  if (base_weight.defined()) {
+    TORCH_CHECK_VALUE(base_weight.sizes() == at::IntArrayRef(want), "fold_weights: want base_weight ", at::IntArrayRef(want),
+                      ", got ", base_weight.sizes());
+    check_same_kind("fold_weights", "base_weight", base_weight, coefficients);
+  }
+  return fused(coefficients) ? autograd::fold_weights(base_weight, spline_weight, coefficients)
+                             : reference::fold_weights(base_weight, spline_weight, coefficients);
 }
+
 Tensor edge_sum(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, const BasisSpec& spec) {
-  return reference::edge_sum(z, knots, tau, weights, spec);
+  check_edges("edge_sum", z, knots, tau, weights, spec);
+  return fused(z) ? autograd::edge_sum(z, knots, tau, weights, spec) : reference::edge_sum(z, knots, tau, weights, spec);
 }
+
 Tensor edge_values(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, const BasisSpec& spec,
                    int64_t order) {
-  return reference::edge_values(z, knots, tau, weights, spec, order);
+  check_edges("edge_values", z, knots, tau, weights, spec);
+  TORCH_CHECK_VALUE(order == 0 || order == 1, "edge_values: want order 0 or 1, got ", order);
+  if (!fused(z)) return reference::edge_values(z, knots, tau, weights, spec, order);
+  const c10::AutoGradMode no_grad(false);
+  return raw::edge_values(z, knots, tau, weights, static_cast<int64_t>(spec.kind), spec.degree,
+                          static_cast<int64_t>(spec.activation), order);
 }
+
 CellMasses cell_masses(const Tensor& log_density, const Tensor& widths, bool split_edges) {
-  return reference::cell_masses(log_density, widths, split_edges);
+  TORCH_CHECK_VALUE(log_density.dim() == 2, "cell_masses: want log_density [C, K], got ", log_density.sizes());
+  TORCH_CHECK_VALUE(widths.dim() == 2 && widths.size(0) > 0 && log_density.size(0) % widths.size(0) == 0,
+                    "cell_masses: want widths [C/R, M] with C = ", log_density.size(0), ", got ", widths.sizes());
+  const int64_t nodes = split_edges ? 3 * widths.size(1) : 2 * widths.size(1) + 1;
+  TORCH_CHECK_VALUE(log_density.size(1) == nodes && widths.size(1) > 0, "cell_masses: want log_density [C, ", nodes, "] for ",
+                    widths.size(1), " cells, got ", log_density.sizes());
+  check_same_kind("cell_masses", "widths", widths, log_density);
+  return fused(log_density) ? autograd::cell_masses(log_density, widths, split_edges)
+                            : reference::cell_masses(log_density, widths, split_edges);
 }
-Tensor inverse_cdf(const Tensor& u, const InverseTable& table) { return reference::inverse_cdf(u, table); }
-Tensor forward_cdf(const Tensor& z, const InverseTable& table) { return reference::forward_cdf(z, table); }
-std::string_view cpu_kernel_level() { return "default"; }
+
+Tensor inverse_cdf(const Tensor& u, const InverseTable& t) {
+  check_table("inverse_cdf", "u", u, t);
+  if (!fused(u)) return reference::inverse_cdf(u, t);
+  const c10::AutoGradMode no_grad(false);
+  return raw::inverse_cdf(u, t.cells, t.cdf_offset, t.slope_offset, t.edge_offset, t.cdf, t.slope, t.edges);
+}
+
+Tensor forward_cdf(const Tensor& z, const InverseTable& t) {
+  check_table("forward_cdf", "z", z, t);
+  if (!fused(z)) return reference::forward_cdf(z, t);
+  const c10::AutoGradMode no_grad(false);
+  return raw::forward_cdf(z, t.cells, t.cdf_offset, t.slope_offset, t.edge_offset, t.cdf, t.slope, t.edges);
+}
+
+std::string_view cpu_kernel_level() { return simd::kernels().level; }
 
 }  // namespace kaem::ops

@@ -19,6 +19,7 @@ struct ImportanceSampling : Posterior {
   Particles sample(ModelImpl& model, const Tensor& x, int64_t step, const Rng& rng) override {
     const Tensor z = model.prior->sample(options.samples, rng, Stream::kPrior, step);
     const Tensor generated = model.generate_raw(z);
+    const Tensor with_axes = generated.unsqueeze(0).unsqueeze(0);  // here, where the graph still grows
     const c10::AutoGradMode no_grad(false);
     const Tensor distances = Likelihood::squared_distances(x, model.likelihood.activate(generated.detach()));
     const Tensor log_likelihood = model.likelihood.log_prob(distances, model.data_size());
@@ -28,7 +29,7 @@ struct ImportanceSampling : Posterior {
     return {.z = z.unsqueeze(0).unsqueeze(0),
             .log_weight = resampled(log_weight, weight, ess, step, rng).unsqueeze(0),
             .temperature = at::ones({1}, x.options()),
-            .generated = generated.unsqueeze(0).unsqueeze(0),
+            .generated = with_axes,
             .info = {.ess = ess, .log_evidence = log_likelihood.logsumexp(1) - log_samples}};
   }
 

@@ -18,6 +18,8 @@ UnivariatePrior::UnivariatePrior(const PriorOptions& prior_options, const Rng& r
   reference = register_module("reference", make_reference_density(options.reference, options.basis.grid_range, widths[0]));
   layer = register_module("layer", KanLayer(widths[0], widths[1], options.basis, rng, /*purpose=*/0));
   layer->reset_domain(reference->domain.first, reference->domain.second);
+  // The knots are float32: their ends are the domain, to the last bit, or a steep density would lose mass at its ends.
+  reference->domain = {layer->knots[0][0].item<double>(), layer->knots[0][-1].item<double>()};
 }
 
 std::vector<int64_t> UnivariatePrior::latent_shape() const { return {layer->outputs, layer->inputs}; }
@@ -49,11 +51,9 @@ Tensor UnivariatePrior::unnormalised_log_prob(const Tensor& z) {
 }
 
 Tensor UnivariatePrior::sample(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index) {
-  const PriorTable& current = table();
-  const c10::AutoGradMode no_grad(false);
   const int64_t components = layer->inputs * layer->outputs;
   const Tensor u = draw_uniforms(options.uniforms, n, components, rng, stream, step, layer->knots.options(), first_index);
-  return ops::inverse_cdf(u, current.inverse).reshape({n, layer->outputs, layer->inputs});
+  return icdf(u.reshape({n, layer->outputs, layer->inputs}));
 }
 
 Tensor UnivariatePrior::log_prob(const Tensor& z) {
@@ -80,6 +80,10 @@ Tensor UnivariatePrior::weighted_log_prob(const Tensor& z, const Tensor& weight,
 
 Tensor UnivariatePrior::cdf(const Tensor& z) {
   return ops::forward_cdf(z.flatten(1), table().inverse).reshape_as(z);
+}
+
+Tensor UnivariatePrior::icdf(const Tensor& u) {
+  return ops::inverse_cdf(u.flatten(1), table().inverse).reshape_as(u);
 }
 
 PriorCurves UnivariatePrior::curves(int64_t points) {

@@ -17,6 +17,7 @@ struct UnivariatePrior : Prior {
   at::Tensor score(const at::Tensor& z) override;
   at::Tensor weighted_log_prob(const at::Tensor& z, const at::Tensor& weight, const Rng& rng, int64_t step) override;
   at::Tensor cdf(const at::Tensor& z) override;
+  at::Tensor icdf(const at::Tensor& u) override;
   PriorCurves curves(int64_t points) override;
   GridUpdate update_grid(const at::Tensor& z) override;
   void invalidate() override;

@@ -58,7 +58,7 @@ at::Tensor edge_values(const at::Tensor& z, const at::Tensor& knots, const at::T
 /// `rows_per_width`..., M] is given as [C/R, M] where R consecutive components share one row.
 struct CellMasses {
   at::Tensor log_normaliser;  ///< [C], differentiable in log_density (d/d node is the derivative of this very sum)
-  at::Tensor error;           ///< [C] est = 0.128 max |L2 - L1| / Z, detached
+  at::Tensor error;           ///< [C] max of 0.128 max |L2 - L1| (the cdf's) and 3 Σ min(d²/180, 2/3) |L2 - L1| (log Z's), over Z; detached
   at::Tensor cdf;             ///< [C,M+1] running sum scaled to [0,1], summed in float64, of log_density's dtype, detached
   at::Tensor slope;           ///< [C,M] log-density right minus left, detached
 };

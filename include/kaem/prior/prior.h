@@ -59,6 +59,9 @@ struct Prior : torch::nn::Module {
   /// Distribution functions of the components at z [n,Q,P] -> [n,Q,P].
   virtual at::Tensor cdf(const at::Tensor& z) = 0;
 
+  /// Their inverses: u [n,Q,P] in (0,1) -> z [n,Q,P] (no gradient).
+  virtual at::Tensor icdf(const at::Tensor& u) = 0;
+
   /// Curves at `points` evenly spaced z.
   virtual PriorCurves curves(int64_t points) = 0;
 

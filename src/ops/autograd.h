@@ -1,0 +1,16 @@
+#pragma once
+
+// Autograd of the fused operators: one node each, whose backward is a fused operator too.
+
+#include "ops/raw_ops.h"
+
+namespace kaem::ops::autograd {
+
+using at::Tensor;
+
+Tensor basis(const Tensor& x, const Tensor& knots, const Tensor& tau, const BasisSpec& spec, const Tensor& cell);
+Tensor fold_weights(const Tensor& base_weight, const Tensor& spline_weight, const Tensor& coefficients);
+Tensor edge_sum(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, const BasisSpec& spec);
+CellMasses cell_masses(const Tensor& log_density, const Tensor& widths, bool split_edges);
+
+}  // namespace kaem::ops::autograd

@@ -1,0 +1,143 @@
+// Fused CPU kernels of the basis and of weight folding: tensors to pointers, and work to threads.
+#include <ATen/ATen.h>
+#include <torch/library.h>
+
+#include "ops/cpu/parallel.h"
+#include "ops/cpu/plan.h"
+#include "ops/raw_ops.h"
+
+namespace kaem::ops::raw {
+namespace {
+
+using cpu::Plan;
+
+constexpr int64_t kRowBlock = 64, kInputBlock = 16;  // a task: fixed, so that sums do not depend on the number of threads
+
+bool fused(const Tensor& t) { return t.scalar_type() == at::kFloat; }
+
+/// Tasks over blocks of rows and inputs.
+struct Blocks {
+  int64_t rows, inputs;
+  int64_t across() const { return (inputs + kInputBlock - 1) / kInputBlock; }
+  int64_t count() const { return (rows + kRowBlock - 1) / kRowBlock * across(); }
+  simd::BasisRange range(int64_t task, const Tensor& x, const Tensor& cell) const {
+    const int64_t row = task / across() * kRowBlock, input = task % across() * kInputBlock;
+    return {x.const_data_ptr<float>(), cell.defined() ? cell.const_data_ptr<float>() : nullptr,
+            inputs,                    row,
+            std::min(rows, row + kRowBlock), input,
+            std::min(inputs, input + kInputBlock)};
+  }
+};
+
+/// Tasks that are worth a thread's start.
+int64_t grain(const simd::Basis& b) { return std::max<int64_t>(1, 16384 / (kRowBlock * kInputBlock * b.features)); }
+
+Tensor basis_of_order(const Tensor& x_in, const Optional& cell_in, const Tensor& knots, const Tensor& tau, int64_t kind,
+                      int64_t degree, int64_t activation, int64_t order) {
+  const Tensor x = x_in.contiguous(), cell = cell_in.has_value() ? cell_in->contiguous() : Tensor();
+  const Plan plan(knots, tau, kind, degree, activation);
+  const simd::Basis& b = plan.basis();
+  Tensor out = at::empty({x.size(0), x.size(1), b.features}, x.options());
+  float* to = out.mutable_data_ptr<float>();
+  const Blocks blocks{x.size(0), x.size(1)};
+  const simd::Kernels& kernels = simd::kernels();
+  cpu::parallel(blocks.count(), grain(b), [&](int64_t begin, int64_t end) {
+    float* scratch = cpu::scratch(kernels.basis_scratch(b));
+    for (int64_t task = begin; task < end; ++task) kernels.basis(b, blocks.range(task, x, cell), order, to, scratch);
+  });
+  return out;
+}
+
+Tensor basis_forward_cpu(const Tensor& x, const Optional& cell, const Tensor& knots, const Tensor& tau, int64_t kind,
+                         int64_t degree, int64_t activation) {
+  if (!fused(x)) return composite::basis_forward(x, cell, knots, tau, kind, degree, activation);
+  return basis_of_order(x, cell, knots, tau, kind, degree, activation, 0);
+}
+
+Tensor basis_derivative_cpu(const Tensor& x, const Tensor& knots, const Tensor& tau, int64_t kind, int64_t degree,
+                            int64_t activation) {
+  if (!fused(x)) return composite::basis_derivative(x, knots, tau, kind, degree, activation);
+  return basis_of_order(x, {}, knots, tau, kind, degree, activation, 1);
+}
+
+std::tuple<Tensor, Tensor> basis_backward_cpu(const Tensor& grad_in, const Tensor& x_in, const Optional& cell_in,
+                                              const Tensor& knots, const Tensor& tau, int64_t kind, int64_t degree,
+                                              int64_t activation, std::array<bool, 2> wanted) {
+  if (!fused(x_in)) return composite::basis_backward(grad_in, x_in, cell_in, knots, tau, kind, degree, activation, wanted);
+  const Tensor x = x_in.contiguous(), cell = cell_in.has_value() ? cell_in->contiguous() : Tensor();
+  const Tensor grad = grad_in.contiguous();
+  const Plan plan(knots, tau, kind, degree, activation);
+  const simd::Basis& b = plan.basis();
+  Tensor grad_x = wanted[0] ? at::empty_like(x) : Tensor(), grad_tau = wanted[1] ? at::zeros_like(tau) : Tensor();
+  if (!wanted[0] && plan.tau_factor() == 0.0) return {grad_x, grad_tau};
+  const float* from = grad.const_data_ptr<float>();
+  float* to = wanted[0] ? grad_x.mutable_data_ptr<float>() : nullptr;
+  const Blocks blocks{x.size(0), x.size(1)};
+  const simd::Kernels& kernels = simd::kernels();
+  std::vector<double> sums(static_cast<size_t>(blocks.count()));
+  cpu::parallel(blocks.count(), grain(b), [&](int64_t begin, int64_t end) {
+    float* scratch = cpu::scratch(kernels.basis_scratch(b));
+    for (int64_t task = begin; task < end; ++task) {
+      sums[static_cast<size_t>(task)] = kernels.basis_backward(b, blocks.range(task, x, cell), from, to, scratch);
+    }
+  });
+  double total = 0.0;
+  for (const double s : sums) total += s;
+  if (wanted[1]) grad_tau.fill_(total * plan.tau_factor());
+  return {grad_x, grad_tau};
+}
+
+Tensor fold_forward_cpu(const Optional& base_weight, const Tensor& spline_weight, const Tensor& coefficients) {
+  if (!fused(coefficients)) return composite::fold_forward(base_weight, spline_weight, coefficients);
+  const int64_t inputs = coefficients.size(0), functions = coefficients.size(1), outputs = coefficients.size(2);
+  const int64_t features = functions + (base_weight.has_value() ? 1 : 0);
+  const Tensor spline = spline_weight.contiguous(), c = coefficients.contiguous();
+  const Tensor base = base_weight.has_value() ? base_weight->contiguous() : Tensor();
+  Tensor out = at::empty({inputs, features, outputs}, c.options());
+  float* to = out.mutable_data_ptr<float>();
+  const float *s = spline.const_data_ptr<float>(), *from = c.const_data_ptr<float>();
+  const float* last = base.defined() ? base.const_data_ptr<float>() : nullptr;
+  const simd::Kernels& kernels = simd::kernels();
+  cpu::parallel(inputs, std::max<int64_t>(1, 32768 / (features * outputs + 1)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      float* rows = to + i * features * outputs;
+      kernels.fold(s + i * outputs, from + i * functions * outputs, functions, outputs, rows);
+      if (last != nullptr) std::copy_n(last + i * outputs, outputs, rows + functions * outputs);
+    }
+  });
+  return out;
+}
+
+Three fold_backward_cpu(const Tensor& grad_in, const Tensor& spline_weight, const Tensor& coefficients,
+                        std::array<bool, 3> wanted) {
+  if (!fused(coefficients)) return composite::fold_backward(grad_in, spline_weight, coefficients, wanted);
+  const int64_t inputs = coefficients.size(0), functions = coefficients.size(1), outputs = coefficients.size(2);
+  const Tensor grad = grad_in.contiguous(), spline = spline_weight.contiguous(), c = coefficients.contiguous();
+  const int64_t features = grad.size(1);
+  Tensor grad_base = wanted[0] ? grad.select(1, functions).contiguous() : Tensor();
+  Tensor grad_spline = wanted[1] ? at::empty_like(spline) : Tensor();
+  Tensor grad_c = wanted[2] ? at::empty_like(c) : Tensor();
+  const float *g = grad.const_data_ptr<float>(), *s = spline.const_data_ptr<float>(), *from = c.const_data_ptr<float>();
+  float* to_spline = wanted[1] ? grad_spline.mutable_data_ptr<float>() : nullptr;
+  float* to_c = wanted[2] ? grad_c.mutable_data_ptr<float>() : nullptr;
+  const simd::Kernels& kernels = simd::kernels();
+  cpu::parallel(inputs, std::max<int64_t>(1, 32768 / (features * outputs + 1)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      kernels.fold_backward(g + i * features * outputs, s + i * outputs, from + i * functions * outputs, functions, outputs,
+                            to_c ? to_c + i * functions * outputs : nullptr, to_spline ? to_spline + i * outputs : nullptr);
+    }
+  });
+  return {grad_base, grad_spline, grad_c};
+}
+
+}  // namespace
+}  // namespace kaem::ops::raw
+
+TORCH_LIBRARY_IMPL(kaem, CPU, m) {
+  namespace raw = kaem::ops::raw;
+  m.impl("basis_forward", raw::basis_forward_cpu);
+  m.impl("basis_derivative", raw::basis_derivative_cpu);
+  m.impl("basis_backward", raw::basis_backward_cpu);
+  m.impl("fold_forward", raw::fold_forward_cpu);
+  m.impl("fold_backward", raw::fold_backward_cpu);
+}

@@ -1,0 +1,144 @@
+// Fused CPU kernels of the prior's tables: masses of cells, inverse transforms and distribution functions.
+#include <ATen/ATen.h>
+#include <torch/library.h>
+
+#include "ops/cpu/parallel.h"
+#include "ops/math.h"
+#include "ops/raw_ops.h"
+#include "ops/simd/table.h"
+
+namespace kaem::ops::raw {
+namespace {
+
+Five cell_masses_cpu(const Tensor& log_density_in, const Tensor& widths_in, bool split_edges, bool with_gradient) {
+  if (log_density_in.scalar_type() != at::kFloat) {
+    return composite::cell_masses(log_density_in, widths_in, split_edges, with_gradient);
+  }
+  const Tensor log_density = log_density_in.contiguous(), widths = widths_in.contiguous();
+  const int64_t components = log_density.size(0), nodes = log_density.size(1), cells = widths.size(1);
+  const auto options = log_density.options();
+  Tensor log_normaliser = at::empty({components}, options), error = at::empty({components}, options);
+  Tensor cdf = at::empty({components, cells + 1}, options), slope = at::empty({components, cells}, options);
+  Tensor gradient = with_gradient ? at::empty({components, nodes}, options) : at::empty({0}, options);
+  simd::CellRange range{log_density.const_data_ptr<float>(), widths.const_data_ptr<float>(), nodes, cells,
+                        components / widths.size(0), 0, components, split_edges,
+                        log_normaliser.mutable_data_ptr<float>(), error.mutable_data_ptr<float>(),
+                        cdf.mutable_data_ptr<float>(), slope.mutable_data_ptr<float>(),
+                        with_gradient ? gradient.mutable_data_ptr<float>() : nullptr};
+  const simd::Kernels& kernels = simd::kernels();
+  cpu::parallel(components, std::max<int64_t>(1, 16384 / (nodes + 1)), [&](int64_t begin, int64_t end) {
+    simd::CellRange own = range;
+    own.begin = begin, own.end = end;
+    kernels.cell_masses(own, cpu::scratch(kernels.cell_scratch(cells)));
+  });
+  return {log_normaliser, error, cdf, slope, gradient};
+}
+
+/// A table's tensors, contiguous, with every component's range inside them.
+struct Table {
+  Tensor cells, cdf_offset, slope_offset, edge_offset, cdf, slope, edges;
+
+  void check(const char* op) const {
+    const int64_t *n = cells.const_data_ptr<int64_t>(), *f = cdf_offset.const_data_ptr<int64_t>(),
+                  *s = slope_offset.const_data_ptr<int64_t>(), *e = edge_offset.const_data_ptr<int64_t>();
+    for (int64_t c = 0; c < cells.numel(); ++c) {
+      const bool inside = n[c] > 0 && f[c] >= 0 && s[c] >= 0 && e[c] >= 0 && f[c] + n[c] < cdf.numel() &&
+                          s[c] + n[c] <= slope.numel() && e[c] + n[c] < edges.numel();
+      TORCH_CHECK_VALUE(inside, op, ": the table of component ", c, " (", n[c], " cells) reaches beyond its values");
+    }
+  }
+};
+
+Tensor inverse_cdf_cpu(const Tensor& u_in, const Tensor& cells, const Tensor& cdf_offset, const Tensor& slope_offset,
+                       const Tensor& edge_offset, const Tensor& cdf, const Tensor& slope, const Tensor& edges) {
+  if (u_in.scalar_type() != at::kFloat) {
+    return composite::inverse_cdf(u_in, cells, cdf_offset, slope_offset, edge_offset, cdf, slope, edges);
+  }
+  const Table t{cells.contiguous(), cdf_offset.contiguous(), slope_offset.contiguous(), edge_offset.contiguous(),
+                cdf.contiguous(),   slope.contiguous(),      edges.contiguous()};
+  t.check("inverse_cdf");
+  const Tensor u = u_in.contiguous();
+  Tensor z = at::empty_like(u);
+  const int64_t samples = u.size(0), components = u.size(1);
+  if (u.numel() == 0) return z;
+  const simd::InverseRange range{u.const_data_ptr<float>(),
+                                 z.mutable_data_ptr<float>(),
+                                 components,
+                                 samples,
+                                 0,
+                                 components,
+                                 t.cells.const_data_ptr<int64_t>(),
+                                 t.cdf_offset.const_data_ptr<int64_t>(),
+                                 t.slope_offset.const_data_ptr<int64_t>(),
+                                 t.edge_offset.const_data_ptr<int64_t>(),
+                                 t.cdf.const_data_ptr<float>(),
+                                 t.slope.const_data_ptr<float>(),
+                                 t.edges.const_data_ptr<float>()};
+  // Blocks of components whose tables stay in the first cache, and of samples whose transposed copy stays in the second.
+  constexpr int64_t kComponents = 16, kSamples = 512;
+  const int64_t across = (components + kComponents - 1) / kComponents, down = (samples + kSamples - 1) / kSamples;
+  const simd::Kernels& kernels = simd::kernels();
+  cpu::parallel(across * down, std::max<int64_t>(1, 4096 / (kComponents * std::min(samples, kSamples))),
+                [&](int64_t begin, int64_t end) {
+                  float* scratch = cpu::scratch(kernels.inverse_scratch(std::min(samples, kSamples)));
+                  for (int64_t task = begin; task < end; ++task) {
+                    simd::InverseRange own = range;
+                    const int64_t first = task % down * kSamples;
+                    own.begin = task / down * kComponents;
+                    own.end = std::min(components, own.begin + kComponents);
+                    own.samples = std::min(kSamples, samples - first);
+                    own.u += first * components;
+                    own.z += first * components;
+                    kernels.inverse_cdf(own, scratch);
+                  }
+                });
+  return z;
+}
+
+/// F of a component at z, in float64: this direction serves checks and conversions, not the training step.
+double distribution(const float* cdf, const float* slope, const float* edges, int64_t cells, float z) {
+  int64_t low = 0, high = cells;
+  while (high - low > 1) {
+    const int64_t middle = (low + high) / 2;
+    (edges[middle] <= z ? low : high) = middle;
+  }
+  const double start = edges[low], end = edges[low + 1], y = std::min(1.0, std::max(0.0, (z - start) / (end - start)));
+  const double d = slope[low], down = -std::fabs(d), mirrored = d > 0 ? 1.0 - y : y;
+  const double part = down > -1e-6 ? mirrored : std::expm1(down * mirrored) / std::expm1(down);
+  return cdf[low] + (d > 0 ? 1.0 - part : part) * (static_cast<double>(cdf[low + 1]) - cdf[low]);
+}
+
+Tensor forward_cdf_cpu(const Tensor& z_in, const Tensor& cells, const Tensor& cdf_offset, const Tensor& slope_offset,
+                       const Tensor& edge_offset, const Tensor& cdf, const Tensor& slope, const Tensor& edges) {
+  if (z_in.scalar_type() != at::kFloat) {
+    return composite::forward_cdf(z_in, cells, cdf_offset, slope_offset, edge_offset, cdf, slope, edges);
+  }
+  const Table t{cells.contiguous(), cdf_offset.contiguous(), slope_offset.contiguous(), edge_offset.contiguous(),
+                cdf.contiguous(),   slope.contiguous(),      edges.contiguous()};
+  t.check("forward_cdf");
+  const Tensor z = z_in.contiguous();
+  Tensor u = at::empty_like(z);
+  const float *from = z.const_data_ptr<float>(), *f = t.cdf.const_data_ptr<float>(), *s = t.slope.const_data_ptr<float>(),
+              *e = t.edges.const_data_ptr<float>();
+  const int64_t *n = t.cells.const_data_ptr<int64_t>(), *f_at = t.cdf_offset.const_data_ptr<int64_t>(),
+                *s_at = t.slope_offset.const_data_ptr<int64_t>(), *e_at = t.edge_offset.const_data_ptr<int64_t>();
+  float* to = u.mutable_data_ptr<float>();
+  const int64_t components = z.size(1);
+  cpu::parallel(z.numel(), 4096, [&](int64_t begin, int64_t end) {
+    for (int64_t j = begin; j < end; ++j) {
+      const int64_t c = j % components;
+      to[j] = static_cast<float>(distribution(f + f_at[c], s + s_at[c], e + e_at[c], n[c], from[j]));
+    }
+  });
+  return u;
+}
+
+}  // namespace
+}  // namespace kaem::ops::raw
+
+TORCH_LIBRARY_IMPL(kaem, CPU, m) {
+  namespace raw = kaem::ops::raw;
+  m.impl("cell_masses", raw::cell_masses_cpu);
+  m.impl("inverse_cdf", raw::inverse_cdf_cpu);
+  m.impl("forward_cdf", raw::forward_cdf_cpu);
+}

@@ -1,0 +1,176 @@
+#pragma once
+
+// Scalar formulas of the bases and activations, for CUDA and for checks on the host. C++17, no torch header: nvcc reads it.
+// Formulas: docs/mathematics.md section 1.
+
+#include <cmath>
+#include <cstdint>
+
+#if defined(__CUDACC__)
+#define KAEM_HD __host__ __device__
+#else
+#define KAEM_HD
+#endif
+
+namespace kaem::ops::math {
+
+// The values of BasisKind and Activation in kaem/ops/ops.h, which needs C++20.
+constexpr int64_t kBSpline = 0, kRbf = 1, kRswaf = 2, kFft = 3, kCheby = 4, kDog = 5, kMexicanHat = 6, kMorlet = 7, kShannon = 8;
+constexpr int64_t kNone = 0, kIdentity = 1, kRelu = 2, kLeakyRelu = 3, kTanh = 4, kSigmoid = 5, kSilu = 6, kGelu = 7, kElu = 8,
+                  kSelu = 9, kSoftplus = 10;
+constexpr double kPi = 3.14159265358979323846;
+constexpr double kMexicanHatScale = 0.86732507058407751832;  // 2/(√3 π^¼)
+constexpr double kSeluAlpha = 1.6732632423543772, kSeluScale = 1.0507009873554805, kLeakySlope = 0.01;
+constexpr int64_t kMaxDegree = 32;
+
+KAEM_HD inline bool is_radial(int64_t kind) { return kind != kBSpline && kind != kFft && kind != kCheby; }
+
+/// Below 1e-20 a feature is exactly zero, so that no denormal number reaches a matrix product.
+template <class T>
+KAEM_HD inline T flush_tiny(T phi) {
+  return phi < T(1e-20) && phi > T(-1e-20) ? T(0) : phi;
+}
+
+/// sin(πv)/(πv).
+template <class T>
+KAEM_HD inline T sinc(T v) {
+  return v == T(0) ? T(1) : sin(T(kPi) * v) / (T(kPi) * v);
+}
+
+template <class T>
+KAEM_HD inline T sinc_derivative(T v) {
+  const T a = T(kPi) * v, b = a * a;
+  if (b < T(0.25)) return -T(kPi) * a * (T(1) / 3 - b * (T(1) / 30 - b * (T(1) / 840 - b * (T(1) / 45360 - b / 3991680))));
+  return (cos(a) - sinc(v)) / v;
+}
+
+/// φ(u) of the bases that are one function of the distance u = (x - c)/(τh).
+template <class T>
+KAEM_HD inline T radial(int64_t kind, T u) {
+  const T gauss = exp(T(-0.5) * u * u);
+  switch (kind) {
+    case kRbf: return gauss;
+    case kRswaf: {
+      const T e = exp(T(-2) * fabs(u));
+      return 4 * e / ((1 + e) * (1 + e));
+    }
+    case kDog: return -u * gauss;
+    case kMexicanHat: return T(kMexicanHatScale) * (1 - u * u) * gauss;
+    case kMorlet: return cos(5 * u) * gauss;
+    default: return sinc(u / 2) * cos(T(1.5 * kPi) * u);
+  }
+}
+
+/// dφ/du.
+template <class T>
+KAEM_HD inline T radial_derivative(int64_t kind, T u) {
+  const T gauss = exp(T(-0.5) * u * u);
+  switch (kind) {
+    case kRbf: return -u * gauss;
+    case kRswaf: {
+      const T e = exp(T(-2) * fabs(u)), slope = 8 * e * (1 - e) / ((1 + e) * (1 + e) * (1 + e));
+      return u > 0 ? -slope : slope;
+    }
+    case kDog: return (u * u - 1) * gauss;
+    case kMexicanHat: return T(kMexicanHatScale) * (u * u - 3) * u * gauss;
+    case kMorlet: return (-5 * sin(5 * u) - u * cos(5 * u)) * gauss;
+    default: {
+      const T angle = T(1.5 * kPi) * u;
+      return T(0.5) * sinc_derivative(u / 2) * cos(angle) - T(1.5 * kPi) * sinc(u / 2) * sin(angle);
+    }
+  }
+}
+
+template <class T>
+KAEM_HD inline T logistic(T x) {
+  return 1 / (1 + exp(-x));
+}
+
+template <class T>
+KAEM_HD inline T activate(int64_t activation, T x) {
+  switch (activation) {
+    case kNone: return T(0);
+    case kIdentity: return x;
+    case kRelu: return x > 0 ? x : T(0);
+    case kLeakyRelu: return x > 0 ? x : T(kLeakySlope) * x;
+    case kTanh: return tanh(x);
+    case kSigmoid: return logistic(x);
+    case kSilu: return x * logistic(x);
+    case kGelu: return T(0.5) * x * (1 + erf(x * T(0.70710678118654752440)));
+    case kElu: return x > 0 ? x : expm1(x);
+    case kSelu: return T(kSeluScale) * (x > 0 ? x : T(kSeluAlpha) * expm1(x));
+    default: return (x > 0 ? x : T(0)) + log1p(exp(-fabs(x)));
+  }
+}
+
+template <class T>
+KAEM_HD inline T activate_derivative(int64_t activation, T x) {
+  switch (activation) {
+    case kNone: return T(0);
+    case kIdentity: return T(1);
+    case kRelu: return x > 0 ? T(1) : T(0);
+    case kLeakyRelu: return x > 0 ? T(1) : T(kLeakySlope);
+    case kTanh: {
+      const T t = tanh(x);
+      return 1 - t * t;
+    }
+    case kSigmoid: return logistic(x) * (1 - logistic(x));
+    case kSilu: return logistic(x) * (1 + x * (1 - logistic(x)));
+    case kGelu:
+      return T(0.5) * (1 + erf(x * T(0.70710678118654752440))) + x * T(0.39894228040143267794) * exp(T(-0.5) * x * x);
+    case kElu: return x > 0 ? T(1) : exp(x);
+    case kSelu: return T(kSeluScale) * (x > 0 ? T(1) : T(kSeluAlpha) * exp(x));
+    default: return logistic(x);
+  }
+}
+
+/// Knot j of the grid extended by `degree` knots on both sides, a mean spacing apart; j = 0..G+2·degree.
+template <class T>
+KAEM_HD inline T extended_knot(const T* knots, int64_t intervals, int64_t degree, int64_t j) {
+  const T spacing = (knots[intervals] - knots[0]) / static_cast<T>(intervals);
+  if (j < degree) return knots[0] - spacing * static_cast<T>(degree - j);
+  if (j > degree + intervals) return knots[intervals] + spacing * static_cast<T>(j - degree - intervals);
+  return knots[j - degree];
+}
+
+/// Index of the extended knot interval that holds x, or -1 outside the extended grid; degree 0 is closed at its end.
+template <class T>
+KAEM_HD inline int64_t spline_cell(const T* knots, int64_t intervals, int64_t degree, T x) {
+  const int64_t last = intervals + 2 * degree;
+  if (degree == 0 && x == knots[intervals]) return intervals - 1;
+  if (!(x >= extended_knot(knots, intervals, degree, 0)) || x >= extended_knot(knots, intervals, degree, last)) return -1;
+  int64_t low = 0, high = last;
+  while (high - low > 1) {
+    const int64_t middle = (low + high) / 2;
+    if (extended_knot(knots, intervals, degree, middle) <= x) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+/// The degree+1 B-splines N_{cell-degree}..N_cell at x, by the local form of Cox and de Boor (The NURBS Book, A2.2).
+/// `extension` knots stand before the grid: cell counts from the first of them.
+template <class T>
+KAEM_HD inline void local_bsplines(const T* knots, int64_t intervals, int64_t extension, int64_t degree, int64_t cell, T x,
+                                   T* out) {
+  const auto knot = [&](int64_t j) { return extended_knot(knots, intervals, extension, j); };
+  out[0] = T(1);
+  for (int64_t j = 1; j <= degree; ++j) {
+    T saved = T(0);
+    for (int64_t r = 0; r < j; ++r) {
+      // Cells at the rim reach knots that do not exist; the functions there are not used.
+      const int64_t low = cell + 1 - j + r, high = cell + r + 1;
+      if (low < 0 || high > intervals + 2 * extension) {
+        out[r] = saved;
+        saved = T(0);
+        continue;
+      }
+      const T share = out[r] / (knot(high) - knot(low));
+      out[r] = saved + (knot(high) - x) * share;
+      saved = (x - knot(low)) * share;
+    }
+    out[j] = saved;
+  }
+}
+
+}  // namespace kaem::ops::math

@@ -1,0 +1,217 @@
+#pragma once
+
+// Masses of log-linear cells with the derivative of their sum (docs/mathematics.md section 2). Included by kernels.cpp only.
+
+#include <cmath>
+
+#include "ops/simd/functions.h"
+#include "ops/simd/table.h"
+
+namespace kaem::ops::simd {
+namespace {
+
+constexpr int64_t kGroup = 4;  // components at a time: their running sums hide each other's latency
+
+/// Rows of one component, planar: [cells+1, padded] each, relative to its largest log-density.
+struct CellRows {
+  float *left, *middle, *right;                 // log-densities
+  float *left_exp, *middle_exp, *right_exp;     // their exponentials
+  float *left_grad, *middle_grad, *right_grad;  // derivatives of the sum of masses
+  float* mass;                                  // [kGroup,padded]
+  double* running;                              // [kGroup,padded]
+  int64_t padded;
+};
+
+inline int64_t padded_cells(int64_t cells) { return (cells / W + 2) * W; }
+
+int64_t cell_scratch(int64_t cells) { return (6 + 6 * kGroup) * padded_cells(cells); }
+
+/// ∫ over a width of the exponential of a line, and its derivatives in the values at the two ends.
+struct Integral {
+  V value, left, right;
+};
+
+inline Integral log_linear(const V& l, const V& r, const V& l_exp, const V& r_exp, const V& width) {
+  const V distance = (l - r).abs(), d = distance.neg();
+  const V e = decay(distance, -kLog2e);
+  // ψ(d) = (e^d (d-1) + 1)/d²; its own polynomial where that cancels. φ1(d) = (e^d - 1)/d = e^d - dψ.
+  const V near = horner(d, 1.12247224e-4F, 1.11274794e-3F, 6.89359894e-3F, 3.33159752e-2F, 1.24997154e-1F, 3.33333164e-1F, 0.5F);
+  const V far = fma(e, d - V(1.0F), V(1.0F)) / (d * d);
+  const V psi = choose(less(distance, V(1.0F)), near, far);
+  const V peak = width * at::vec::maximum(l_exp, r_exp);
+  const V value = peak * fma(distance, psi, e), lower = peak * psi, upper = value - lower;
+  const Mask rising = less(l, r);
+  return {value, choose(rising, lower, upper), choose(rising, upper, lower)};
+}
+
+inline float largest_of(const float* row, int64_t count) {
+  V top(-std::numeric_limits<float>::infinity());
+  for (int64_t k = 0; k + W <= count; k += W) top = at::vec::maximum(top, load(row + k));
+  float out = largest(top);
+  for (int64_t k = count / W * W; k < count; ++k) out = row[k] > out ? row[k] : out;
+  return out;
+}
+
+/// Log-densities relative to `top`, floored so that nodes of density zero make no NaNs, and their exponentials.
+inline void relate(const V& node, float top, float* log_density, float* exponential) {
+  const V relative = at::vec::clamp_min(node - V(top), V(-1000.0F));
+  relative.store(log_density);
+  decay(relative.neg(), -kLog2e).store(exponential);
+}
+
+/// Separates the nodes of a component. With shared edges the right edges are the left ones, one further.
+inline void separate_nodes(const CellRange& r, const float* row, float top, const CellRows& s) {
+  const int64_t per_cell = r.split ? 3 : 2;
+  int32_t lanes[W];
+  for (int64_t i = 0; i < W; ++i) lanes[i] = static_cast<int32_t>(per_cell * i);
+  const VI every = load(lanes);
+  int64_t m = 0;
+  for (; m + W <= r.cells; m += W) {
+    const float* at = row + per_cell * m;
+    if (r.split) {
+      relate(gather(at, every), top, s.left + m, s.left_exp + m);
+      relate(gather(at + 1, every), top, s.middle + m, s.middle_exp + m);
+      relate(gather(at + 2, every), top, s.right + m, s.right_exp + m);
+    } else {
+      const auto [left, middle] = at::vec::deinterleave2(load(at), load(at + W));
+      relate(left, top, s.left + m, s.left_exp + m);
+      relate(middle, top, s.middle + m, s.middle_exp + m);
+    }
+  }
+  float left[W + 1] = {}, middle[W] = {}, right[W] = {};
+  const int64_t rest = r.cells - m;
+  for (int64_t i = 0; i < rest; ++i) {
+    left[i] = row[per_cell * (m + i)], middle[i] = row[per_cell * (m + i) + 1], right[i] = row[per_cell * (m + i) + 2];
+  }
+  if (!r.split) left[rest] = row[2 * r.cells];
+  relate(load(left), top, s.left + m, s.left_exp + m);
+  relate(load(middle), top, s.middle + m, s.middle_exp + m);
+  if (r.split) {
+    relate(load(right), top, s.right + m, s.right_exp + m);
+  } else {
+    relate(V(left[W]), top, s.left + m + W, s.left_exp + m + W);  // the last edge when no cell is left over
+  }
+}
+
+/// Masses of one component's cells and the derivatives of their sum; returns max |L2 - L1|.
+template <bool with_gradient>
+inline float integrate_cells(const CellRange& r, const float* widths, const CellRows& s, float* mass, float* slope) {
+  const float* right = r.split ? s.right : s.left + 1;
+  const float* right_exp = r.split ? s.right_exp : s.left_exp + 1;
+  V worst(0.0F);
+  for (int64_t m = 0; m < r.cells; m += W) {
+    const int64_t count = r.cells - m < W ? r.cells - m : W;
+    const V a = load(s.left + m), b = load(s.middle + m), c = load(right + m);
+    const V a_exp = load(s.left_exp + m), b_exp = load(s.middle_exp + m), c_exp = load(right_exp + m);
+    const V width = V::loadu(widths + m, count), half = width * V(0.5F);
+    const Integral whole = log_linear(a, c, a_exp, c_exp, width);
+    const Integral first = log_linear(a, b, a_exp, b_exp, half), second = log_linear(b, c, b_exp, c_exp, half);
+    const V halves = first.value + second.value, difference = halves - whole.value;
+    // (4 L2 - L1)/3 = L2 + (L2 - L1)/3
+    const V refined = fma(difference, V(1.0F / 3.0F), halves), floor = halves * V(0.5F);
+    const Mask floored = less(refined, floor);
+    choose(floored, floor, refined).store(mass + m);
+    (c - a).store(slope + m, count);
+    worst = at::vec::maximum(worst, difference.abs());
+    if constexpr (with_gradient) {
+      const V outer = choose(floored, V(0.0F), V(-1.0F / 3.0F)), inner = choose(floored, V(0.5F), V(4.0F / 3.0F));
+      fma(outer, whole.left, inner * first.left).store(s.left_grad + m);
+      (inner * (first.right + second.left)).store(s.middle_grad + m);
+      fma(outer, whole.right, inner * second.right).store(s.right_grad + m);
+    }
+  }
+  return largest(worst);
+}
+
+/// Running sums of kGroup components at once, in float64.
+inline void sum_up(int64_t cells, const CellRows& s, double* totals) {
+  double sums[kGroup] = {};
+  for (int64_t m = 0; m < cells; ++m) {
+    for (int64_t c = 0; c < kGroup; ++c) {
+      sums[c] += static_cast<double>(s.mass[c * s.padded + m]);
+      s.running[c * s.padded + m] = sums[c];
+    }
+  }
+  for (int64_t c = 0; c < kGroup; ++c) totals[c] = sums[c];
+}
+
+inline void write_gradient(const CellRange& r, const float* left, const float* middle, const float* right, float scale,
+                           float* out) {
+  if (r.split) {
+    for (int64_t m = 0; m < r.cells; ++m, out += 3) out[0] = left[m] * scale, out[1] = middle[m] * scale, out[2] = right[m] * scale;
+    return;
+  }
+  out[0] = left[0] * scale, out[1] = middle[0] * scale;
+  int64_t m = 1;
+  for (; m + W <= r.cells; m += W) {
+    const V edge = (load(left + m) + load(right + m - 1)) * V(scale), centre = load(middle + m) * V(scale);
+    const auto [low, high] = at::vec::interleave2(edge, centre);
+    low.store(out + 2 * m);
+    high.store(out + 2 * m + W);
+  }
+  for (; m < r.cells; ++m) out[2 * m] = (left[m] + right[m - 1]) * scale, out[2 * m + 1] = middle[m] * scale;
+  out[2 * r.cells] = right[r.cells - 1] * scale;
+}
+
+inline CellRows split_cell_scratch(int64_t cells, float* scratch) {
+  CellRows s;
+  s.padded = padded_cells(cells);
+  float* next = scratch;
+  const auto take = [&](int64_t rows) {
+    float* out = next;
+    next += rows * s.padded;
+    return out;
+  };
+  s.running = reinterpret_cast<double*>(take(2 * kGroup));  // first: the scratch is aligned for it
+  s.left = take(1), s.middle = take(1), s.right = take(1);
+  s.left_exp = take(1), s.middle_exp = take(1), s.right_exp = take(1);
+  s.mass = take(kGroup);
+  s.left_grad = take(kGroup), s.middle_grad = take(kGroup), s.right_grad = take(kGroup);
+  return s;
+}
+
+inline void write_cdf(const CellRange& r, const double* running, double total, float* out) {
+  const double scale = total > 0.0 ? 1.0 / total : 0.0;
+  out[0] = 0.0F;
+  for (int64_t m = 0; m + 1 < r.cells; ++m) out[m + 1] = static_cast<float>(running[m] * scale);
+  out[r.cells] = 1.0F;
+}
+
+template <bool with_gradient>
+void cell_groups(const CellRange& r, float* scratch) {
+  const CellRows all = split_cell_scratch(r.cells, scratch);
+  for (int64_t begin = r.begin; begin < r.end; begin += kGroup) {
+    const int64_t members = r.end - begin < kGroup ? r.end - begin : kGroup;
+    float tops[kGroup] = {}, worst[kGroup] = {};
+    double totals[kGroup];
+    for (int64_t c = 0; c < members; ++c) {
+      const float* row = r.log_density + (begin + c) * r.nodes;
+      const float top = largest_of(row, r.nodes);
+      tops[c] = top > -std::numeric_limits<float>::infinity() ? top : 0.0F;
+      separate_nodes(r, row, tops[c], all);
+      CellRows own = all;
+      own.left_grad += c * all.padded, own.middle_grad += c * all.padded, own.right_grad += c * all.padded;
+      worst[c] = integrate_cells<with_gradient>(r, r.widths + (begin + c) / r.rows_per_width * r.cells, own,
+                                                all.mass + c * all.padded, r.slope + (begin + c) * r.cells);
+    }
+    sum_up(r.cells, all, totals);
+    for (int64_t c = 0; c < members; ++c) {
+      const double total = totals[c];
+      r.log_normaliser[begin + c] = static_cast<float>(::log(total) + static_cast<double>(tops[c]));
+      r.error[begin + c] = static_cast<float>(0.128 * static_cast<double>(worst[c]) / total);
+      write_cdf(r, all.running + c * all.padded, total, r.cdf + (begin + c) * (r.cells + 1));
+      if constexpr (with_gradient) {
+        const int64_t at = c * all.padded;
+        write_gradient(r, all.left_grad + at, all.middle_grad + at, all.right_grad + at, static_cast<float>(1.0 / total),
+                       r.gradient + (begin + c) * r.nodes);
+      }
+    }
+  }
+}
+
+void cell_masses(const CellRange& r, float* scratch) {
+  return r.gradient != nullptr ? cell_groups<true>(r, scratch) : cell_groups<false>(r, scratch);
+}
+
+}  // namespace
+}  // namespace kaem::ops::simd

@@ -1,0 +1,269 @@
+#pragma once
+
+// The prior's univariate functions f_qp(z_sqp). Included by kernels.cpp only.
+//
+// Lanes run over samples: one input p has the same knots and one edge (q,p) the same weights for all of them, so that both
+// are broadcast from memory. z comes with p innermost and is turned into [p][sample] a q at a time.
+
+#include "ops/simd/basis_functions.h"
+
+namespace kaem::ops::simd {
+namespace {
+
+/// Calls use(f, φ_f, slope_f, x - c_f) for every function but a B-spline's; dφ/dx = slope·edge_unit.
+template <int64_t kind, class Use>
+inline void each_function(const Basis& b, int64_t p, const V& x, Use use) {
+  const float* knots = b.knots + p * b.knot_count;
+  if constexpr (kind == kFft) {
+    const V distance = x - V(knots[0]);
+    const Phase phase = fourier_phase(x, V(knots[0]), V(b.scale[p]), V(b.scale_low[p]));
+    use(0, V(1.0F), V(0.0F), distance);
+    for (int64_t k = 1; k <= b.intervals; ++k) {
+      const V frequency(static_cast<float>(k)), speed(static_cast<float>(kPi * static_cast<double>(k)));
+      const Turn turn = fourier_turn(phase, frequency, V(0.0F));
+      const V c = flush_tiny(cosine_part(turn)), s = flush_tiny(sine_part(turn));
+      use(k, c, s.neg() * speed, distance);
+      use(b.intervals + k, s, c * speed, distance);
+    }
+  } else if constexpr (kind == kCheby) {
+    double start[W], unit[W];
+    for (int64_t i = 0; i < W; ++i) start[i] = knots[0], unit[i] = b.unit[p];
+    chebyshev(start, unit, b.degree, x, [&](int64_t n, const V& value, const V& slope) { use(n, value, slope, V(0.0F)); });
+  } else {
+    const V inverse(b.scale[p]);
+    for (int64_t g = 0; g < b.functions; ++g) {
+      const V distance = x - V(knots[g]);
+      V phi, slope;
+      radial_pair<kind>(distance * inverse, phi, slope);
+      use(g, phi, slope, distance);
+    }
+  }
+}
+
+template <int64_t kind>
+inline V edge_unit(const Basis& b, int64_t p) {
+  if constexpr (kind == kFft) return V(b.scale[p] + b.scale_low[p]);
+  if constexpr (kind == kCheby) return V(1.0F);
+  return V(b.scale[p]);
+}
+
+/// w at the function first+d of every lane; 0 where there is none.
+inline V spline_weights(const Basis& b, const float* w, const VI& first, int64_t d) {
+  const VI f = first + VI(static_cast<int32_t>(d)), end(static_cast<int32_t>(b.functions - 1));
+  const VI inside = at::vec::minimum(at::vec::maximum(f, VI(0)), end);
+  const V exact = to_float(inside - f);  // zero where f was not moved
+  return choose(at_most(exact.abs(), V(0.0F)), gather(w, inside), V(0.0F));
+}
+
+/// f (order 0) or f' (order 1) of an edge with weights w [F].
+template <int64_t kind, int order>
+inline V edge_value(const Basis& b, int64_t p, const float* w, const V& x) {
+  V total(0.0F);
+  if constexpr (kind == kBSpline) {
+    const float* knots = b.knots + p * b.knot_count;
+    const SplineCell cell = find_spline_cell(b, knots, VI(0), x);
+    Splines splines;
+    evaluate_splines<order == 0, order == 1>(b, knots, cell, x, splines);
+    for (int64_t d = 0; d <= b.degree; ++d) {
+      total = fma(order == 0 ? splines.value[d] : splines.slope[d], spline_weights(b, w, cell.first, d), total);
+    }
+  } else {
+    each_function<kind>(b, p, x, [&](int64_t f, const V& phi, const V& slope, const V&) {
+      total = fma(V(w[f]), order == 0 ? phi : slope, total);
+    });
+    if constexpr (order == 1) total = total * edge_unit<kind>(b, p);
+  }
+  if (b.features == b.functions) return total;
+  return fma(V(w[b.functions]), order == 0 ? activation_value(b.activation, x) : activation_slope(b.activation, x), total);
+}
+
+struct EdgeGradient {
+  V slope, tau;  // Σ w dφ/dx (activation included), Σ w dφ/dx (x - c)
+};
+
+/// Adds g·φ_f to the accumulators [F,W], and sums what the gradients of x and τ need if they are wanted.
+template <int64_t kind, bool with_slope>
+inline EdgeGradient edge_gradient(const Basis& b, int64_t p, const float* w, const V& x, const V& g, float* acc) {
+  EdgeGradient out{V(0.0F), V(0.0F)};
+  if constexpr (kind == kBSpline) {
+    const float* knots = b.knots + p * b.knot_count;
+    const SplineCell cell = find_spline_cell(b, knots, VI(0), x);
+    Splines splines;
+    evaluate_splines<true, with_slope>(b, knots, cell, x, splines);
+    int32_t first[W];
+    float lanes[W];
+    cell.first.store(first);
+    for (int64_t d = 0; d <= b.degree; ++d) {
+      (g * splines.value[d]).store(lanes);
+      for (int64_t lane = 0; lane < W; ++lane) {
+        const int64_t f = first[lane] + d;
+        if (f >= 0 && f < b.functions) acc[f * W + lane] += lanes[lane];
+      }
+      if constexpr (with_slope) out.slope = fma(splines.slope[d], spline_weights(b, w, cell.first, d), out.slope);
+    }
+  } else {
+    each_function<kind>(b, p, x, [&](int64_t f, const V& phi, const V& slope, const V& distance) {
+      fma(g, phi, load(acc + f * W)).store(acc + f * W);
+      if constexpr (with_slope) {
+        const V weighted = slope * V(w[f]);
+        out.slope = out.slope + weighted;
+        if constexpr (kind != kCheby) out.tau = fma(weighted, distance, out.tau);
+      }
+    });
+    if constexpr (with_slope) out.slope = out.slope * edge_unit<kind>(b, p), out.tau = out.tau * edge_unit<kind>(b, p);
+  }
+  if (b.features > b.functions) {
+    float* last = acc + b.functions * W;
+    fma(g, activation_value(b.activation, x), load(last)).store(last);
+    if constexpr (with_slope) out.slope = fma(V(w[b.functions]), activation_slope(b.activation, x), out.slope);
+  }
+  return out;
+}
+
+/// Scratch of the edge kernels: z and results as [p][sample], sums or gradients of samples, an edge's weights, accumulators.
+struct EdgeScratch {
+  int64_t padded;  // samples, rounded up to whole vectors
+  float *z, *out, *samples, *weights, *acc;
+};
+
+inline int64_t padded_rows(const EdgeRange& r) { return (r.row_count + W - 1) / W * W; }
+
+int64_t edge_scratch(const Basis& b, const EdgeRange& r) {
+  return (2 * (r.p_end - r.p_begin) + 1) * padded_rows(r) + b.features * (1 + W);
+}
+
+inline EdgeScratch split_scratch(const Basis& b, const EdgeRange& r, float* scratch) {
+  EdgeScratch s;
+  s.padded = padded_rows(r);
+  s.z = scratch;
+  s.out = s.z + (r.p_end - r.p_begin) * s.padded;
+  s.samples = s.out + (r.p_end - r.p_begin) * s.padded;
+  s.weights = s.samples + s.padded;
+  s.acc = s.weights + b.features;
+  return s;
+}
+
+/// z[:,q,p_begin..p_end] as [p][sample]; the padding repeats the last sample.
+inline void collect(const EdgeRange& r, int64_t q, const EdgeScratch& s) {
+  const int64_t count = r.p_end - r.p_begin;
+  for (int64_t n = 0; n < s.padded; ++n) {
+    const int64_t listed = n < r.row_count ? n : r.row_count - 1, row = r.rows ? r.rows[listed] : listed;
+    const float* from = r.z + (row * r.q_count + q) * r.p_count + r.p_begin;
+    for (int64_t p = 0; p < count; ++p) s.z[p * s.padded + n] = from[p];
+  }
+}
+
+inline void distribute(const EdgeRange& r, int64_t q, const EdgeScratch& s, float* out) {
+  const int64_t count = r.p_end - r.p_begin;
+  for (int64_t n = 0; n < r.row_count; ++n) {
+    const int64_t row = r.rows ? r.rows[n] : n;
+    float* to = out + (row * r.q_count + q) * r.p_count + r.p_begin;
+    for (int64_t p = 0; p < count; ++p) to[p] = s.out[p * s.padded + n];
+  }
+}
+
+inline void collect_weights(const Basis& b, const EdgeRange& r, int64_t q, int64_t p, const EdgeScratch& s) {
+  for (int64_t f = 0; f < b.features; ++f) s.weights[f] = r.weights[(p * b.features + f) * r.q_count + q];
+}
+
+template <int64_t kind>
+void edge_sum_of(const Basis& b, const EdgeRange& r, float* sums, float* scratch) {
+  const EdgeScratch s = split_scratch(b, r, scratch);
+  for (int64_t n = 0; n < s.padded; ++n) s.samples[n] = 0.0F;
+  for (int64_t q = r.q_begin; q < r.q_end; ++q) {
+    collect(r, q, s);
+    for (int64_t p = r.p_begin; p < r.p_end; ++p) {
+      collect_weights(b, r, q, p, s);
+      const float* z = s.z + (p - r.p_begin) * s.padded;
+      for (int64_t n = 0; n < s.padded; n += W) {
+        (load(s.samples + n) + edge_value<kind, 0>(b, p, s.weights, load(z + n))).store(s.samples + n);
+      }
+    }
+  }
+  for (int64_t n = 0; n < r.row_count; ++n) sums[n] = s.samples[n];
+}
+
+template <int64_t kind, int order>
+void edge_values_of(const Basis& b, const EdgeRange& r, float* out, float* scratch) {
+  const EdgeScratch s = split_scratch(b, r, scratch);
+  for (int64_t q = r.q_begin; q < r.q_end; ++q) {
+    collect(r, q, s);
+    for (int64_t p = r.p_begin; p < r.p_end; ++p) {
+      collect_weights(b, r, q, p, s);
+      const int64_t at = (p - r.p_begin) * s.padded;
+      for (int64_t n = 0; n < s.padded; n += W) {
+        edge_value<kind, order>(b, p, s.weights, load(s.z + at + n)).store(s.out + at + n);
+      }
+    }
+    distribute(r, q, s, out);
+  }
+}
+
+template <int64_t kind, bool with_slope>
+double edge_backward_of(const Basis& b, const EdgeRange& r, const float* grad, float* grad_weights, float* grad_z,
+                        float* scratch) {
+  const EdgeScratch s = split_scratch(b, r, scratch);
+  for (int64_t n = 0; n < s.padded; ++n) s.samples[n] = n < r.row_count ? grad[n] : 0.0F;
+  double tau = 0.0;
+  for (int64_t q = r.q_begin; q < r.q_end; ++q) {
+    collect(r, q, s);
+    for (int64_t p = r.p_begin; p < r.p_end; ++p) {
+      collect_weights(b, r, q, p, s);
+      for (int64_t j = 0; j < b.features * W; ++j) s.acc[j] = 0.0F;
+      const int64_t at = (p - r.p_begin) * s.padded;
+      V tau_edge(0.0F);
+      for (int64_t n = 0; n < s.padded; n += W) {
+        const V g = load(s.samples + n);
+        const EdgeGradient e = edge_gradient<kind, with_slope>(b, p, s.weights, load(s.z + at + n), g, s.acc);
+        if constexpr (with_slope) {
+          (g * e.slope).store(s.out + at + n);
+          tau_edge = fma(g, e.tau, tau_edge);
+        }
+      }
+      if constexpr (with_slope) tau += static_cast<double>(sum(tau_edge));
+      if (grad_weights == nullptr) continue;
+      float* to = grad_weights + p * b.features * r.q_count + q;
+      for (int64_t f = 0; f < b.features; ++f) to[f * r.q_count] += sum(load(s.acc + f * W));
+    }
+    if (grad_z != nullptr) distribute(r, q, s, grad_z);
+  }
+  return tau;
+}
+
+/// Calls run(kind as a constant).
+template <class Run>
+inline auto with_kind(int64_t kind, Run run) {
+  switch (kind) {
+    case kBSpline: return run(std::integral_constant<int64_t, kBSpline>());
+    case kRbf: return run(std::integral_constant<int64_t, kRbf>());
+    case kRswaf: return run(std::integral_constant<int64_t, kRswaf>());
+    case kFft: return run(std::integral_constant<int64_t, kFft>());
+    case kCheby: return run(std::integral_constant<int64_t, kCheby>());
+    case kDog: return run(std::integral_constant<int64_t, kDog>());
+    case kMexicanHat: return run(std::integral_constant<int64_t, kMexicanHat>());
+    case kMorlet: return run(std::integral_constant<int64_t, kMorlet>());
+    default: return run(std::integral_constant<int64_t, kShannon>());
+  }
+}
+
+void edge_sum(const Basis& b, const EdgeRange& r, float* sums, float* scratch) {
+  with_kind(b.kind, [&](auto kind) { edge_sum_of<kind>(b, r, sums, scratch); });
+}
+
+double edge_sum_backward(const Basis& b, const EdgeRange& r, const float* grad, float* grad_weights, float* grad_z,
+                         bool want_tau, float* scratch) {
+  return with_kind(b.kind, [&](auto kind) {
+    if (want_tau || grad_z != nullptr) return edge_backward_of<kind, true>(b, r, grad, grad_weights, grad_z, scratch);
+    return edge_backward_of<kind, false>(b, r, grad, grad_weights, grad_z, scratch);
+  });
+}
+
+void edge_values(const Basis& b, const EdgeRange& r, int64_t order, float* out, float* scratch) {
+  with_kind(b.kind, [&](auto kind) {
+    if (order == 0) edge_values_of<kind, 0>(b, r, out, scratch);
+    else edge_values_of<kind, 1>(b, r, out, scratch);
+  });
+}
+
+}  // namespace
+}  // namespace kaem::ops::simd

@@ -1,0 +1,159 @@
+// Gradients of the training loss against central differences in float64, with samples, weights, resampling and noise held
+// fixed: |g - g_FD| <= 1e-6 max|g| + 1e-9 |loss| for every parameter tensor, basis, reference density and activation.
+#include <torch/types.h>
+
+#include "kaem/objective/objective.h"
+#include "support/random_model.h"
+
+namespace kaem::test {
+namespace {
+
+struct Case {
+  std::string basis, reference, activation;
+  bool contrastive = false;
+};
+
+ModelOptions options_of(const Case& c) {
+  ModelOptions options;
+  options.prior.layer_widths = {2, 3};
+  options.prior.reference = c.reference;
+  options.prior.quadrature_nodes = 64;
+  options.prior.contrastive_divergence = c.contrastive;
+  options.prior.basis = {.kind = c.basis, .degree = 3, .grid_size = 4, .activation = c.activation, .eps_scale = 1};
+  options.generator.widths = {3, 4};
+  options.generator.noise = 0.05;
+  options.generator.basis = options.prior.basis;
+  return options;
+}
+
+/// Larger weights than training starts from, so that every part of the loss matters.
+void enlarge(ModelImpl& model, const Rng& rng) {
+  const torch::NoGradGuard no_grad;
+  int64_t part = 100;
+  for (auto& parameter : model.named_parameters()) {
+    const at::Tensor noise = rng.normal(Stream::kTest, part++, parameter.value().sizes(), parameter.value().options());
+    parameter.value().add_(0.3 * noise);
+  }
+  model.prior->invalidate();
+}
+
+/// Inputs of kinked activations and clamped bases keep this far from where a derivative jumps.
+constexpr double kMargin = 1e-3;
+
+class Problem {
+ public:
+  explicit Problem(const Case& c) : model(options_of(c), DataShape{1, 2, 3}, rng) {
+    model->to(torch::kDouble);
+    model->initialise_grids(rng, 200);
+    enlarge(*model, rng);
+    x = rng.uniform(Stream::kTest, 1, {3, 6}, torch::kDouble);
+    at::Tensor z = model->prior->sample(5, rng, Stream::kPrior, 0);
+    const auto [a, b] = model->prior->domain();
+    z = torch::where(z.abs() < kMargin, torch::full_like(z, 2 * kMargin), z).clamp(a + kMargin, b - kMargin);
+    const at::Tensor weight = rng.uniform(Stream::kTest, 2, {3, 5}, torch::kDouble);
+    particles.z = z.unsqueeze(0).unsqueeze(0);
+    particles.log_weight = (weight / weight.sum(1, true)).log().unsqueeze(0);
+    particles.info = {torch::ones({3}), torch::zeros({3})};
+  }
+
+  at::Tensor loss() {
+    model->prior->invalidate();
+    return objective->evaluate(*model, x, particles, /*step=*/7, rng).total;
+  }
+
+  Rng rng{11};
+  Model model;
+  at::Tensor x;
+  Particles particles;
+  std::unique_ptr<Objective> objective = make_objective({});
+};
+
+/// Central difference of the loss in element i of a parameter, fourth order.
+double difference(Problem& problem, at::Tensor flat, int64_t i) {
+  const torch::NoGradGuard no_grad;
+  constexpr double kStep = 2e-4;
+  const double start = flat[i].item<double>();
+  const auto at_offset = [&](double offset) {
+    flat[i].fill_(start + offset);
+    return problem.loss().item<double>();
+  };
+  const double near = at_offset(kStep) - at_offset(-kStep), far = at_offset(2 * kStep) - at_offset(-2 * kStep);
+  flat[i].fill_(start);
+  return (8 * near - far) / (12 * kStep);
+}
+
+void expect_gradients(const Case& c, int64_t most_elements) {
+  SCOPED_TRACE(str(c.basis, ", π0 ", c.reference, ", ", c.activation, c.contrastive ? ", contrastive" : ""));
+  Problem problem(c);
+  const at::Tensor loss = problem.loss();
+  loss.backward();
+  for (auto& parameter : problem.model->named_parameters()) {
+    ASSERT_TRUE(parameter.value().grad().defined()) << parameter.key();
+    const at::Tensor gradient = parameter.value().grad().flatten();
+    const double bound = 1e-6 * gradient.abs().max().item<double>() + 1e-9 * std::abs(loss.item<double>());
+    at::Tensor flat = parameter.value().detach().view(-1);
+    const int64_t stride = std::max<int64_t>(1, flat.numel() / most_elements);
+    for (int64_t i = 0; i < flat.numel(); i += stride)
+      EXPECT_NEAR(gradient[i].item<double>(), difference(problem, flat, i), bound) << parameter.key() << " " << i;
+  }
+}
+
+class GradientOfBasis : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(GradientOfBasis, MatchesDifferencesForEveryReferenceDensity) {
+  for (const auto& reference : {"ebm", "uniform", "gaussian", "lognormal", "learnable_gaussian"})
+    expect_gradients({GetParam(), reference, "silu"}, 24);
+}
+
+std::string test_name(const ::testing::TestParamInfo<std::string>& info) {
+  std::string name = info.param;
+  std::erase(name, '-');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(AllBases, GradientOfBasis, ::testing::ValuesIn(basis_names()), test_name);
+
+TEST(Gradient, MatchesDifferencesForEveryActivation) {
+  for (const auto& activation : ops::activation_names()) expect_gradients({"RBF", "gaussian", activation}, 24);
+}
+
+TEST(Gradient, OfContrastiveDivergenceIsThatOfTheTableInExpectation) {
+  // Many negative draws: the mean gradient over 400 steps of 5 draws each lies within 6 standard errors of the table's
+  // (about 60 coefficients: false-alarm rate 60 x 2e-9).
+  Problem exact({"RBF", "gaussian", "silu", false}), sampled({"RBF", "gaussian", "silu", true});
+  exact.loss().backward();
+  const KanLayer exact_layer = layer_of(exact.model->prior), layer = layer_of(sampled.model->prior);
+  at::Tensor sum = torch::zeros_like(layer->coefficients), squares = sum.clone();
+  constexpr int kSteps = 400;
+  for (int step = 0; step < kSteps; ++step) {
+    sampled.model->zero_grad();
+    sampled.model->prior->invalidate();
+    sampled.objective->evaluate(*sampled.model, sampled.x, sampled.particles, step, sampled.rng).total.backward();
+    const at::Tensor gradient = layer->coefficients.grad();
+    sum += gradient, squares += gradient.square();
+  }
+  const at::Tensor mean = sum / kSteps, error = ((squares / kSteps - mean.square()) / kSteps).sqrt();
+  const at::Tensor deviation = (mean - exact_layer->coefficients.grad()).abs() / error;
+  EXPECT_LT(deviation.max().item<double>(), 6.0);
+  EXPECT_GT(error.min().item<double>(), 0.0);
+}
+
+TEST(Gradient, OfFusedOperatorsIsThatOfTheTwins) {  // the same loss in float32 and float64
+  for (const auto& basis : basis_names()) {
+    SCOPED_TRACE(basis);
+    Problem wide({basis, "gaussian", "silu"}), narrow({basis, "gaussian", "silu"});
+    narrow.model->to(torch::kFloat);
+    narrow.x = narrow.x.to(torch::kFloat);
+    narrow.particles.z = narrow.particles.z.to(torch::kFloat);
+    narrow.particles.log_weight = narrow.particles.log_weight.to(torch::kFloat);
+    wide.loss().backward(), narrow.loss().backward();
+    for (const auto& parameter : wide.model->named_parameters()) {
+      const at::Tensor expected = parameter.value().grad();
+      const at::Tensor got = narrow.model->named_parameters()[parameter.key()].grad().to(torch::kDouble);
+      EXPECT_LE((got - expected).abs().max().item<double>(), 2e-4 * expected.abs().max().item<double>()) << parameter.key();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace kaem::test

@@ -1,0 +1,124 @@
+// The bars of docs/mathematics.md section 2: normaliser, distribution error and round trips of the prior's table.
+#include "support/random_model.h"
+
+namespace kaem::test {
+namespace {
+
+const std::vector<std::string> kReferences = {"ebm", "uniform", "gaussian", "lognormal", "learnable_gaussian"};
+
+/// log Z of every component from the density at its mode: log p = f + log π0 - log Z.
+at::Tensor log_normalisers(const std::shared_ptr<Prior>& prior, const std::string& reference) {
+  const PriorCurves curves = prior->curves(501);
+  const at::Tensor z = curves.z.to(at::kDouble);
+  const at::Tensor exact = energies(*layer_of(prior), z) + log_reference(reference, z).reshape({-1, 1, 1});
+  const at::Tensor mode = exact.argmax(0, true);
+  return (exact.gather(0, mode) - curves.density.to(at::kDouble).gather(0, mode).log()).squeeze(0);
+}
+
+at::Tensor table_cdf(const std::shared_ptr<Prior>& prior, const at::Tensor& z) {
+  const auto shape = prior->latent_shape();
+  const auto dtype = layer_of(prior)->knots.scalar_type();
+  return prior->cdf(z.to(dtype).reshape({-1, 1, 1}).expand({z.size(0), shape[0], shape[1]}).contiguous()).to(at::kDouble);
+}
+
+struct Bars {
+  double normaliser, distribution;
+};
+
+void expect_bars(const PriorCase& c, Bars bars) {
+  SCOPED_TRACE(str(c.basis, " degree ", c.degree, ", π0 ", c.reference, ", ", c.activation, ", energies ", c.size));
+  const auto prior = random_prior(c, 17);
+  const Truth truth = quadrature(prior, c.reference);
+  const double normaliser = (log_normalisers(prior, c.reference) - truth.log_mass).abs().max().item<double>();
+  EXPECT_LE(normaliser, bars.normaliser);
+  EXPECT_LE((table_cdf(prior, truth.z) - truth.cdf).abs().max().item<double>(), bars.distribution);
+}
+
+class TableOfBasis : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(TableOfBasis, MeetsTheBarsForEveryReferenceDensity) {
+  for (const auto& reference : kReferences)
+    for (const double size : {10.0, 80.0})
+      expect_bars({.basis = GetParam(), .reference = reference, .size = size}, {1e-5, 1e-4});
+}
+
+TEST_P(TableOfBasis, MeetsTheBarsForEveryBaseActivation) {
+  for (const auto& activation : ops::activation_names())
+    for (const double size : {10.0, 80.0})
+      expect_bars({.basis = GetParam(), .activation = activation, .size = size}, {1e-5, 1e-4});
+}
+
+TEST_P(TableOfBasis, MeetsTheBarsInSinglePrecision) {
+  for (const auto& reference : kReferences)
+    for (const double size : {10.0, 80.0})
+      expect_bars({.basis = GetParam(), .reference = reference, .size = size, .dtype = torch::kFloat},
+                  {size > 50 ? 5e-5 : 1e-5, 1e-4});
+}
+
+/// |F(F^-1(u)) - u| and |F^-1(F(z)) - z| where the density resolves it.
+void expect_round_trips(const PriorCase& c) {
+  SCOPED_TRACE(str(c.basis, ", π0 ", c.reference, ", energies ", c.size, c.dtype == torch::kFloat ? ", float32" : ", float64"));
+  const auto prior = random_prior(c, 23);
+  const Truth truth = quadrature(prior, c.reference);
+  const auto [a, b] = prior->domain();
+  const auto options = torch::TensorOptions(c.dtype);
+
+  const at::Tensor u = Rng(5).uniform(Stream::kTest, 0, {4000, c.outputs, c.inputs}, options);
+  const at::Tensor draws = prior->icdf(u);
+  ASSERT_TRUE(draws.isfinite().all().item<bool>());
+  EXPECT_TRUE(torch::logical_and(draws >= a, draws <= b).all().item<bool>());
+  const at::Tensor density = densities(prior, c.reference, draws, truth) * (b - a);
+  const at::Tensor allowed = 1e-6 + 1.2e-7 * density;
+  EXPECT_LE(((prior->cdf(draws) - u).abs().to(at::kDouble) - allowed).max().item<double>(), 0.0);
+
+  const at::Tensor line = torch::linspace(a, b, 4001, torch::kDouble).slice(0, 1, -1).to(c.dtype);
+  const at::Tensor z = line.reshape({-1, 1, 1}).expand({line.size(0), c.outputs, c.inputs}).contiguous();
+  const at::Tensor f = prior->cdf(z);
+  const at::Tensor resolved = densities(prior, c.reference, z, truth) * (b - a) >= (c.dtype == torch::kFloat ? 1e-2 : 1e-9);
+  const at::Tensor errors = (prior->icdf(f) - z).abs().masked_select(resolved.logical_and(f > 0).logical_and(f < 1));
+  ASSERT_GT(errors.numel(), 100);
+  EXPECT_LE(errors.max().item<double>(), 1e-5 * (b - a));
+}
+
+TEST_P(TableOfBasis, InvertsItsDistributionFunction) {
+  for (const auto& reference : kReferences)
+    for (const double size : {10.0, 80.0})
+      for (const auto dtype : {torch::kFloat, torch::kDouble})
+        expect_round_trips({.basis = GetParam(), .reference = reference, .size = size, .dtype = dtype});
+}
+
+std::string test_name(const ::testing::TestParamInfo<std::string>& info) {
+  std::string name = info.param;
+  std::erase(name, '-');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(AllBases, TableOfBasis, ::testing::ValuesIn(basis_names()), test_name);
+
+TEST(Table, MeetsTheBarsForLowBsplineDegrees) {  // degree 0 jumps at its knots, degree 1 has kinks there
+  for (const int64_t degree : {0, 1, 2})
+    for (const auto& activation : {"none", "relu", "silu"})
+      for (const double size : {10.0, 80.0})
+        expect_bars({.basis = "B-spline", .activation = activation, .size = size, .degree = degree}, {1e-5, 1e-4});
+}
+
+TEST(Table, SurvivesExtremeEnergies) {
+  const auto prior = random_prior({.basis = "RBF", .size = 3000, .dtype = torch::kFloat}, 3);
+  const at::Tensor z = prior->sample(1000, Rng(1), Stream::kTest, 0);
+  EXPECT_TRUE(z.isfinite().all().item<bool>());
+  EXPECT_TRUE(prior->log_prob(z).isfinite().all().item<bool>());
+}
+
+TEST(Table, FollowsItsParameters) {
+  const auto prior = random_prior({.size = 2}, 3);
+  const at::Tensor z = prior->sample(3, Rng(1), Stream::kTest, 0), before = prior->log_prob(z).detach();
+  {
+    const torch::NoGradGuard no_grad;
+    layer_of(prior)->spline_weight.mul_(2);
+    prior->invalidate();
+  }
+  EXPECT_GT((prior->log_prob(z) - before).abs().min().item<double>(), 1e-3);
+}
+
+}  // namespace
+}  // namespace kaem::test
