@@ -50,16 +50,6 @@ std::vector<fs::path> config_folders() {
 
 }  // namespace
 
-bool GridSchedule::due(int64_t step) const {
-  if (!enabled || !(prior || generator) || step <= 0) return false;
-  double next = static_cast<double>(frequency), interval = next;
-  while (static_cast<int64_t>(next) < step) {
-    interval *= 2 - decay;
-    next += interval;
-  }
-  return static_cast<int64_t>(next) == step;
-}
-
 Override parse_override(const std::string& text) {
   const size_t equals = text.find('='), dot = text.find('.');
   if (equals == std::string::npos || dot == std::string::npos || dot == 0 || dot + 1 >= equals)

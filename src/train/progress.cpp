@@ -20,8 +20,8 @@ double seconds_between(std::chrono::steady_clock::time_point from, std::chrono::
 }
 
 std::string bar(double share) {
-  const int full = std::clamp(static_cast<int>(share * kBarWidth), 0, kBarWidth);
-  return "[" + std::string(static_cast<size_t>(full), '#') + std::string(static_cast<size_t>(kBarWidth - full), '.') + "]";
+  const auto full = static_cast<size_t>(std::clamp(static_cast<int>(share * kBarWidth), 0, kBarWidth));
+  return str('[', std::string(full, '#'), std::string(kBarWidth - full, '.'), ']');
 }
 
 std::string format(const char* pattern, double value) {
