@@ -41,7 +41,7 @@ Split from_file(const DatasetOptions& options, Dataset& data) {
         str("[DATA] darcy_file = ", path, ": want a .npy file of shape [N,H,W]; .h5, .mat and .pt are not built yet"));
   at::Tensor field = io::read_npy(path);
   if (field.dim() != 3 || field.numel() == 0)
-    throw DataError(str(path, ": want fields of shape [N,H,W], found ", field.sizes()));
+    throw DataError(kaem::str(path, ": want fields of shape [N,H,W], found ", field.sizes()));
   field = field.to(at::kDouble);
   if (!field.isfinite().all().item<bool>()) throw DataError(path + ": holds values that are not finite numbers");
   const int64_t records = field.size(0), rest = records - options.test_size;

@@ -17,16 +17,16 @@ namespace kaem {
 using DataProgress = std::function<void(const std::string& what, int64_t done, int64_t total)>;
 
 struct DatasetOptions {
-  std::string name = "DARCY_FLOW";  ///< as typed after --dataset (case ignored)
-  std::string root = "data";        ///< --data-dir, KAEM_DATA_DIR
-  int64_t train_size = 50000;       ///< [TRAINING] N_train
-  int64_t test_size = 100;          ///< [TRAINING] N_test
-  std::vector<int64_t> resize;      ///< [DATA] resize, --resize HxW: H, W, or empty
-  std::string darcy_file;           ///< [DATA] darcy_file
-  bool dequantize = false;          ///< [TRAINING] dequantize: adds U(0,1)/256 to byte data
-  bool offline = false;             ///< --offline: never download
-  uint64_t seed = 1;                ///< of the Darcy permeability fields
-  DataProgress progress = {};       ///< called in the calling thread
+  std::string name = "DARCY_FLOW";   ///< as typed after --dataset (case ignored)
+  std::string root = "data";         ///< --data-dir, KAEM_DATA_DIR
+  int64_t train_size = 50000;        ///< [TRAINING] N_train
+  int64_t test_size = 100;           ///< [TRAINING] N_test
+  std::vector<int64_t> resize = {};  ///< [DATA] resize, --resize HxW: H, W, or empty
+  std::string darcy_file = {};       ///< [DATA] darcy_file
+  bool dequantize = false;           ///< [TRAINING] dequantize: adds U(0,1)/256 to byte data
+  bool offline = false;              ///< --offline: never download
+  uint64_t seed = 1;                 ///< of the Darcy permeability fields
+  DataProgress progress = {};        ///< called in the calling thread
 };
 
 /// Training and test data in memory: bytes stay bytes until a batch is made.
