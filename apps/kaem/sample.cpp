@@ -57,7 +57,7 @@ void sample(const SampleArguments& a, const Common& common) {
   const auto ends = a.interpolate.empty() ? std::pair<int64_t, int64_t>{} : ends_of(a.interpolate);
   prepare_threads(common);
   const at::NoGradGuard no_grad;
-  const LoadedRun run = load_run(a.run, common.device.empty() ? "auto" : common.device);
+  LoadedRun run = load_run(a.run, common.device.empty() ? "auto" : common.device);
   const Rng rng(seed_of(common, run.config.run.seed));
   Prior& prior = *run.model->prior;
 

@@ -41,6 +41,13 @@ void print_help_config(const std::string& format) {
   else throw UsageError(str("--help-config ", format, ": want text or markdown"));
 }
 
+void run_training(const Config& config, const std::string& resume, const Common& common) {
+  TrainOptions options;
+  options.resume = resume;
+  options.command_line = common.command_line;
+  train(config, options);
+}
+
 /// A new run: the file of the data set unless one is named.
 void start(const TrainArguments& a, const Common& common) {
   if (a.dataset.empty() && a.config.empty())
@@ -50,7 +57,7 @@ void start(const TrainArguments& a, const Common& common) {
   apply_session(config, common);
   if (config.run.verbose && !common.quiet) log::set_level(log::Level::kDebug);
   if (common.dry_run) return print_plan(config, path);
-  train(config, {.command_line = common.command_line});
+  run_training(config, "", common);
 }
 
 /// Goes on with a run: its own configuration, with what this command line changes.
@@ -66,7 +73,7 @@ void go_on(const TrainArguments& a, const Common& common) {
     throw UsageError(str("--dataset ", a.dataset, ": ", folder.path(), " is a run on ", before.run.dataset));
   apply_session(config, common);
   if (common.dry_run) return print_plan(config, path);
-  train(config, {.resume = folder.path(), .command_line = common.command_line});
+  run_training(config, folder.path(), common);
 }
 
 }  // namespace
