@@ -2,7 +2,6 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <ATen/cpu/FlushDenormal.h>
 
 #include <charconv>
 
@@ -25,9 +24,9 @@ int64_t cuda_index(const std::string& name) {
 
 /// Denormal numbers slow a matrix product up to 100 times, and the mode belongs to each thread.
 void flush_denormals_everywhere() {
-  at::cpu::set_flush_denormal(true);
+  at::Context::setFlushDenormal(true);
   const int64_t threads = at::get_num_threads();
-  at::parallel_for(0, threads, 1, [](int64_t, int64_t) { at::cpu::set_flush_denormal(true); });
+  at::parallel_for(0, threads, 1, [](int64_t, int64_t) { at::Context::setFlushDenormal(true); });
 }
 
 }  // namespace
