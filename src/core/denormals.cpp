@@ -6,9 +6,9 @@
 namespace kaem {
 
 void flush_denormals() {
-  at::globalContext().setFlushDenormal(true);
+  at::Context::setFlushDenormal(true);
   // One chunk for each thread of the pool: with a grain of 1 none is left out.
-  at::parallel_for(0, at::get_num_threads(), 1, [](int64_t, int64_t) { at::globalContext().setFlushDenormal(true); });
+  at::parallel_for(0, at::get_num_threads(), 1, [](int64_t, int64_t) { at::Context::setFlushDenormal(true); });
 }
 
 }  // namespace kaem

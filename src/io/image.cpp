@@ -21,7 +21,7 @@ namespace {
 
 constexpr int64_t kTargetWidth = 600;  // pixels of a picture whose zoom is chosen here
 constexpr int64_t kMaxZoom = 32;
-constexpr int kBackground = 255;
+constexpr int kBackground = 128;  // apart from black and from white images
 
 struct Layout {
   int64_t columns, rows, zoom, padding, height, width;  // of an image after the zoom

@@ -32,11 +32,11 @@ struct SavedSpec {
 };
 
 struct Basis : Function<Basis> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& tau, const Tensor& knots, const Tensor& cell,
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& tau, const Tensor& knots, const raw::Optional& cell,
                         int64_t kind, int64_t degree, int64_t activation) {
     SavedSpec::save(ctx, kind, degree, activation);
-    ctx->save_for_backward({x, tau, knots, cell});
-    return raw::basis_forward(x, optional(cell), knots, tau, kind, degree, activation);
+    ctx->save_for_backward({x, tau, knots, cell.value_or(Tensor())});
+    return raw::basis_forward(x, cell, knots, tau, kind, degree, activation);
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     refuse_second_order("basis");
@@ -49,17 +49,20 @@ struct Basis : Function<Basis> {
 };
 
 struct Fold : Function<Fold> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& base_weight, const Tensor& spline_weight,
-                        const Tensor& coefficients) {
+  // An absent optional has no place among the inputs that need_input_grad counts, so it comes last.
+  static Tensor forward(AutogradContext* ctx, const Tensor& spline_weight, const Tensor& coefficients,
+                        const raw::Optional& base_weight) {
     ctx->save_for_backward({spline_weight, coefficients});
-    return raw::fold_forward(optional(base_weight), spline_weight, coefficients);
+    ctx->saved_data["base"] = base_weight.has_value();
+    return raw::fold_forward(base_weight, spline_weight, coefficients);
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     refuse_second_order("fold_weights");
     const auto saved = ctx->get_saved_variables();
+    const bool base_wanted = ctx->saved_data["base"].toBool() && ctx->needs_input_grad(2);
     auto [base, spline, coefficients] = raw::fold_backward(
-        grads[0], saved[0], saved[1], {ctx->needs_input_grad(0), ctx->needs_input_grad(1), ctx->needs_input_grad(2)});
-    return {base, spline, coefficients};
+        grads[0], saved[0], saved[1], {base_wanted, ctx->needs_input_grad(0), ctx->needs_input_grad(1)});
+    return {spline, coefficients, base};
   }
 };
 
@@ -106,12 +109,12 @@ bool wants(std::initializer_list<Tensor> inputs) {
 
 Tensor basis(const Tensor& x, const Tensor& knots, const Tensor& tau, const BasisSpec& spec, const Tensor& cell) {
   const auto kind = static_cast<int64_t>(spec.kind), activation = static_cast<int64_t>(spec.activation);
-  if (wants({x, tau})) return Basis::apply(x, tau, knots, cell, kind, spec.degree, activation);
+  if (wants({x, tau})) return Basis::apply(x, tau, knots, optional(cell), kind, spec.degree, activation);
   return raw::basis_forward(x, optional(cell), knots, tau, kind, spec.degree, activation);
 }
 
 Tensor fold_weights(const Tensor& base_weight, const Tensor& spline_weight, const Tensor& coefficients) {
-  if (wants({base_weight, spline_weight, coefficients})) return Fold::apply(base_weight, spline_weight, coefficients);
+  if (wants({base_weight, spline_weight, coefficients})) return Fold::apply(spline_weight, coefficients, optional(base_weight));
   return raw::fold_forward(optional(base_weight), spline_weight, coefficients);
 }
 

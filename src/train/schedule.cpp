@@ -37,13 +37,16 @@ double schedule_factor(const ScheduleOptions& options, int64_t step, int64_t ste
   return warmup * find(kSchedules, "[LR_SCHEDULE] type", options.type)(options, step, steps_per_epoch, total_steps);
 }
 
-/// Update n is due at t_n = f (1 + r + ... + r^(n-1)), rounded, with first interval f and ratio r = 2 - decay: a pure
+/// Update n is due at t_n = f (1 + r + ... + r^(n-1)), rounded down, with first interval f and ratio r = 2 - decay: a pure
 /// function of the step, so that a resumed run updates its grids at the same steps.
 bool GridSchedule::due(int64_t step) const {
   if (!enabled || !(prior || generator) || frequency < 1 || step < frequency) return false;
   const double r = std::max(2 - decay, 1.0), f = static_cast<double>(frequency);
   if (r == 1) return step % frequency == 0;
-  const auto due_at = [&](double n) { return std::llround(f * std::expm1(n * std::log(r)) / (r - 1)); };
+  // The sum in closed form is off in its last digits: 1e-6 keeps a whole number whole.
+  const auto due_at = [&](double n) {
+    return static_cast<int64_t>(std::floor(f * std::expm1(n * std::log(r)) / (r - 1) + 1e-6));
+  };
   const double n = std::round(std::log1p(static_cast<double>(step) * (r - 1) / f) / std::log(r));
   return due_at(n - 1) == step || due_at(n) == step || due_at(n + 1) == step;
 }

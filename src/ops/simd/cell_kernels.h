@@ -93,12 +93,12 @@ inline void separate_nodes(const CellRange& r, const float* row, float top, cons
   }
 }
 
-/// Masses of one component's cells and the derivatives of their sum; returns max |L2 - L1|.
+/// Masses of one component's cells and the derivatives of their sum; returns Z times the error estimate (kaem/ops/ops.h).
 template <bool with_gradient>
 inline float integrate_cells(const CellRange& r, const float* widths, const CellRows& s, float* mass, float* slope) {
   const float* right = r.split ? s.right : s.left + 1;
   const float* right_exp = r.split ? s.right_exp : s.left_exp + 1;
-  V worst(0.0F);
+  V worst(0.0F), left_over(0.0F);
   for (int64_t m = 0; m < r.cells; m += W) {
     const int64_t count = r.cells - m < W ? r.cells - m : W;
     const V a = load(s.left + m), b = load(s.middle + m), c = load(right + m);
@@ -111,8 +111,11 @@ inline float integrate_cells(const CellRange& r, const float* widths, const Cell
     const V refined = fma(difference, V(1.0F / 3.0F), halves), floor = halves * V(0.5F);
     const Mask floored = less(refined, floor);
     choose(floored, floor, refined).store(mass + m);
-    (c - a).store(slope + m, count);
-    worst = at::vec::maximum(worst, difference.abs());
+    const V rise = c - a, gap = difference.abs();
+    rise.store(slope + m, count);
+    worst = at::vec::maximum(worst, gap);
+    // What the extrapolation leaves of a steep cell's mass: a share d²/180 of the gap, 2/3 at most.
+    left_over = fma(at::vec::clamp_max(rise * rise * V(1.0F / 180.0F), V(2.0F / 3.0F)), gap, left_over);
     if constexpr (with_gradient) {
       const V outer = choose(floored, V(0.0F), V(-1.0F / 3.0F)), inner = choose(floored, V(0.5F), V(4.0F / 3.0F));
       fma(outer, whole.left, inner * first.left).store(s.left_grad + m);
@@ -120,7 +123,8 @@ inline float integrate_cells(const CellRange& r, const float* widths, const Cell
       fma(outer, whole.right, inner * second.right).store(s.right_grad + m);
     }
   }
-  return largest(worst);
+  const float largest_gap = 0.128F * largest(worst), sum_left = 3.0F * sum(left_over);
+  return largest_gap > sum_left ? largest_gap : sum_left;
 }
 
 /// Running sums of kGroup components at once, in float64.
@@ -198,7 +202,7 @@ void cell_groups(const CellRange& r, float* scratch) {
     for (int64_t c = 0; c < members; ++c) {
       const double total = totals[c];
       r.log_normaliser[begin + c] = static_cast<float>(::log(total) + static_cast<double>(tops[c]));
-      r.error[begin + c] = static_cast<float>(0.128 * static_cast<double>(worst[c]) / total);
+      r.error[begin + c] = static_cast<float>(static_cast<double>(worst[c]) / total);
       write_cdf(r, all.running + c * all.padded, total, r.cdf + (begin + c) * (r.cells + 1));
       if constexpr (with_gradient) {
         const int64_t at = c * all.padded;
