@@ -1,7 +1,7 @@
 #include "kaem/core/denormals.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <ATen/cpu/FlushDenormal.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -17,18 +17,18 @@ bool flushes() {
 }
 
 TEST(Denormals, EveryWorkerFlushes) {
-  if (!at::cpu::set_flush_denormal(false)) GTEST_SKIP() << "this processor cannot flush denormals";
+  if (!at::globalContext().setFlushDenormal(false)) GTEST_SKIP() << "this processor cannot flush denormals";
   const int before = at::get_num_threads();
   at::set_num_threads(4);
   std::atomic<int> flushing = 0;
   const auto count = [&](int64_t, int64_t) { flushing += flushes(); };
-  at::parallel_for(0, 4, 1, [](int64_t, int64_t) { at::cpu::set_flush_denormal(false); });
+  at::parallel_for(0, 4, 1, [](int64_t, int64_t) { at::globalContext().setFlushDenormal(false); });
   at::parallel_for(0, 4, 1, count);
   EXPECT_EQ(flushing, 0) << "the check itself does not see denormals";
   flush_denormals();
   at::parallel_for(0, 4, 1, count);
   EXPECT_EQ(flushing, 4);
-  at::parallel_for(0, 4, 1, [](int64_t, int64_t) { at::cpu::set_flush_denormal(false); });
+  at::parallel_for(0, 4, 1, [](int64_t, int64_t) { at::globalContext().setFlushDenormal(false); });
   at::set_num_threads(before);
 }
 
