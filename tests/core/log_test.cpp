@@ -97,7 +97,7 @@ TEST_F(LogTest, LinesOfManyThreadsStayWhole) {
   std::istringstream lines(text);
   std::string line;
   int count = 0;
-  while (std::getline(lines, line)) EXPECT_EQ(line, "0123456789"), ++count;
+  for (; std::getline(lines, line); ++count) EXPECT_EQ(line, "0123456789");
   EXPECT_EQ(count, 400);
 }
 

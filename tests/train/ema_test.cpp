@@ -101,8 +101,8 @@ TEST(EmaTest, CurvesSurviveAGridUpdate) {
     ema.refit();
     EXPECT_TRUE(at::equal(state_of(ema).at("ema.layer.knots"), module->layer->knots)) << kind;
     const auto relative = [&](const at::Tensor& y) { return ((y - before).norm() / before.norm()).item<double>(); };
-    EXPECT_LT(relative(averaged()), 0.02) << kind;
-    EXPECT_GT(relative(swapped_without_refit), 0.05) << kind << ": the test must see a missing refit";
+    EXPECT_LT(relative(averaged()), 0.04) << kind;
+    EXPECT_GT(relative(swapped_without_refit), 0.08) << kind << ": the test must see a missing refit";
   }
 }
 

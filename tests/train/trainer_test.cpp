@@ -112,7 +112,7 @@ TEST(TrainerTest, LearnsABatchByHeart) {
 TEST(TrainerTest, LoadedRunHoldsTheAverages) {
   const TempFolder temp("load");
   const auto report = run_tiny(tiny_config(temp.path));
-  const auto run = load_run(report.folder, "cpu");
+  auto run = load_run(report.folder, "cpu");
   const auto checkpoint = RunFolder::open(report.folder).load_checkpoint();
   EXPECT_EQ(run.step, 60);
   EXPECT_EQ(run.scale_min, -1);
@@ -278,7 +278,7 @@ struct Child {
     for (int i = 0; i < 12000; ++i) {
       int status = 0;
       if (::waitpid(pid, &status, WNOHANG) == pid) return -1;
-      if (fs::exists(run())) {
+      if (fs::exists(run() + "/meta.json")) {
         const auto steps = RunFolder::open(run()).checkpoint_steps();
         if (!steps.empty() && steps.back() >= 20) break;
       }
