@@ -22,12 +22,12 @@ PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 OWN_SOURCES := git ls-files -z --cached --others --exclude-standard -- '*.h' '*.cpp' '*.cu'
 config_option = $(if $(CONFIG),--config $(CONFIG))
 
-# configure_and_build(folder, preset): configures only where there is no build yet (or CMAKE_ARGS asks for it), as CMake
+# configure_and_build(folder, preset, target or all): configures only where there is no build yet (or CMAKE_ARGS asks for it), as CMake
 # itself looks after changed build files.
 define configure_and_build
 	@[ -z "$(CMAKE_ARGS)" ] && { [ -f $(1)/build.ninja ] || [ -f $(1)/Makefile ]; } || \
 	  cmake --preset $(2) $(GENERATOR) $(CMAKE_ARGS)
-	@cmake --build $(1) --parallel $(JOBS)
+	@cmake --build $(1) --parallel $(JOBS) $(if $(3),--target $(3))
 endef
 
 ##@ Setting up
@@ -103,7 +103,7 @@ check-tsan: ## The tests under ThreadSanitizer (build-tsan/)
 
 fuzz: ## Fuzz every file reader for FUZZ_SECONDS each (clang++ with libFuzzer)
 	@scripts/fuzz.sh tools
-	$(call configure_and_build,build-fuzz,fuzz)
+	$(call configure_and_build,build-fuzz,fuzz,fuzz_programs)
 	@scripts/fuzz.sh run build-fuzz $(FUZZ_SECONDS)
 
 portable: ## Stage build-portable/: runs where there is LibTorch but no Debian packages

@@ -9,6 +9,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
     kaem_fuzz({reinterpret_cast<const char*>(data), size});
   } catch (const kaem::DataError&) {
+  } catch (const kaem::ConfigError&) {
   }
   return 0;
 }

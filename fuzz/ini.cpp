@@ -6,7 +6,7 @@
 
 #include "config/ini.h"
 #include "config/value.h"
-#include "kaem/core/error.h"
+#include "fuzz/target.h"
 
 namespace {
 
@@ -20,20 +20,16 @@ void try_value(const std::string& text, const kaem::Key& key) {
 }  // namespace
 
 /// Any bytes are either read or refused with a ConfigError; values that are taken print to what reads back the same.
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  try {
-    const kaem::Key any{.name = "k", .help = ""}, words{.name = "k", .help = "", .choices = {"importance", "ula"}};
-    for (const auto& entry : kaem::config::read_ini({reinterpret_cast<const char*>(data), size}, "fuzz").entries) {
-      try_value<bool>(entry.value, any);
-      try_value<int64_t>(entry.value, any);
-      try_value<uint64_t>(entry.value, any);
-      try_value<double>(entry.value, any);
-      try_value<std::string>(entry.value, any);
-      try_value<std::string>(entry.value, words);
-      try_value<std::vector<int64_t>>(entry.value, any);
-      try_value<std::vector<double>>(entry.value, any);
-    }
-  } catch (const kaem::ConfigError&) {
+void kaem_fuzz(std::string_view bytes) {
+  const kaem::Key any{.name = "k", .help = ""}, words{.name = "k", .help = "", .choices = {"importance", "ula"}};
+  for (const auto& entry : kaem::config::read_ini(bytes, "fuzz").entries) {
+    try_value<bool>(entry.value, any);
+    try_value<int64_t>(entry.value, any);
+    try_value<uint64_t>(entry.value, any);
+    try_value<double>(entry.value, any);
+    try_value<std::string>(entry.value, any);
+    try_value<std::string>(entry.value, words);
+    try_value<std::vector<int64_t>>(entry.value, any);
+    try_value<std::vector<double>>(entry.value, any);
   }
-  return 0;
 }

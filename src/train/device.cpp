@@ -5,6 +5,7 @@
 
 #include <charconv>
 
+#include "kaem/core/denormals.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/ops/ops.h"
@@ -20,13 +21,6 @@ int64_t cuda_index(const std::string& name) {
   int64_t index = -1;
   const auto [end, error] = std::from_chars(name.data() + 5, name.data() + name.size(), index);
   return error == std::errc() && end == name.data() + name.size() ? index : -1;
-}
-
-/// Denormal numbers slow a matrix product up to 100 times, and the mode belongs to each thread.
-void flush_denormals_everywhere() {
-  at::Context::setFlushDenormal(true);
-  const int64_t threads = at::get_num_threads();
-  at::parallel_for(0, threads, 1, [](int64_t, int64_t) { at::Context::setFlushDenormal(true); });
 }
 
 }  // namespace
@@ -52,7 +46,7 @@ std::string resolve_device(const std::string& name) {
 std::string prepare_machine(const RunOptions& options) {
   const std::string device = resolve_device(options.device);
   if (options.threads > 0) at::set_num_threads(static_cast<int>(options.threads));
-  flush_denormals_everywhere();
+  flush_denormals();
   at::globalContext().setDeterministicAlgorithms(options.deterministic, false);
   return device;
 }

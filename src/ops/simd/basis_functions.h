@@ -2,6 +2,8 @@
 
 // The bases and activations on vectors. Included by kernels.cpp only. Formulas: docs/mathematics.md section 1.
 
+#include <type_traits>
+
 #include "ops/math.h"
 #include "ops/simd/functions.h"
 #include "ops/simd/table.h"
@@ -10,6 +12,22 @@ namespace kaem::ops::simd {
 namespace {
 
 using namespace kaem::ops::math;  // the numbers of kinds and activations
+
+/// Calls run(kind as a constant).
+template <class Run>
+inline auto with_kind(int64_t kind, Run run) {
+  switch (kind) {
+    case kBSpline: return run(std::integral_constant<int64_t, kBSpline>());
+    case kRbf: return run(std::integral_constant<int64_t, kRbf>());
+    case kRswaf: return run(std::integral_constant<int64_t, kRswaf>());
+    case kFft: return run(std::integral_constant<int64_t, kFft>());
+    case kCheby: return run(std::integral_constant<int64_t, kCheby>());
+    case kDog: return run(std::integral_constant<int64_t, kDog>());
+    case kMexicanHat: return run(std::integral_constant<int64_t, kMexicanHat>());
+    case kMorlet: return run(std::integral_constant<int64_t, kMorlet>());
+    default: return run(std::integral_constant<int64_t, kShannon>());
+  }
+}
 
 /// φ(u) and dφ/du of a radial basis; what the caller does not use is not computed.
 template <int64_t kind>
@@ -111,8 +129,8 @@ inline V activation_slope(int64_t activation, const V& x) {
   }
 }
 
-/// x·κ of the FFT basis in half-turns, as a sum of a part of 12 bits (times an integer up to 4096 it is exact) and the rest:
-/// a phase of float32 alone would be wrong by up to πk·1e-7.
+/// x·κ of the FFT basis in half-turns, whole turns taken off, as a sum of a part of 12 bits (times an integer up to 4096 it
+/// is exact) and the rest: a phase of float32 alone would be wrong by up to πk·1e-7.
 struct Phase {
   V high, low;
 };
@@ -123,28 +141,41 @@ inline Phase fourier_phase(const V& x, const V& start, const V& scale, const V& 
   const V d = x - start, back = d - x;
   const V lost = (x - (d - back)) - (start + back);
   const V high = leading_bits(d), low = (d - high) + lost;
-  const V product = high * scale, rest = fma(high, scale_low, low * (scale + scale_low));
+  const V whole = high * scale, rest = fma(high, scale_low, low * (scale + scale_low));
+  const V turns = (whole * V(0.5F) + V(kRound)) - V(kRound), product = fma(turns, V(-2.0F), whole);
   const V leading = leading_bits(product + rest);
   return {leading, (product - leading) + rest};
 }
 
 /// The angle k·phase - shift, reduced; cosine_part of it is cos(π(k·phase - shift)).
 inline Turn fourier_turn(const Phase& phase, const V& k, const V& shift) {
-  const V p = fma(k, phase.high, shift.neg());
-  Turn turn = reduce_half_turns(p);
-  turn.f = fma(k, phase.low, turn.f);
-  return turn;
+  const V exact = fma(k, phase.high, shift.neg()), rest = k * phase.low, shifted = (exact + rest) + V(kRound);
+  return {(exact - (shifted - V(kRound))) + rest, as_float(shift_left<31>(bits(shifted)))};
+}
+
+/// Domains of W inputs.
+struct Domains {
+  double start[W], end[W], unit[W];  // a, b, 2/(b-a)
+};
+
+inline Domains domains_of(const Basis& b, int64_t input, int64_t count, int64_t step) {
+  Domains d = {};
+  for (int64_t lane = 0; lane < count; ++lane) {
+    const int64_t i = input + lane * step;
+    d.start[lane] = b.knots[i * b.knot_count], d.end[lane] = b.knots[i * b.knot_count + b.intervals], d.unit[lane] = b.unit[i];
+  }
+  return d;
 }
 
 /// Calls use(n, T_n(x̂), dT_n/dx) for n = 0..degree. In float64: T_n' reaches n², which would magnify float32's rounding.
 template <class Use>
-inline void chebyshev(const double* start, const double* unit, int64_t degree, const V& x, Use use) {
+inline void chebyshev(const Domains& domains, int64_t degree, const V& x, Use use) {
   float lanes[W];
   double hat[W], scale[W], t0[W], t1[W], d0[W], d1[W];
   x.store(lanes);
   for (int64_t i = 0; i < W; ++i) {
-    const double free = (static_cast<double>(lanes[i]) - start[i]) * unit[i] - 1.0;
-    scale[i] = free >= -1.0 && free <= 1.0 ? unit[i] : 0.0;
+    const double at = lanes[i], free = (at - domains.start[i]) * domains.unit[i] - 1.0;
+    scale[i] = at >= domains.start[i] && at <= domains.end[i] ? domains.unit[i] : 0.0;
     hat[i] = free < -1.0 ? -1.0 : free > 1.0 ? 1.0 : free;
     t0[i] = 1.0, t1[i] = hat[i], d0[i] = 0.0, d1[i] = 1.0;
   }

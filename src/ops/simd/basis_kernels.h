@@ -153,12 +153,11 @@ template <int order>
 void chebyshev_basis(const Basis& b, const BasisRange& r, float* out) {
   for (int64_t i = r.input_begin; i < r.input_end; i += W) {
     const int64_t count = r.input_end - i < W ? r.input_end - i : W;
-    double start[W] = {}, unit[W] = {};
-    for (int64_t lane = 0; lane < count; ++lane) start[lane] = b.knots[(i + lane) * b.knot_count], unit[lane] = b.unit[i + lane];
+    const Domains domains = domains_of(b, i, count, 1);
     for (int64_t row = r.row_begin; row < r.row_end; ++row) {
       const V x = V::loadu(r.x + row * r.inputs + i, count);
       float* to = out + (row * r.inputs + i) * b.features;
-      chebyshev(start, unit, b.degree, x, [&](int64_t n, const V& value, const V& slope) {
+      chebyshev(domains, b.degree, x, [&](int64_t n, const V& value, const V& slope) {
         float lanes[W];
         (order == 0 ? value : slope).store(lanes);
         for (int64_t lane = 0; lane < count; ++lane) to[lane * b.features + n] = lanes[lane];
@@ -170,17 +169,11 @@ void chebyshev_basis(const Basis& b, const BasisRange& r, float* out) {
 
 template <int order>
 void basis_of_order(const Basis& b, const BasisRange& r, float* out, float* scratch) {
-  switch (b.kind) {
-    case kBSpline: return spline_basis<order>(b, r, out);
-    case kRbf: return slot_basis<kRbf, order>(b, r, out, scratch);
-    case kRswaf: return slot_basis<kRswaf, order>(b, r, out, scratch);
-    case kFft: return slot_basis<kFft, order>(b, r, out, scratch);
-    case kCheby: return chebyshev_basis<order>(b, r, out);
-    case kDog: return slot_basis<kDog, order>(b, r, out, scratch);
-    case kMexicanHat: return slot_basis<kMexicanHat, order>(b, r, out, scratch);
-    case kMorlet: return slot_basis<kMorlet, order>(b, r, out, scratch);
-    default: return slot_basis<kShannon, order>(b, r, out, scratch);
-  }
+  with_kind(b.kind, [&](auto kind) {
+    if constexpr (kind == kBSpline) spline_basis<order>(b, r, out);
+    else if constexpr (kind == kCheby) chebyshev_basis<order>(b, r, out);
+    else slot_basis<kind, order>(b, r, out, scratch);
+  });
 }
 
 void basis(const Basis& b, const BasisRange& r, int64_t order, float* out, float* scratch) {
@@ -270,14 +263,13 @@ void spline_backward(const Basis& b, const BasisRange& r, const float* grad, flo
 void chebyshev_backward(const Basis& b, const BasisRange& r, const float* grad, float* grad_x) {
   for (int64_t i = r.input_begin; i < r.input_end; i += W) {
     const int64_t count = r.input_end - i < W ? r.input_end - i : W;
-    double start[W] = {}, unit[W] = {};
-    for (int64_t lane = 0; lane < count; ++lane) start[lane] = b.knots[(i + lane) * b.knot_count], unit[lane] = b.unit[i + lane];
+    const Domains domains = domains_of(b, i, count, 1);
     const VI rows = strided(b.features, count);
     for (int64_t row = r.row_begin; row < r.row_end; ++row) {
       const V x = V::loadu(r.x + row * r.inputs + i, count);
       const float* from = grad + (row * r.inputs + i) * b.features;
       V total = activation_gradient(b, x, from, rows);
-      chebyshev(start, unit, b.degree, x, [&](int64_t n, const V&, const V& slope) {
+      chebyshev(domains, b.degree, x, [&](int64_t n, const V&, const V& slope) {
         total = fma(gather(from + n, rows), slope, total);
       });
       total.store(grad_x + row * r.inputs + i, count);
@@ -286,21 +278,13 @@ void chebyshev_backward(const Basis& b, const BasisRange& r, const float* grad, 
 }
 
 double basis_backward(const Basis& b, const BasisRange& r, const float* grad, float* grad_x, float* scratch) {
-  switch (b.kind) {
-    case kBSpline:
-      if (grad_x) spline_backward(b, r, grad, grad_x);
-      return 0.0;
-    case kCheby:
-      if (grad_x) chebyshev_backward(b, r, grad, grad_x);
-      return 0.0;
-    case kRbf: return slot_backward<kRbf>(b, r, grad, grad_x, scratch);
-    case kRswaf: return slot_backward<kRswaf>(b, r, grad, grad_x, scratch);
-    case kFft: return slot_backward<kFft>(b, r, grad, grad_x, scratch);
-    case kDog: return slot_backward<kDog>(b, r, grad, grad_x, scratch);
-    case kMexicanHat: return slot_backward<kMexicanHat>(b, r, grad, grad_x, scratch);
-    case kMorlet: return slot_backward<kMorlet>(b, r, grad, grad_x, scratch);
-    default: return slot_backward<kShannon>(b, r, grad, grad_x, scratch);
-  }
+  return with_kind(b.kind, [&](auto kind) {
+    if constexpr (kind != kBSpline && kind != kCheby) return slot_backward<kind>(b, r, grad, grad_x, scratch);
+    if (grad_x == nullptr) return 0.0;
+    if constexpr (kind == kBSpline) spline_backward(b, r, grad, grad_x);
+    if constexpr (kind == kCheby) chebyshev_backward(b, r, grad, grad_x);
+    return 0.0;
+  });
 }
 
 }  // namespace

@@ -93,7 +93,7 @@ inline void separate_nodes(const CellRange& r, const float* row, float top, cons
   }
 }
 
-/// Masses of one component's cells and the derivatives of their sum; returns the error estimate times Z.
+/// Masses of one component's cells and the derivatives of their sum; returns Z times the error estimate (kaem/ops/ops.h).
 template <bool with_gradient>
 inline float integrate_cells(const CellRange& r, const float* widths, const CellRows& s, float* mass, float* slope) {
   const float* right = r.split ? s.right : s.left + 1;
@@ -111,11 +111,11 @@ inline float integrate_cells(const CellRange& r, const float* widths, const Cell
     const V refined = fma(difference, V(1.0F / 3.0F), halves), floor = halves * V(0.5F);
     const Mask floored = less(refined, floor);
     choose(floored, floor, refined).store(mass + m);
-    const V d = c - a, gap = difference.abs();
-    d.store(slope + m, count);
+    const V rise = c - a, gap = difference.abs();
+    rise.store(slope + m, count);
     worst = at::vec::maximum(worst, gap);
-    // What the extrapolation leaves of a cell's mass where the density is steep (reference.cpp has the same).
-    left_over = fma(at::vec::minimum(d * d * V(1.0F / 180.0F), V(2.0F / 3.0F)), gap, left_over);
+    // What the extrapolation leaves of a steep cell's mass: a share d²/180 of the gap, 2/3 at most.
+    left_over = fma(at::vec::clamp_max(rise * rise * V(1.0F / 180.0F), V(2.0F / 3.0F)), gap, left_over);
     if constexpr (with_gradient) {
       const V outer = choose(floored, V(0.0F), V(-1.0F / 3.0F)), inner = choose(floored, V(0.5F), V(4.0F / 3.0F));
       fma(outer, whole.left, inner * first.left).store(s.left_grad + m);
@@ -123,7 +123,8 @@ inline float integrate_cells(const CellRange& r, const float* widths, const Cell
       fma(outer, whole.right, inner * second.right).store(s.right_grad + m);
     }
   }
-  return std::max(0.128F * largest(worst), 3.0F * sum(left_over));
+  const float largest_gap = 0.128F * largest(worst), sum_left = 3.0F * sum(left_over);
+  return largest_gap > sum_left ? largest_gap : sum_left;
 }
 
 /// Running sums of kGroup components at once, in float64.

@@ -26,9 +26,7 @@ inline void each_function(const Basis& b, int64_t p, const V& x, Use use) {
       use(b.intervals + k, s, c * speed, distance);
     }
   } else if constexpr (kind == kCheby) {
-    double start[W], unit[W];
-    for (int64_t i = 0; i < W; ++i) start[i] = knots[0], unit[i] = b.unit[p];
-    chebyshev(start, unit, b.degree, x, [&](int64_t n, const V& value, const V& slope) { use(n, value, slope, V(0.0F)); });
+    chebyshev(domains_of(b, p, W, 0), b.degree, x, [&](int64_t n, const V& value, const V& slope) { use(n, value, slope, V(0.0F)); });
   } else {
     const V inverse(b.scale[p]);
     for (int64_t g = 0; g < b.functions; ++g) {
@@ -228,22 +226,6 @@ double edge_backward_of(const Basis& b, const EdgeRange& r, const float* grad, f
     if (grad_z != nullptr) distribute(r, q, s, grad_z);
   }
   return tau;
-}
-
-/// Calls run(kind as a constant).
-template <class Run>
-inline auto with_kind(int64_t kind, Run run) {
-  switch (kind) {
-    case kBSpline: return run(std::integral_constant<int64_t, kBSpline>());
-    case kRbf: return run(std::integral_constant<int64_t, kRbf>());
-    case kRswaf: return run(std::integral_constant<int64_t, kRswaf>());
-    case kFft: return run(std::integral_constant<int64_t, kFft>());
-    case kCheby: return run(std::integral_constant<int64_t, kCheby>());
-    case kDog: return run(std::integral_constant<int64_t, kDog>());
-    case kMexicanHat: return run(std::integral_constant<int64_t, kMexicanHat>());
-    case kMorlet: return run(std::integral_constant<int64_t, kMorlet>());
-    default: return run(std::integral_constant<int64_t, kShannon>());
-  }
 }
 
 void edge_sum(const Basis& b, const EdgeRange& r, float* sums, float* scratch) {

@@ -1,0 +1,262 @@
+// Features: the fused float32 kernels against the float64 twin; the twin's gradients against central differences.
+#include <functional>
+
+#include "ops/math.h"
+#include "support.h"
+
+namespace kaem::ops {
+namespace {
+
+constexpr double kTolerance = 1e-5;
+
+struct Problem {
+  explicit Problem(const Case& c) : spec(c.spec()) {
+    at::manual_seed(7 + static_cast<int64_t>(c.kind) * 100 + static_cast<int64_t>(c.activation));
+    knots = make_knots(c);
+    x = make_points(c, knots);
+    tau = as_float_sees(at::full({}, c.tau, wide()));
+    weight = as_float_sees(at::randn({c.rows, c.inputs, c.features()}, wide()));
+  }
+  BasisSpec spec;
+  Tensor knots, x, tau, weight;
+};
+
+void compare_with_twin(const Case& c, const std::string& what) {
+  const Problem p(c);
+  const Tensor x64 = p.x.clone().requires_grad_(true), tau64 = p.tau.clone().requires_grad_(true);
+  const Tensor x32 = narrow(p.x).requires_grad_(true), tau32 = narrow(p.tau).requires_grad_(true);
+  const Tensor want = reference::basis(x64, p.knots, tau64, p.spec), got = basis(x32, narrow(p.knots), tau32, p.spec);
+  expect_close(got.detach(), want.detach(), kTolerance, what + " features");
+  (want * p.weight).sum().backward();
+  (got * narrow(p.weight)).sum().backward();
+  // The activation's derivative at its kink is a choice; both twins make the same one.
+  expect_close(x32.grad(), x64.grad(), kTolerance, what + " gradient of x");
+  if (tau64.grad().defined()) {  // one number, whose terms cancel: measured against the sum of their sizes
+    const Tensor terms = reference::basis_tau_derivative(p.x, p.knots, p.tau, p.spec) * p.weight;
+    expect_within(tau32.grad(), tau64.grad(), kTolerance * terms.abs().sum().item<double>(), what + " gradient of tau");
+  }
+  expect_close(basis_derivative(narrow(p.x), narrow(p.knots), narrow(p.tau), p.spec),
+               reference::basis_derivative(p.x, p.knots, p.tau, p.spec), kTolerance, what + " derivative");
+}
+
+class EveryBasis : public ::testing::TestWithParam<std::pair<BasisKind, const char*>> {};
+
+TEST_P(EveryBasis, AgreesWithTheTwin) {
+  for (const bool uniform : {true, false}) {
+    compare_with_twin({.kind = GetParam().first, .uniform = uniform}, uniform ? "uniform knots" : "uneven knots");
+  }
+}
+
+TEST_P(EveryBasis, AgreesWithTheTwinAtOddSizes) {
+  for (const auto& [inputs, rows, intervals] : std::vector<std::array<int64_t, 3>>{
+           {1, 1, 1}, {1, 9, 2}, {3, 70, 5}, {16, 65, 7}, {33, 2, 3}, {40, 130, 11}, {2, 8, 40}}) {
+    compare_with_twin({.kind = GetParam().first, .degree = 2, .activation = Activation::kNone, .intervals = intervals,
+                       .inputs = inputs, .rows = rows},
+                      "inputs " + std::to_string(inputs) + " intervals " + std::to_string(intervals));
+  }
+}
+
+TEST_P(EveryBasis, AgreesWithTheTwinForEveryDegreeAndBandwidth) {
+  for (const int64_t degree : {0, 1, 2, 3, 4, 5, 8}) {
+    compare_with_twin({.kind = GetParam().first, .degree = degree}, "degree " + std::to_string(degree));
+  }
+  for (const double tau : {0.05, 0.3, 3.0, 20.0}) {
+    compare_with_twin({.kind = GetParam().first, .tau = tau}, "tau " + std::to_string(tau));
+  }
+}
+
+TEST_P(EveryBasis, HasNoDenormalFeatures) {
+  Case c{.kind = GetParam().first, .inputs = 23, .rows = 400};
+  const Problem p(c);
+  const Tensor spread = narrow(p.x) * at::pow(10.0F, at::linspace(-12, 1, c.rows).unsqueeze(1));
+  for (const double tau : {0.05, 0.2, 1.0}) {
+    const Tensor narrow_tau = at::full({}, tau, at::kFloat);
+    for (const Tensor& phi : {basis(spread, narrow(p.knots), narrow_tau, p.spec),
+                              basis_derivative(spread, narrow(p.knots), narrow_tau, p.spec)}) {
+      const Tensor tiny = at::logical_and(phi != 0, phi.abs() < 1e-20);
+      EXPECT_EQ(tiny.sum().item<int64_t>(), 0) << "tau " << tau;
+    }
+  }
+}
+
+TEST_P(EveryBasis, TwinGradientsAgreeWithCentralDifferences) {
+  // Points 1e-3 away from knots and ends; h = 1e-6, so that truncation (h²) and rounding (1e-16/h) stay below 1e-8.
+  Case c{.kind = GetParam().first, .activation = Activation::kTanh, .intervals = 6, .inputs = 3, .rows = 12, .uniform = true};
+  const Problem p(c);
+  const Tensor cell = ((at::rand({c.rows, c.inputs}, wide()) * 5.0).floor() + at::rand({c.rows, c.inputs}, wide()) * 0.8 + 0.1);
+  const Tensor x = (cell * 0.4 - 1.2).requires_grad_(true), tau = p.tau.clone().requires_grad_(true);
+  const auto value = [&](const Tensor& at_x, const Tensor& at_tau) {
+    return (reference::basis(at_x, p.knots, at_tau, p.spec) * p.weight.slice(0, 0, c.rows)).sum(-1);
+  };
+  value(x, tau).sum().backward();
+  const double h = 1e-6;
+  const c10::AutoGradMode no_grad(false);
+  expect_close(x.grad(), (value(x + h, tau) - value(x - h, tau)) / (2 * h), 1e-7, "x");
+  expect_close((reference::basis_derivative(x, p.knots, tau, p.spec) * p.weight).sum(-1),
+               (value(x + h, tau) - value(x - h, tau)) / (2 * h), 1e-7, "derivative");
+  if (tau.grad().defined()) {
+    expect_close(tau.grad(), ((value(x, tau + h) - value(x, tau - h)) / (2 * h)).sum(), 1e-7, "tau");
+    expect_close((reference::basis_tau_derivative(x, p.knots, tau, p.spec) * p.weight).sum(), tau.grad(), 1e-10, "tau twin");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, EveryBasis, ::testing::ValuesIn(kinds()), [](const auto& p) { return p.param.second; });
+
+TEST(Basis, AgreesWithTheTwinForEveryActivation) {
+  for (int64_t a = 0; a <= static_cast<int64_t>(Activation::kSoftplus); ++a) {
+    for (const BasisKind kind : {BasisKind::kRbf, BasisKind::kBSpline, BasisKind::kCheby}) {
+      compare_with_twin({.kind = kind, .activation = static_cast<Activation>(a)}, "activation " + std::to_string(a));
+    }
+  }
+}
+
+TEST(Basis, CellPicksThePieceOfASpline) {
+  for (const int64_t degree : {0, 1, 3}) {
+    const Problem p({.kind = BasisKind::kBSpline, .degree = degree, .activation = Activation::kNone});
+    const Tensor low = p.knots.slice(1, 0, -1).t().contiguous(), high = p.knots.slice(1, 1).t().contiguous();
+    const Tensor middle = as_float_sees((low + high) / 2);
+    for (const Tensor& x : {low, high}) {
+      const Tensor x64 = x.clone().requires_grad_(true), x32 = narrow(x).requires_grad_(true);
+      const Tensor want = reference::basis(x64, p.knots, p.tau, p.spec, middle);
+      const Tensor got = basis(x32, narrow(p.knots), narrow(p.tau), p.spec, narrow(middle));
+      expect_close(got.detach(), want.detach(), kTolerance, "one-sided values");
+      const Tensor weight = as_float_sees(at::randn(want.sizes(), wide()));
+      if (degree == 0) continue;
+      (want * weight).sum().backward();
+      (got * narrow(weight)).sum().backward();
+      expect_close(x32.grad(), x64.grad(), kTolerance, "one-sided gradient");
+    }
+  }
+}
+
+TEST(Basis, SplinesSumToOneInside) {
+  for (const int64_t degree : {0, 1, 2, 3, 7}) {
+    const Problem p({.kind = BasisKind::kBSpline, .degree = degree, .activation = Activation::kNone});
+    const Tensor x = narrow(p.x.clamp(-1.2, 1.2)).clamp(narrow(p.knots).min().item<float>(), narrow(p.knots).max().item<float>());
+    const Tensor total = basis(x, narrow(p.knots), narrow(p.tau), p.spec).sum(-1);
+    expect_close(total, at::ones_like(total), 1e-6, "degree " + std::to_string(degree));
+  }
+}
+
+TEST(Basis, SkipsGradientsThatNobodyWants) {
+  const Problem p({});
+  const Tensor knots = narrow(p.knots);
+  const Tensor tau = narrow(p.tau).requires_grad_(true);
+  basis(narrow(p.x), knots, tau, p.spec).sum().backward();
+  ASSERT_TRUE(tau.grad().defined());
+  const Tensor x = narrow(p.x).requires_grad_(true), fixed = narrow(p.tau);
+  basis(x, knots, fixed, p.spec).sum().backward();
+  EXPECT_TRUE(x.grad().defined());
+  EXPECT_FALSE(fixed.grad().defined());
+  const c10::AutoGradMode no_grad(false);
+  EXPECT_FALSE(basis(x, knots, tau, p.spec).requires_grad());
+}
+
+TEST(Basis, RefusesSecondDerivativesOfFloat32) {
+  const Problem p({});
+  const Tensor x = narrow(p.x).requires_grad_(true);
+  const Tensor loss = basis(x, narrow(p.knots), narrow(p.tau), p.spec).sum();
+  EXPECT_THROW(loss.backward({}, std::nullopt, /*create_graph=*/true), c10::NotImplementedError);
+}
+
+TEST(Basis, TakesOtherTypesAndStrides) {
+  const Problem p({});
+  const Tensor want = reference::basis(p.x, p.knots, p.tau, p.spec);
+  const Tensor half = basis(p.x.to(at::kBFloat16), p.knots.to(at::kBFloat16), p.tau.to(at::kBFloat16), p.spec);
+  EXPECT_EQ(half.scalar_type(), at::kBFloat16);
+  const Tensor strided = narrow(p.x).t().contiguous().t();
+  expect_close(basis(strided, narrow(p.knots), narrow(p.tau), p.spec), want, kTolerance, "transposed x");
+  EXPECT_EQ(basis(narrow(p.x).slice(0, 0, 0), narrow(p.knots), narrow(p.tau), p.spec).size(0), 0);
+}
+
+TEST(Basis, NamesTheArgumentThatIsWrong) {
+  const Problem p({});
+  try {
+    basis(narrow(p.x), narrow(p.knots).slice(0, 1), narrow(p.tau), p.spec);
+    FAIL();
+  } catch (const c10::ValueError& e) {
+    EXPECT_NE(std::string(e.what()).find("want knots [19, G+1], got [18, 21]"), std::string::npos) << e.what();
+  }
+  EXPECT_THROW(basis(narrow(p.x), p.knots, narrow(p.tau), p.spec), c10::ValueError);
+  EXPECT_THROW(basis(narrow(p.x)[0], narrow(p.knots), narrow(p.tau), p.spec), c10::ValueError);
+}
+
+/// The scalar formulas that CUDA is built of, in float64 on the host.
+TEST(ScalarFormulas, AgreeWithTheTwin) {
+  for (const auto& [kind, name] : kinds()) {
+    const Case c{.kind = kind};
+    const Problem p(c);
+    const auto number = static_cast<int64_t>(kind);
+    if (!math::is_radial(number)) continue;
+    const Tensor width = (p.knots.select(1, -1) - p.knots.select(1, 0)) / static_cast<double>(c.intervals);
+    const Tensor u = (p.x.unsqueeze(-1) - p.knots) / (p.tau * width).unsqueeze(-1), scale = (p.tau * width).unsqueeze(-1);
+    Tensor value = at::empty_like(u), slope = at::empty_like(u);
+    for (int64_t i = 0; i < u.numel(); ++i) {
+      value.mutable_data_ptr<double>()[i] = math::radial(number, u.const_data_ptr<double>()[i]);
+      slope.mutable_data_ptr<double>()[i] = math::radial_derivative(number, u.const_data_ptr<double>()[i]);
+    }
+    const BasisSpec bare{kind, 3, Activation::kNone};
+    expect_close(value, reference::basis(p.x, p.knots, p.tau, bare), 1e-12, name);
+    expect_close(slope / scale, reference::basis_derivative(p.x, p.knots, p.tau, bare), 1e-10, name);
+  }
+  const Tensor x = at::linspace(-6, 6, 241, wide());
+  for (int64_t a = 0; a <= math::kSoftplus; ++a) {
+    Tensor value = at::empty_like(x), slope = at::empty_like(x);
+    for (int64_t i = 0; i < x.numel(); ++i) {
+      value.mutable_data_ptr<double>()[i] = math::activate(a, x.const_data_ptr<double>()[i]);
+      slope.mutable_data_ptr<double>()[i] = math::activate_derivative(a, x.const_data_ptr<double>()[i]);
+    }
+    expect_close(value, activate(x, static_cast<Activation>(a)), 1e-12, "activation " + std::to_string(a));
+    expect_close(slope, activate_derivative(x, static_cast<Activation>(a)), 1e-12, "activation " + std::to_string(a));
+  }
+}
+
+TEST(ScalarFormulas, LocalSplinesAgreeWithTheTwin) {
+  for (const int64_t degree : {0, 1, 2, 3, 5}) {
+    const Case c{.kind = BasisKind::kBSpline, .degree = degree, .activation = Activation::kNone, .intervals = 6};
+    const Problem p(c);
+    Tensor got = at::zeros({c.rows, c.inputs, c.features()}, wide());
+    for (int64_t n = 0; n < c.rows; ++n) {
+      for (int64_t i = 0; i < c.inputs; ++i) {
+        const double* knots = p.knots.const_data_ptr<double>() + i * (c.intervals + 1);
+        const double x = p.x[n][i].item<double>();
+        const int64_t cell = math::spline_cell(knots, c.intervals, degree, x);
+        if (cell < 0) continue;
+        double local[math::kMaxDegree + 1];
+        math::local_bsplines(knots, c.intervals, degree, degree, cell, x, local);
+        for (int64_t d = 0; d <= degree; ++d) {
+          const int64_t f = cell - degree + d;
+          if (f >= 0 && f < c.features()) got[n][i][f] = local[d];
+        }
+      }
+    }
+    expect_close(got, reference::basis(p.x, p.knots, p.tau, p.spec), 1e-12, "degree " + std::to_string(degree));
+  }
+}
+
+TEST(FoldWeights, AgreesWithTheTwin) {
+  at::manual_seed(3);
+  for (const auto& [inputs, functions, outputs] :
+       std::vector<std::array<int64_t, 3>>{{1, 1, 1}, {5, 21, 37}, {40, 4, 160}, {3, 2, 7}}) {
+    for (const bool with_base : {true, false}) {
+      const Tensor base = with_base ? as_float_sees(at::randn({inputs, outputs}, wide())) : Tensor();
+      const Tensor spline = as_float_sees(at::randn({inputs, outputs}, wide()));
+      const Tensor c = as_float_sees(at::randn({inputs, functions, outputs}, wide()));
+      std::vector<Tensor> leaves64 = {spline.clone(), c.clone()}, leaves32 = {narrow(spline), narrow(c)};
+      if (with_base) leaves64.push_back(base.clone()), leaves32.push_back(narrow(base));
+      for (auto* leaves : {&leaves64, &leaves32}) {
+        for (Tensor& t : *leaves) t.requires_grad_(true);
+      }
+      const Tensor want = reference::fold_weights(with_base ? leaves64[2] : Tensor(), leaves64[0], leaves64[1]);
+      const Tensor got = fold_weights(with_base ? leaves32[2] : Tensor(), leaves32[0], leaves32[1]);
+      expect_close(got.detach(), want.detach(), 1e-6, "folded");
+      const Tensor weight = as_float_sees(at::randn(want.sizes(), wide()));
+      (want * weight).sum().backward();
+      (got * narrow(weight)).sum().backward();
+      for (size_t i = 0; i < leaves64.size(); ++i) expect_close(leaves32[i].grad(), leaves64[i].grad(), 1e-6, "gradient");
+    }
+  }
+}
+
+}  // namespace
+}  // namespace kaem::ops
