@@ -1,9 +1,11 @@
-# Finds LibTorch and makes imported targets of our own: kaem_torch (libtorch_cpu + libc10, headers, OpenMP).
+# Finds LibTorch and makes an imported target of our own: kaem::torch (libtorch_cpu + libc10, headers, OpenMP).
 #
 # find_package(Torch) of a CUDA build demands the CUDA toolkit and links libtorch_cuda, which costs start-up time on
 # every run; we link only the CPU part and load the CUDA part at run time when a CUDA device is asked for.
 #
-# Order: Torch_DIR, CMAKE_PREFIX_PATH or LIBTORCH (variable or environment), the project's .venv, the active Python.
+# Order: KAEM_TORCH_ROOT; Torch_DIR, CMAKE_PREFIX_PATH, LIBTORCH (variable or environment); the project's .venv; the
+# active Python; KAEM_TORCH_HINT (set by an installed kaem-config.cmake: where the library was built).
+# This file is also installed, as part of find_package(kaem).
 
 function(_kaem_torch_try dir out)
   if(EXISTS "${dir}/include/ATen/core/Tensor.h" AND EXISTS "${dir}/lib/libtorch_cpu.so")
@@ -11,71 +13,105 @@ function(_kaem_torch_try dir out)
   endif()
 endfunction()
 
-set(KAEM_TORCH_ROOT "" CACHE PATH "Root of LibTorch (holds include/ and lib/); empty: searched for")
-set(_root "")
-if(KAEM_TORCH_ROOT)
-  _kaem_torch_try("${KAEM_TORCH_ROOT}" _root)
-endif()
-set(_candidates "")
-if(Torch_DIR)
-  list(APPEND _candidates "${Torch_DIR}/../../..")  # <root>/share/cmake/Torch
-endif()
-foreach(prefix IN LISTS CMAKE_PREFIX_PATH)
-  list(APPEND _candidates "${prefix}" "${prefix}/../.." "${prefix}/../../..")
-endforeach()
-if(DEFINED ENV{CMAKE_PREFIX_PATH})
-  string(REPLACE ":" ";" _env_prefixes "$ENV{CMAKE_PREFIX_PATH}")
-  foreach(prefix IN LISTS _env_prefixes)
-    list(APPEND _candidates "${prefix}" "${prefix}/../.." "${prefix}/../../..")
+# The places named by variables and by the .venv, in order.
+function(_kaem_torch_candidates out)
+  set(dirs "")
+  foreach(config_dir "${Torch_DIR}" "$ENV{Torch_DIR}")
+    if(config_dir)
+      list(APPEND dirs "${config_dir}/../../..")  # <root>/share/cmake/Torch
+    endif()
   endforeach()
-endif()
-list(APPEND _candidates "${LIBTORCH}" "$ENV{LIBTORCH}")
-file(GLOB _venv_torch "${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/torch")
-list(APPEND _candidates ${_venv_torch})
-foreach(dir IN LISTS _candidates)
-  if(NOT _root AND dir)
-    get_filename_component(dir "${dir}" ABSOLUTE)
-    _kaem_torch_try("${dir}" _root)
-  endif()
-endforeach()
-if(NOT _root)
+  set(prefixes "$ENV{CMAKE_PREFIX_PATH}")
+  string(REPLACE ":" ";" prefixes "${prefixes}")
+  foreach(prefix IN LISTS CMAKE_PREFIX_PATH prefixes)
+    list(APPEND dirs "${prefix}" "${prefix}/../.." "${prefix}/../../..")
+  endforeach()
+  list(APPEND dirs "${LIBTORCH}" "$ENV{LIBTORCH}")
+  file(GLOB venv "${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/torch")
+  set(${out} ${dirs} ${venv} PARENT_SCOPE)
+endfunction()
+
+# The torch package of the active Python, found without importing it (which would take seconds).
+function(_kaem_torch_of_python out)
   find_program(KAEM_PYTHON NAMES python3 python)
+  mark_as_advanced(KAEM_PYTHON)
   if(KAEM_PYTHON)
     execute_process(
       COMMAND "${KAEM_PYTHON}" -c
               "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s else '')"
-      OUTPUT_VARIABLE _python_torch OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-    if(_python_torch)
-      _kaem_torch_try("${_python_torch}" _root)
+      OUTPUT_VARIABLE found OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+    set(${out} "${found}" PARENT_SCOPE)
+  endif()
+endfunction()
+
+function(_kaem_torch_find out)
+  set(root "")
+  if(KAEM_TORCH_ROOT)
+    _kaem_torch_try("${KAEM_TORCH_ROOT}" root)
+    if(NOT root)
+      message(WARNING "KAEM_TORCH_ROOT=${KAEM_TORCH_ROOT} holds no LibTorch any more: looking elsewhere.")
     endif()
   endif()
-endif()
-if(NOT _root)
+  if(NOT root)
+    _kaem_torch_candidates(candidates)
+    foreach(dir IN LISTS candidates)
+      if(dir AND NOT root)
+        get_filename_component(dir "${dir}" ABSOLUTE)
+        _kaem_torch_try("${dir}" root)
+      endif()
+    endforeach()
+  endif()
+  if(NOT root)
+    _kaem_torch_of_python(python_torch)
+    _kaem_torch_try("${python_torch}" root)
+  endif()
+  if(NOT root AND KAEM_TORCH_HINT)
+    _kaem_torch_try("${KAEM_TORCH_HINT}" root)
+  endif()
+  set(${out} "${root}" PARENT_SCOPE)
+endfunction()
+
+# The version stands in a header of every build of LibTorch.
+function(_kaem_torch_version root out)
+  file(STRINGS "${root}/include/torch/headeronly/version.h" lines REGEX "define TORCH_VERSION_(MAJOR|MINOR|PATCH)")
+  set(version "")
+  foreach(part MAJOR MINOR PATCH)
+    foreach(line IN LISTS lines)
+      if(line MATCHES "TORCH_VERSION_${part} +([0-9]+)")
+        list(APPEND version "${CMAKE_MATCH_1}")
+      endif()
+    endforeach()
+  endforeach()
+  list(JOIN version "." version)
+  set(${out} "${version}" PARENT_SCOPE)
+endfunction()
+
+set(KAEM_TORCH_ROOT "" CACHE PATH "Root of LibTorch (holds include/ and lib/); empty: searched for")
+_kaem_torch_find(_kaem_root)
+if(NOT _kaem_root)
   message(FATAL_ERROR "LibTorch was not found. Run 'make install', or pass -DKAEM_TORCH_ROOT=<folder with include/ and "
                       "lib/>, or set LIBTORCH, or activate a Python environment that has torch==2.11.0.")
 endif()
-set(KAEM_TORCH_ROOT "${_root}" CACHE PATH "Root of LibTorch" FORCE)
+set(KAEM_TORCH_ROOT "${_kaem_root}" CACHE PATH "Root of LibTorch (holds include/ and lib/)" FORCE)
+_kaem_torch_version("${_kaem_root}" KAEM_TORCH_VERSION)
+if(NOT KAEM_TORCH_VERSION MATCHES "^2\\.11\\.")
+  message(WARNING "LibTorch ${KAEM_TORCH_VERSION} in ${_kaem_root}: kaem is written for and tested with 2.11.")
+endif()
+message(STATUS "LibTorch ${KAEM_TORCH_VERSION}: ${_kaem_root}")
 
-# The version stands in a header of every build; 2.11 is what the tests ran on.
-file(STRINGS "${_root}/include/torch/headeronly/version.h" _version_lines REGEX "define TORCH_VERSION_(MAJOR|MINOR|PATCH)")
-set(KAEM_TORCH_VERSION "")
-foreach(part MAJOR MINOR PATCH)
-  foreach(line IN LISTS _version_lines)
-    if(line MATCHES "TORCH_VERSION_${part} +([0-9]+)")
-      list(APPEND KAEM_TORCH_VERSION "${CMAKE_MATCH_1}")
-    endif()
-  endforeach()
-endforeach()
-list(JOIN KAEM_TORCH_VERSION "." KAEM_TORCH_VERSION)
-message(STATUS "LibTorch ${KAEM_TORCH_VERSION}: ${_root}")
-
-find_package(OpenMP REQUIRED)  # without it at::parallel_for is serial in our files
-add_library(kaem_torch INTERFACE)
-add_library(kaem::torch ALIAS kaem_torch)
-set_target_properties(kaem_torch PROPERTIES EXPORT_NAME torch)
-target_include_directories(kaem_torch SYSTEM INTERFACE "$<BUILD_INTERFACE:${_root}/include>"
-                                                       "$<BUILD_INTERFACE:${_root}/include/torch/csrc/api/include>")
-target_link_directories(kaem_torch INTERFACE "$<BUILD_INTERFACE:${_root}/lib>")
-target_link_libraries(kaem_torch INTERFACE OpenMP::OpenMP_CXX "$<BUILD_INTERFACE:${_root}/lib/libtorch_cpu.so>"
-                                           "$<BUILD_INTERFACE:${_root}/lib/libc10.so>")
-target_link_options(kaem_torch INTERFACE "LINKER:--allow-shlib-undefined")
+# at::parallel_for is serial in files that are compiled without OpenMP. The flag, not the library's full path: LibTorch
+# brings a libgomp of the same name, and only one of the two must be loaded.
+find_package(OpenMP QUIET COMPONENTS CXX)
+if(NOT OpenMP_CXX_FOUND AND NOT KAEM_BUILD_FUZZ)
+  message(FATAL_ERROR "The compiler ${CMAKE_CXX_COMPILER} has no OpenMP: use g++, or install the OpenMP library of clang.")
+endif()
+if(NOT TARGET kaem::torch)
+  add_library(kaem::torch INTERFACE IMPORTED GLOBAL)
+  set_target_properties(
+    kaem::torch PROPERTIES
+    INTERFACE_INCLUDE_DIRECTORIES "${_kaem_root}/include;${_kaem_root}/include/torch/csrc/api/include"
+    INTERFACE_COMPILE_OPTIONS "$<$<COMPILE_LANGUAGE:CXX>:${OpenMP_CXX_FLAGS}>"
+    INTERFACE_LINK_LIBRARIES "${_kaem_root}/lib/libtorch_cpu.so;${_kaem_root}/lib/libc10.so"
+    # libtorch_cpu names CUDA's run-time libraries, which it finds by itself when it is loaded.
+    INTERFACE_LINK_OPTIONS "${OpenMP_CXX_FLAGS};LINKER:--allow-shlib-undefined")
+endif()

@@ -12,34 +12,51 @@ namespace {
 using at::Tensor;
 
 constexpr int kMostHalvings = 5;
+constexpr int64_t kMostPoints = 1000;
 constexpr double kMostChange = 0.01;  ///< relative RMS change of the curves that a grid update may cause
 
-/// Products of the old and new features over the points: all that a refit and its error need.
+/// Products of the old and new features over some points: all that a refit and its error need.
 struct Gram {
   Tensor new_new, new_old, old_old;  ///< [I,G',G'] float64
 };
 
-Gram gram_matrices(const Tensor& points, const Tensor& old_knots, const Tensor& new_knots, const Tensor& tau,
-                   ops::BasisSpec spec) {
-  spec.activation = ops::Activation::kNone;  // the base branch does not depend on the grid
-  const Tensor wide_tau = tau.to(at::kDouble), x = points.to(at::kDouble);
-  const Tensor old_phi = ops::reference::basis(x, old_knots, wide_tau, spec).transpose(0, 1);  // [I,N,G']
-  const Tensor new_phi = ops::reference::basis(x, new_knots, wide_tau, spec).transpose(0, 1);
-  return {new_phi.transpose(1, 2).matmul(new_phi), new_phi.transpose(1, 2).matmul(old_phi),
-          old_phi.transpose(1, 2).matmul(old_phi)};
+/// Points and their old features, for the products with any proposal of new knots.
+struct Points {
+  Points(Tensor at_points, const Tensor& old_knots, const Tensor& bandwidth, ops::BasisSpec basis)
+      : x(std::move(at_points)), tau(bandwidth), spec(basis) {
+    spec.activation = ops::Activation::kNone;  // the base branch does not depend on the grid
+    old_phi = features(old_knots);
+    old_old = old_phi.transpose(1, 2).matmul(old_phi);
+  }
+  Tensor features(const Tensor& knots) const {
+    return ops::reference::basis(x, knots, tau, spec).transpose(0, 1).contiguous();  // [I,N,G']
+  }
+  Gram products(const Tensor& new_knots) const {
+    const Tensor new_phi = features(new_knots), transposed = new_phi.transpose(1, 2);
+    return {transposed.matmul(new_phi), transposed.matmul(old_phi), old_old};
+  }
+
+  Tensor x, tau;
+  ops::BasisSpec spec;
+  Tensor old_phi, old_old;
+};
+
+Gram operator+(const Gram& a, const Gram& b) {
+  return {a.new_new + b.new_new, a.new_old + b.new_old, a.old_old + b.old_old};
 }
 
-Tensor solve_ridge(const Gram& gram, const Tensor& old_coefficients, double ridge) {
+/// T [I,G',G'] with c_new = T c_old: the float64 minimiser of ‖Φ_new c - Φ_old c_old‖² + ridge ‖c‖².
+Tensor refit_matrix(const Gram& gram, double ridge) {
   const Tensor penalty = ridge * at::eye(gram.new_new.size(1), gram.new_new.options());
-  return at::linalg_solve(gram.new_new + penalty, gram.new_old.matmul(old_coefficients));
+  return at::linalg_solve(gram.new_new + penalty, gram.new_old);
 }
 
-/// ‖Φ_new c_new - Φ_old c_old‖ / ‖Φ_old c_old‖, over all inputs and outputs together.
-double relative_change(const Gram& gram, const Tensor& fresh, const Tensor& old) {
-  const Tensor size = (old * gram.old_old.matmul(old)).sum();
-  const Tensor difference =
-      (fresh * gram.new_new.matmul(fresh)).sum() - 2 * (fresh * gram.new_old.matmul(old)).sum() + size;
-  return std::sqrt(std::max(0.0, difference.item<double>()) / std::max(1e-300, size.item<double>()));
+/// ‖Φ_new T c - Φ_old c‖ / ‖Φ_old c‖ over all inputs and outputs together, from C = c cᵀ [I,G',G'].
+double relative_change(const Gram& gram, const Tensor& refit, const Tensor& outer) {
+  const Tensor back = refit.transpose(1, 2);
+  const Tensor error = back.matmul(gram.new_new.matmul(refit)) - 2 * back.matmul(gram.new_old) + gram.old_old;
+  const double size = (gram.old_old * outer).sum().item<double>(), change = (error * outer).sum().item<double>();
+  return std::sqrt(std::max(0.0, change) / std::max(1e-300, size));
 }
 
 /// r·uniform + (1-r)·quantiles of each input's values, with ends [low, high] per input: [I,G+1] float64.
@@ -75,12 +92,18 @@ Tensor target_knots(const KanLayerImpl& layer, const Tensor& x, bool keep_ends) 
   return place_knots(x, low, high, layer.options.grid_size, ratio);
 }
 
-/// The samples, and evenly spaced points over both domains, so that the fit holds where no sample fell.
-Tensor fit_points(const Tensor& x, const Tensor& old_knots, const Tensor& new_knots) {
+/// Evenly spaced points over both domains, so that the fit holds where no sample fell: [4(G+1),I].
+Tensor even_points(const Tensor& old_knots, const Tensor& new_knots) {
   const Tensor low = at::minimum(old_knots.select(1, 0), new_knots.select(1, 0));
   const Tensor high = at::maximum(old_knots.select(1, -1), new_knots.select(1, -1));
-  const Tensor steps = at::linspace(0, 1, 4 * old_knots.size(1), x.options()).unsqueeze(1);
-  return at::cat({x, low + (high - low) * steps});
+  const Tensor steps = at::linspace(0, 1, 4 * old_knots.size(1), old_knots.options()).unsqueeze(1);
+  return low + (high - low) * steps;
+}
+
+/// At most kMostPoints rows, evenly taken: more make the products dearer and the fit no better.
+Tensor thin(const Tensor& x) {
+  const int64_t stride = (x.size(0) + kMostPoints - 1) / kMostPoints;
+  return x.slice(0, 0, x.size(0), stride);
 }
 
 }  // namespace
@@ -88,26 +111,28 @@ Tensor fit_points(const Tensor& x, const Tensor& old_knots, const Tensor& new_kn
 Tensor refit_coefficients(const Tensor& points, const Tensor& old_knots, const Tensor& new_knots, const Tensor& tau,
                           const Tensor& coefficients, const ops::BasisSpec& spec, double ridge) {
   const c10::AutoGradMode no_grad(false);
-  const Gram gram = gram_matrices(points, old_knots.to(at::kDouble), new_knots.to(at::kDouble), tau, spec);
-  return solve_ridge(gram, coefficients.to(at::kDouble), ridge).to(coefficients.scalar_type());
+  const Points seen(points.to(at::kDouble), old_knots.to(at::kDouble), tau.to(at::kDouble), spec);
+  const Tensor refit = refit_matrix(seen.products(new_knots.to(at::kDouble)), ridge);
+  return refit.matmul(coefficients.to(at::kDouble)).to(coefficients.scalar_type());
 }
 
 GridUpdate KanLayerImpl::update_grid(const Tensor& x, bool keep_ends) {
   const c10::AutoGradMode no_grad(false);
   if (keep_ends && !has_movable_knots(spec.kind)) return {};
   const Tensor wide = x.to(at::kDouble), old_knots = knots.to(at::kDouble), old = coefficients.to(at::kDouble);
-  const Tensor target = target_knots(*this, wide, keep_ends);
+  const Tensor tau_now = bandwidth().to(at::kDouble), target = target_knots(*this, wide, keep_ends);
+  const Points samples(thin(wide), old_knots, tau_now, spec), between(even_points(old_knots, target), old_knots, tau_now, spec);
+  const Tensor outer = old.matmul(old.transpose(1, 2));
   GridUpdate done;
   double share = 1;
   for (int attempt = 0; attempt <= kMostHalvings; ++attempt, share /= 2) {
     // In the parameters' own precision from here on: what is tested is what will be used.
     const Tensor proposal = (old_knots + share * (target - old_knots)).to(knots.scalar_type()).to(at::kDouble);
-    const Gram fit = gram_matrices(fit_points(wide, old_knots, proposal), old_knots, proposal, bandwidth(), spec);
-    const Tensor fresh = solve_ridge(fit, old, options.ridge);
-    const Gram seen = gram_matrices(wide, old_knots, proposal, bandwidth(), spec);
-    if (relative_change(seen, fresh, old) <= kMostChange) {
+    const Gram seen = samples.products(proposal);
+    const Tensor refit = refit_matrix(seen + between.products(proposal), options.ridge);
+    if (relative_change(seen, refit, outer) <= kMostChange) {
       knots.copy_(proposal);
-      coefficients.copy_(fresh);
+      coefficients.copy_(refit.matmul(old));
       done.moved = 1;
       return done;
     }

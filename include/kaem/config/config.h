@@ -42,6 +42,7 @@ struct GridSchedule {
   int64_t samples = 0;               ///< prior draws per update; 0: importance_sample_size
   int64_t frequency = 50;            ///< updates between the first two
   double decay = 0.9999;             ///< each interval is (2 - decay) times the last
+
   /// True if an update is due after `step` updates.
   bool due(int64_t step) const;
 };
@@ -82,15 +83,19 @@ struct Config {
   GridSchedule grid;
   std::vector<std::string> notes;    ///< replacements and warnings from resolving, a line each, to be printed
 
-  /// Walks every configuration key in order: v.section("EbmModel"), then v(Key, field) for each key of that section.
+  /// Walks every configuration key in order: v.section("EbmModel", "what it holds"), then v(Key, field) for each key of
+  /// that section. Defined in kaem/config/visit.h.
   template <class Self, class V>
   static void visit(Self& c, V&& v);
 };
 
-/// One `--set SECTION.key=value`.
+/// One value from the command line.
 struct Override {
   std::string section, key, value;
+  std::string origin = {};  ///< as typed ("--seed 3"), for messages; empty: "--set SECTION.key=value"
 };
+
+/// Takes SECTION.key=value apart; UsageError if it is not of that form.
 Override parse_override(const std::string& text);
 
 /// Reads an INI file (empty path: defaults only), applies the overrides, then resolves mode and dependent defaults and
@@ -98,7 +103,7 @@ Override parse_override(const std::string& text);
 Config load_config(const std::string& path, const std::vector<Override>& overrides, const std::string& dataset,
                    const std::string& mode);
 
-/// Reads a resolved configuration from text (`name` stands in messages).
+/// Reads a configuration from text (`name` stands in messages); one that to_ini wrote gives the same Config again.
 Config parse_config(const std::string& text, const std::string& name);
 
 /// The resolved configuration as an INI file that loads to the same Config ("; kaem config 1" first).

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <array>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,57 +13,74 @@
 
 namespace kaem {
 
+/// Told how far a download (bytes) or the Darcy solver (fields) has come; `total` is 0 where unknown.
+using DataProgress = std::function<void(const std::string& what, int64_t done, int64_t total)>;
+
 struct DatasetOptions {
-  std::string name = "DARCY_FLOW";  ///< as typed after --dataset (case ignored)
-  std::string root = "data";        ///< --data-dir, KAEM_DATA_DIR
-  int64_t train_size = 50000;       ///< [TRAINING] N_train
-  int64_t test_size = 100;          ///< [TRAINING] N_test
-  std::vector<int64_t> resize;      ///< [DATA] resize, --resize HxW: H, W, or empty
-  std::string darcy_file;           ///< [DATA] darcy_file
-  bool dequantize = false;          ///< [TRAINING] dequantize: adds U(0,1)/256 to byte data
-  bool offline = false;             ///< --offline: never download
-  uint64_t seed = 1;                ///< of the Darcy permeability fields
+  std::string name = "DARCY_FLOW";   ///< as typed after --dataset (case ignored)
+  std::string root = "data";         ///< --data-dir, KAEM_DATA_DIR
+  int64_t train_size = 50000;        ///< [TRAINING] N_train
+  int64_t test_size = 100;           ///< [TRAINING] N_test
+  std::vector<int64_t> resize = {};  ///< [DATA] resize, --resize HxW: H, W, or empty
+  std::string darcy_file = {};       ///< [DATA] darcy_file
+  bool dequantize = false;           ///< [TRAINING] dequantize: adds U(0,1)/256 to byte data
+  bool offline = false;              ///< --offline: never download
+  uint64_t seed = 1;                 ///< of the Darcy permeability fields
+  DataProgress progress = {};        ///< called in the calling thread
 };
 
 /// Training and test data in memory: bytes stay bytes until a batch is made.
 struct Dataset {
   std::string name;
-  std::array<int64_t, 3> shape{};              ///< channels, height, width
-  at::Tensor train, test;                      ///< [N,C,H,W], uint8 (value/255) or float32 in [0,1]
-  at::Tensor train_labels, test_labels;        ///< int64 [N], or undefined
+  std::array<int64_t, 3> shape{};        ///< channels, height, width
+  at::Tensor train, test;                ///< [N,C,H,W], uint8 (value/255) or float32 in [0,1] (test data of Darcy
+                                         ///< fields may leave it a little: the scale is the training data's)
+  at::Tensor train_labels, test_labels;  ///< int64 [N], or undefined
   bool dequantize = false;
-  double scale_min = 0, scale_max = 1;         ///< of data scaled by its training minimum and maximum (Darcy)
-  std::vector<std::string> notes;              ///< what was done that the user should know, a line each
+  double scale_min = 0, scale_max = 1;  ///< of data scaled by its training minimum and maximum (Darcy)
+  std::vector<std::string> notes;       ///< what was done that the user should know, a line each
   std::vector<std::pair<std::string, std::string>> sources;  ///< file path (or "solver") and SHA-256, for meta.json
 
   int64_t steps_per_epoch(int64_t batch_size) const;
 
   /// Batch of update `step`: float32 [B, C·H·W] in [0,1]. The order is a fresh permutation each epoch; the last partial
-  /// batch is dropped. Depends on (seed, step) only.
+  /// batch is dropped. Depends on (seed, step) only. `dequantize`: (byte + U(0,1))/256, so that densities live on
+  /// [0,1].
   at::Tensor batch(int64_t step, int64_t batch_size, const Rng& rng) const;
 
   /// Rows `index` (int64 [n]) of a split as float32 [n, C·H·W] in [0,1].
   static at::Tensor to_float(const at::Tensor& split, const at::Tensor& index);
+
+  /// The order of the epoch last asked for, since drawing it costs more than a batch. Makes `batch` not thread-safe.
+  struct EpochOrder {
+    uint64_t seed = 0;
+    int64_t epoch = -1, size = -1;
+    at::Tensor index;
+  };
+  mutable EpochOrder epoch_order;
 };
 
-/// Loads (and, unless offline, downloads) a data set; DataError names the file and what was found, ConfigError an unknown name.
+/// Loads (and, unless offline, downloads) a data set; DataError names the file and what was found, ConfigError an
+/// unknown name.
 Dataset make_dataset(const DatasetOptions& options);
 
 /// What the program knows about a data set, for `kaem data list` and `kaem info`.
 struct DatasetInfo {
   std::string name, description, folder;
-  std::vector<std::string> files;   ///< those it needs, as published
-  std::vector<std::string> urls;    ///< mirrors
-  std::vector<std::string> found;   ///< paths found under the root, in the order of `files`; empty strings where absent
+  std::vector<std::string> files;  ///< those it needs, as published; none where the program makes the data itself
+  std::vector<std::string> urls;   ///< mirrors (KAEM_DATA_MIRROR, a base URL, replaces them)
+  std::vector<std::string> found;  ///< paths found under the root, in the order of `files`; empty strings where absent
   bool complete = false;
 };
 std::vector<DatasetInfo> list_datasets(const std::string& root);
 std::vector<std::string> dataset_names();
 
-/// Downloads the files of a data set below `root` (those present are kept), checks their published checksums.
-void fetch_dataset(const std::string& name, const std::string& root);
+/// Downloads the files of a data set into its folder below `root` (those present are kept), checks their published
+/// checksums; nothing to do for data that the program makes itself. DataError if a file cannot be had.
+void fetch_dataset(const std::string& name, const std::string& root, const DataProgress& progress = {});
 
-/// Reads the files of a data set and compares their checksums with the published ones; returns a line per file; DataError if one is unreadable.
+/// Reads the files of a data set and compares their checksums with the published ones; returns a line per file;
+/// DataError if one is missing, unreadable or contradicts its own header.
 std::vector<std::string> verify_dataset(const std::string& name, const std::string& root);
 
 }  // namespace kaem

@@ -9,12 +9,19 @@ namespace kaem::io {
 /// The whole file; DataError if it cannot be read.
 std::string read_file(const std::string& path);
 
-/// The whole file, gunzipped if it is gzip; DataError if it cannot be read or is a broken gzip stream (more than
-/// `max_bytes` of output is refused too).
+/// True if `bytes` begin as a gzip stream does.
+bool is_gzip(std::string_view bytes);
+
+/// The content of a gzip stream (its members joined); DataError names `name` if the stream is truncated, damaged,
+/// followed by other bytes, or holds more than `max_bytes`.
+std::string gunzip(std::string_view bytes, const std::string& name, size_t max_bytes = size_t{1} << 32);
+
+/// The whole file, gunzipped if it is gzip; DataError as read_file and gunzip.
 std::string read_maybe_gzip(const std::string& path, size_t max_bytes = size_t{1} << 32);
 
-/// Writes a temporary file beside `path`, syncs it and renames it: either the whole new content is there or the old one.
-/// Error names the path and the reason (disk full, read-only folder, ...).
+/// Writes a temporary file beside `path`, syncs it and renames it: either the whole new content is there or the old
+/// one. A device or pipe is written to as it is. Error names the path and the reason (disk full, read-only folder,
+/// ...).
 void write_file_atomic(const std::string& path, std::string_view content);
 
 /// Lower-case hexadecimal digests.

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kaem/config/config.h"
@@ -13,33 +13,54 @@ namespace kaem {
 /// A checkpoint on disk: step_N.safetensors and its step_N.json. docs/file-formats.md.
 struct Checkpoint {
   int64_t step = 0, epoch = 0;
-  std::string path;                              ///< of the .safetensors
-  std::map<std::string, at::Tensor> tensors;     ///< model.* ema.* optimizer.* data.*
+  double seconds = 0;                         ///< training time up to here
+  std::string config_hash;                    ///< of the configuration that wrote it
+  std::string path;                           ///< of the .safetensors
+  std::map<std::string, at::Tensor> tensors;  ///< model.* ema.* optimizer.* posterior.* data.*
 };
 
-/// The folder of one run, runs/DATASET/mode/NAME.
+/// Where, on what and with which command a run is made, for meta.json.
+struct RunMeta {
+  std::string command_line;
+  std::string device = "cpu";
+  int64_t threads = 1;
+  std::vector<std::pair<std::string, std::string>> sources;  ///< data files and their SHA-256
+};
+
+/// The folder of one run, runs/DATASET/mode/NAME. docs/file-formats.md.
 class RunFolder {
  public:
-  /// Makes a new folder (Error if it exists or cannot be written) with config.ini and meta.json.
-  static RunFolder create(const Config& config, const std::string& command_line);
+  /// Makes a new folder with config.ini and meta.json. NAME is config.run.name, or the time (with a suffix if that is
+  /// taken). UsageError if a name that was given exists; Error if the folder cannot be made or written.
+  static RunFolder create(const Config& config, const RunMeta& meta = {});
   /// Opens an existing one: a path, or "last" (the newest below `runs`). UsageError if it is not a run.
   static RunFolder open(const std::string& path_or_last, const std::string& runs = "runs");
 
   const std::string& path() const { return path_; }
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
   /// The resolved configuration of the run.
   Config config() const;
 
-  /// Writes tensors, then the JSON that makes the checkpoint exist; removes those beyond `keep`.
-  void save_checkpoint(int64_t step, int64_t epoch, const io::NamedTensors& tensors, int64_t keep);
+  /// Notes in meta.json that the run goes on from `step`; warns if the data files are others than before.
+  void add_session(int64_t step, const RunMeta& meta);
+
+  /// Writes tensors, then the JSON that makes the checkpoint exist; then removes those older than the newest `keep`. If
+  /// anything fails (Error: disk full, ...), the older ones are all still there.
+  void save_checkpoint(const Checkpoint& checkpoint, const io::NamedTensors& tensors, int64_t keep);
   /// The newest whole checkpoint; older ones are tried if it is truncated or altered (each refused one is reported with
-  /// log::warn). Error if there is none.
+  /// log::warn). DataError if there is none; Error with exit status 2 if one was written in a newer format.
   Checkpoint load_checkpoint() const;
   /// Steps of all checkpoints that have their JSON, ascending.
   std::vector<int64_t> checkpoint_steps() const;
+  /// Path of a checkpoint's tensors.
+  std::string checkpoint_path(int64_t step) const;
 
  private:
   explicit RunFolder(std::string path) : path_(std::move(path)) {}
   std::string path_;
 };
+
+/// SHA-256 of what decides the numbers of a run: the configuration without names, paths, lengths of stay and output options.
+std::string config_hash(const Config& config);
 
 }  // namespace kaem

@@ -1,0 +1,90 @@
+#include "bench.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+
+#include <fstream>
+#include <iomanip>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <regex>
+
+#include "commands.h"
+#include "kaem/core/error.h"
+#include "kaem/core/str.h"
+#include "kaem/io/file.h"
+#include "kaem/ops/ops.h"
+#include "kaem/train/version.h"
+
+namespace kaem::app {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct BenchArguments {
+  std::string filter, json;
+};
+
+constexpr const char* kExamples = R"(
+Examples:
+  kaem bench
+  kaem bench --filter mnist_is_step --threads 1 --json bench.json)";
+
+std::regex filter_of(const std::string& text) {
+  try {
+    return std::regex(text);
+  } catch (const std::regex_error&) {
+    throw UsageError(str("--filter ", text, ": not a regular expression"));
+  }
+}
+
+Json machine() {
+  std::ifstream file("/proc/cpuinfo");
+  std::string cpu = "unknown";
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("model name")) {
+      cpu = line.substr(line.find(':') + 2);
+      break;
+    }
+  return {{"cpu", cpu}, {"threads", at::get_num_threads()}, {"kernels", ops::cpu_kernel_level()}, {"libtorch", libtorch_version()},
+          {"version", version()}};
+}
+
+void print(std::string_view name, const bench::Result& r) {
+  std::cout << std::fixed << std::setprecision(3) << std::left << std::setw(24) << name << std::right << std::setw(10) << r.median_ms
+            << std::setw(10) << r.floor_ms << std::setprecision(2) << std::setw(9) << r.median_ms / r.floor_ms << "   " << r.note << "\n";
+  for (const auto& [part, time] : r.parts)
+    std::cout << "    " << std::left << std::setw(48) << part << std::right << std::setprecision(3) << std::setw(9) << time << "\n";
+}
+
+void run_bench(const BenchArguments& a, const Common& common) {
+  const std::regex filter = filter_of(a.filter);
+  prepare_threads(common);
+  Json results = Json::array();
+  for (const auto& benchmark : bench::benchmarks()) {
+    const std::string name(benchmark.name);
+    if (!std::regex_search(name, filter)) continue;
+    if (results.empty())
+      std::cout << std::left << std::setw(24) << "benchmark" << std::right << std::setw(10) << "median ms" << std::setw(10) << "floor ms"
+                << std::setw(9) << "ratio" << "\n";
+    const bench::Result r = benchmark.run({.data_dir = data_dir_of(common)});
+    print(name, r);
+    results.push_back({{"name", name}, {"median_ms", r.median_ms}, {"floor_ms", r.floor_ms}, {"floor_ratio", r.median_ms / r.floor_ms}});
+  }
+  if (results.empty()) throw UsageError(str("--filter ", a.filter, ": no benchmark has such a name"));
+  if (!a.json.empty()) io::write_file_atomic(a.json, Json{{"machine", machine()}, {"benchmarks", results}}.dump(2) + "\n");
+}
+
+}  // namespace
+
+Command add_bench(CLI::App& program, const Common& common) {
+  CLI::App* app = program.add_subcommand("bench", "Run the benchmarks");
+  const auto a = std::make_shared<BenchArguments>();
+  app->add_option("--filter", a->filter, "Only those whose name matches")->type_name("REGEX");
+  app->add_option("--json", a->json, "Also write the results as JSON")->type_name("FILE");
+  app->footer(kExamples);
+  return {app, [a, &common] { run_bench(*a, common); }, {"threads", "data-dir", "log", "quiet", "verbose", "memory", "deterministic"}};
+}
+
+}  // namespace kaem::app

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "kaem/config/config.h"
+#include "kaem/data/dataset.h"
+
+/// The program's commands: one file each; main.cpp joins them.
+namespace kaem::app {
+
+/// Options that every command takes. Numbers stay text until they are used, so that one message serves all of them.
+struct Common {
+  std::vector<std::string> set;
+  std::string device, data_dir, out, name, resize, threads, seed, max_steps, log_format = "text";
+  bool overfit_batch = false, offline = false, deterministic = false, quiet = false, verbose = false, dry_run = false,
+       memory = false;
+  std::string command_line;  ///< as typed, for meta.json
+};
+
+/// A command after its options were declared.
+struct Command {
+  CLI::App* app = nullptr;
+  std::function<void()> run;
+  std::vector<std::string> uses;  ///< common options that have an effect here, without dashes
+};
+
+Command add_train(CLI::App& program, const Common& common);
+Command add_sample(CLI::App& program, const Common& common);
+Command add_prior(CLI::App& program, const Common& common);
+Command add_inspect(CLI::App& program, const Common& common);
+Command add_data(CLI::App& program, const Common& common);
+Command add_info(CLI::App& program, const Common& common);
+Command add_bench(CLI::App& program, const Common& common);
+
+/// Declares the common options for a command.
+void add_common_options(CLI::App& command, Common& common);
+
+/// `--set` and the options that stand for a configuration key.
+std::vector<Override> overrides_of(const Common& common);
+
+/// The whole of `text` as an integer in min..max; UsageError "--option text: want ...".
+int64_t integer_of(const std::string& option, const std::string& text, int64_t min, int64_t max);
+
+/// --seed, or `otherwise`.
+uint64_t seed_of(const Common& common, uint64_t otherwise);
+
+/// --data-dir, KAEM_DATA_DIR or "data".
+std::string data_dir_of(const Common& common);
+
+/// Sets what the log shows and how.
+void prepare_log(const Common& common);
+
+/// Threads, flushing of denormals, determinism for commands that compute without the trainer.
+void prepare_threads(const Common& common);
+
+/// Shows how far a download or the Darcy solver has come in the status line.
+DataProgress show_progress();
+
+/// Prints what a run would do: data set, shapes, layers with parameter counts, steps, memory. Touches nothing.
+void print_plan(const Config& config, const std::string& source);
+
+/// "1234567" as "1,234,567".
+std::string grouped(int64_t number);
+
+/// "40x21x81"; "scalar" for no dimensions.
+std::string shape_text(at::IntArrayRef sizes);
+
+/// Resident memory of the program now, and the most so far, in bytes (0 where unknown).
+int64_t resident_bytes();
+int64_t peak_resident_bytes();
+
+}  // namespace kaem::app

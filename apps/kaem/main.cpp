@@ -1,0 +1,153 @@
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <new>
+
+#include "commands.h"
+#include "kaem/core/error.h"
+#include "kaem/core/log.h"
+#include "kaem/core/str.h"
+#include "kaem/core/table.h"
+#include "kaem/train/version.h"
+
+namespace kaem::app {
+namespace {
+
+constexpr const char* kExamples = R"(
+Examples:
+  kaem train --dataset DARCY_FLOW                      a first run; its data are computed, not downloaded
+  kaem train --dataset MNIST --set TRAINING.N_epochs=4 --name short
+  kaem train --resume                                  go on with the newest run
+  kaem sample last -n 64 --out samples.png
+  kaem train --help-config                             every key of the configuration
+
+Exit status: 0 done, 1 a run failed, 2 bad usage or configuration, 3 data missing or corrupt, 130/143 interrupted.)";
+
+constexpr auto kLaterCommands = std::to_array<std::string_view>(
+    {"jobs", "evaluate", "symbolic", "tune", "plot", "report", "compare", "export"});
+
+/// The command line as one could type it again.
+std::string command_line(int argc, char** argv) {
+  std::string line;
+  for (int i = 0; i < argc; ++i) {
+    std::string word = argv[i];
+    if (word.empty() || word.find_first_of(" \t\n\"'\\$*?;&|<>()#") != std::string::npos) {
+      for (size_t at = 0; (at = word.find('\'', at)) != std::string::npos; at += 4) word.replace(at, 1, "'\\''");
+      word = str("'", word, "'");
+    }
+    line += str(i > 0 ? " " : "", word);
+  }
+  return line;
+}
+
+/// Long names of a command's options, with their dashes.
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const auto* option : app.get_options())
+    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+  return names;
+}
+
+/// Arguments that nothing took: a misspelt option before anything else, as its value is left over too.
+void refuse_leftovers(const CLI::App& app, const std::string& name) {
+  const auto left = app.remaining();
+  if (left.empty()) return;
+  const auto option = std::find_if(left.begin(), left.end(), [](const auto& word) { return word.starts_with('-') && word != "--"; });
+  const std::string word = option != left.end() ? *option : left.front();
+  const std::string spelling = word.substr(0, word.find('='));
+  const std::string near = option != left.end() ? nearest_name(spelling, option_names(app)) : "";
+  throw UsageError(str(name, ": ", option != left.end() ? "unknown option '" : "unexpected argument '", spelling, "'",
+                       near.empty() ? str("; see ", name, " --help") : str("; did you mean '", near, "'?")));
+}
+
+[[noreturn]] void refuse_command(const CLI::App& program, const std::vector<Command>& commands) {
+  std::vector<std::string> names;
+  for (const auto& command : commands) names.push_back(command.app->get_name());
+  const auto left = program.remaining();
+  if (left.empty()) throw UsageError("no command given; one of: " + CLI::detail::join(names, " ") + " (see kaem --help)");
+  if (left.front().starts_with('-')) refuse_leftovers(program, "kaem");
+  for (const auto& later : kLaterCommands)
+    if (left.front() == later) throw UsageError(str("command '", later, "' is not built yet"));
+  throw UsageError(unknown_name_message("command", left.front(), names));
+}
+
+/// Common options that this command accepts but does nothing with.
+void warn_unused(const Command& command) {
+  for (const auto* option : command.app->get_options()) {
+    if (option->get_group() != "Common options" || option->count() == 0) continue;
+    const std::string name = option->get_lnames().front();
+    if (std::find(command.uses.begin(), command.uses.end(), name) == command.uses.end())
+      log::warn(str("--", name, " has no effect on ", command.app->get_name()));
+  }
+}
+
+void print_memory(int64_t at_start) {
+  const auto megabytes = [](int64_t bytes) { return grouped(bytes / 1000000); };
+  std::cout << "memory: peak " << megabytes(peak_resident_bytes()) << " MB, of which " << megabytes(at_start)
+            << " MB were there once LibTorch was loaded\n";
+}
+
+int run(int argc, char** argv) {
+  const int64_t at_start = resident_bytes();
+  CLI::App program("Kolmogorov-Arnold Energy Models: train them, sample from them, look inside them.", "kaem");
+  Common common;
+  common.command_line = command_line(argc, argv);
+  program.footer(kExamples);
+  program.set_version_flag("--version", str("kaem ", version(), " (LibTorch ", libtorch_version(), ")"));
+  program.allow_extras();
+  std::vector<Command> commands;
+  for (const auto add : {add_train, add_sample, add_prior, add_inspect, add_data, add_info, add_bench}) {
+    commands.push_back(add(program, common));
+    add_common_options(*commands.back().app, common);
+    commands.back().app->allow_extras();
+  }
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::Success& done) {
+    return program.exit(done);
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(error.what());
+  }
+  for (const auto& command : commands) {
+    if (!command.app->parsed()) continue;
+    refuse_leftovers(program, "kaem");
+    refuse_leftovers(*command.app, "kaem " + command.app->get_name());
+    prepare_log(common);
+    warn_unused(command);
+    command.run();
+    if (common.memory) print_memory(at_start);
+    return 0;
+  }
+  refuse_command(program, commands);
+}
+
+/// One line on standard error.
+int report(std::string message, int status) {
+  log::set_status_line("");
+  message = message.substr(0, message.find('\n'));
+  std::cout.flush();
+  std::fprintf(stderr, "kaem: %s\n", message.c_str());
+  return status;
+}
+
+}  // namespace
+}  // namespace kaem::app
+
+int main(int argc, char** argv) {
+  using kaem::app::report;
+  try {
+    return kaem::app::run(argc, argv);
+  } catch (const kaem::Error& error) {
+    return report(error.what(), error.exit_status());
+  } catch (const c10::Error& error) {
+    return report(error.what_without_backtrace(), 1);
+  } catch (const std::bad_alloc&) {
+    return report("out of memory", 1);
+  } catch (const std::exception& error) {
+    return report(error.what(), 1);
+  }
+}

@@ -1,0 +1,132 @@
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+
+#include <charconv>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+
+#include "commands.h"
+#include "kaem/core/denormals.h"
+#include "kaem/core/error.h"
+#include "kaem/core/log.h"
+#include "kaem/core/str.h"
+
+namespace kaem::app {
+
+void add_common_options(CLI::App& command, Common& c) {
+  const auto text = [&](const char* name, std::string& value, const char* takes, const char* help) {
+    command.add_option(name, value, help)->type_name(takes)->group("Common options");
+  };
+  const auto flag = [&](const char* name, bool& value, const char* help) {
+    command.add_flag(name, value, help)->group("Common options");
+  };
+  command.add_option("--set", c.set, "Set a key of the configuration (repeatable)")
+      ->type_name("SECTION.key=value")->allow_extra_args(false)->group("Common options");
+  text("--device", c.device, "auto|cpu|cuda|cuda:N", "Where to compute");
+  text("--threads", c.threads, "N", "CPU threads");
+  text("--seed", c.seed, "N", "The seed that decides everything");
+  text("--data-dir", c.data_dir, "DIR", "Folder of the data sets (else KAEM_DATA_DIR, else ./data)");
+  text("--out", c.out, "PATH", "train: folder of all runs; elsewhere the file to write");
+  text("--max-steps", c.max_steps, "N", "Stop after so many updates");
+  text("--name", c.name, "NAME", "Name of the run (else the time)");
+  text("--resize", c.resize, "HxW", "Resize images");
+  flag("--overfit-batch", c.overfit_batch, "Train on the first batch only");
+  command.add_option("--log", c.log_format, "Format of messages")->check(CLI::IsMember({"text", "json"}))->group("Common options");
+  flag("--offline", c.offline, "Never download");
+  flag("--deterministic", c.deterministic, "Refuse kernels whose results depend on the order of execution");
+  flag("--quiet", c.quiet, "Only warnings and errors");
+  flag("--verbose", c.verbose, "More messages");
+  flag("--memory", c.memory, "Print the peak memory at the end");
+  flag("--dry-run", c.dry_run, "Check everything, print the plan, touch nothing");
+}
+
+std::vector<Override> overrides_of(const Common& c) {
+  std::vector<Override> list;
+  for (const auto& text : c.set) list.push_back(parse_override(text));
+  const auto add = [&](const char* section, const char* key, const std::string& value, const std::string& origin) {
+    if (!value.empty()) list.push_back({section, key, value, origin});
+  };
+  add("TRAINING", "device", c.device, "--device " + c.device);
+  add("TRAINING", "threads", c.threads, "--threads " + c.threads);
+  add("TRAINING", "seed", c.seed, "--seed " + c.seed);
+  add("TRAINING", "max_steps", c.max_steps, "--max-steps " + c.max_steps);
+  add("DATA", "resize", c.resize, "--resize " + c.resize);
+  if (c.overfit_batch) add("TRAINING", "overfit_batch", "true", "--overfit-batch");
+  if (c.deterministic) add("TRAINING", "deterministic", "true", "--deterministic");
+  if (c.verbose) add("TRAINING", "verbose", "true", "--verbose");
+  if (!c.data_dir.empty()) add("DATA", "root", c.data_dir, "--data-dir " + c.data_dir);
+  else if (const char* root = std::getenv("KAEM_DATA_DIR")) add("DATA", "root", root, str("KAEM_DATA_DIR=", root));
+  return list;
+}
+
+int64_t integer_of(const std::string& option, const std::string& text, int64_t min, int64_t max) {
+  int64_t value = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (fault != std::errc() || end != text.data() + text.size() || value < min || value > max) {
+    const bool open = max == std::numeric_limits<int64_t>::max();
+    throw UsageError(str(option, " ", text, ": want an integer in ", min, "..", open ? std::string() : std::to_string(max)));
+  }
+  return value;
+}
+
+uint64_t seed_of(const Common& c, uint64_t otherwise) {
+  if (c.seed.empty()) return otherwise;
+  return static_cast<uint64_t>(integer_of("--seed", c.seed, 0, std::numeric_limits<int64_t>::max()));
+}
+
+std::string data_dir_of(const Common& c) {
+  if (!c.data_dir.empty()) return c.data_dir;
+  const char* root = std::getenv("KAEM_DATA_DIR");
+  return root != nullptr && *root != '\0' ? root : "data";
+}
+
+void prepare_log(const Common& c) {
+  log::set_level(c.quiet ? log::Level::kWarn : c.verbose ? log::Level::kDebug : log::Level::kInfo);
+  log::set_format(c.log_format == "json" ? log::Format::kJson : log::Format::kText);
+}
+
+void prepare_threads(const Common& c) {
+  if (!c.threads.empty())
+    if (const int64_t threads = integer_of("--threads", c.threads, 0, 4096); threads > 0)
+      at::set_num_threads(static_cast<int>(threads));
+  flush_denormals();
+  at::globalContext().setDeterministicAlgorithms(c.deterministic, false);
+}
+
+DataProgress show_progress() {
+  return [](const std::string& what, int64_t done, int64_t total) {
+    if (total <= 0) return log::set_status_line(str(what, ": ", grouped(done)));
+    if (done >= total) return log::set_status_line("");
+    log::set_status_line(str(what, ": ", grouped(done), " of ", grouped(total), " (", 100 * done / total, "%)"));
+  };
+}
+
+std::string grouped(int64_t number) {
+  std::string text = std::to_string(number);
+  const size_t first = number < 0 ? 1 : 0;
+  for (size_t at = text.size(); at > first + 3;) text.insert(at -= 3, ",");
+  return text;
+}
+
+std::string shape_text(at::IntArrayRef sizes) {
+  std::string text;
+  for (const int64_t size : sizes) text += str(text.empty() ? "" : "x", size);
+  return text.empty() ? "scalar" : text;
+}
+
+int64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  int64_t total = 0, resident = 0;
+  return statm >> total >> resident ? resident * sysconf(_SC_PAGESIZE) : 0;
+}
+
+int64_t peak_resident_bytes() {
+  rusage usage{};
+  return getrusage(RUSAGE_SELF, &usage) == 0 ? int64_t{usage.ru_maxrss} * 1024 : 0;
+}
+
+}  // namespace kaem::app

@@ -1,0 +1,104 @@
+#include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
+
+#include <algorithm>
+#include <array>
+#include <iomanip>
+#include <iostream>
+
+#include "commands.h"
+#include "kaem/core/str.h"
+#include "kaem/model/model.h"
+#include "kaem/train/trainer.h"
+
+namespace kaem::app {
+namespace {
+
+constexpr int kLabel = 14;
+constexpr int64_t kFloat = 4;  // bytes
+
+/// Shape of the data without reading them.
+DataShape data_shape(const DatasetOptions& options) {
+  DataShape shape = options.name.starts_with("DARCY") ? DataShape{1, 32, 32} : DataShape{1, 28, 28};
+  if (options.resize.size() == 2) shape[1] = options.resize[0], shape[2] = options.resize[1];
+  return shape;
+}
+
+std::ostream& label(const char* name) { return std::cout << std::left << std::setw(kLabel) << name; }
+
+void print_data(const Config& config, const DataShape& shape) {
+  label("data") << config.data.name << ": " << grouped(config.data.train_size) << " training and "
+                << grouped(config.data.test_size) << " test records of " << shape[0] << "x" << shape[1] << "x" << shape[2] << "\n";
+  for (const auto& info : list_datasets(config.data.root)) {
+    if (info.name != config.data.name) continue;
+    if (info.files.empty()) label("") << "made by the program itself, kept in its cache\n";
+    else if (info.complete) label("") << "found: " << info.found.front() << " and " << info.files.size() - 1 << " more\n";
+    else label("") << "not complete below " << config.data.root << ": " << (config.data.offline ? "the run would fail (--offline)" : "would be downloaded")
+                   << "\n";
+  }
+}
+
+int64_t print_parameters(const ModelImpl& model) {
+  int64_t total = 0;
+  std::cout << "model\n";
+  for (const auto& p : model.named_parameters()) {
+    total += p.value().numel();
+    std::cout << "  " << std::left << std::setw(38) << p.key() << std::setw(16) << shape_text(p.value().sizes()) << std::right
+              << std::setw(12) << grouped(p.value().numel()) << "\n";
+  }
+  std::cout << "  " << std::left << std::setw(54) << "all parameters" << std::right << std::setw(12) << grouped(total) << "\n";
+  return total;
+}
+
+/// What a step holds at once: features of each generator layer and their gradients, draws, the prior's table.
+int64_t step_bytes(const Config& c, const ModelImpl& model) {
+  const auto& prior = c.model.prior;
+  const auto& generator = c.model.generator;
+  const int64_t samples = c.posterior.samples, components = prior.layer_widths[0] * prior.layer_widths[1];
+  int64_t floats = 3 * samples * components + 5 * (2 * prior.quadrature_nodes + 1) * components;
+  const int64_t features = ops::feature_count(make_basis_spec(generator.basis), generator.basis.grid_size);
+  auto widths = generator.widths;
+  widths.push_back(model.data_size());
+  for (size_t i = 0; i + 1 < widths.size(); ++i)
+    floats += 2 * samples * widths[i] * features + 3 * samples * widths[i + 1] + 2 * widths[i] * features * widths[i + 1];
+  return kFloat * (floats + 3 * c.run.batch_size * model.data_size() + 6 * c.run.batch_size * samples);
+}
+
+void print_memory_estimate(const Config& c, const ModelImpl& model, int64_t parameters) {
+  const bool bytes = !c.data.name.starts_with("DARCY") && c.data.resize.empty();
+  const int64_t copies = 4 + (c.optimizer.ema_decay > 0);  // weights, gradients, two moments, averages
+  const std::array<std::pair<const char*, int64_t>, 4> parts = {
+      {{"LibTorch", resident_bytes()},
+       {"weights and optimiser", copies * kFloat * parameters},
+       {"data", (c.data.train_size + c.data.test_size) * model.data_size() * (bytes ? 1 : kFloat)},
+       {"a step", step_bytes(c, model)}}};
+  int64_t sum = 0;
+  for (const auto& part : parts) sum += part.second;
+  label("memory") << "about " << grouped(sum / 1000000) << " MB:";
+  for (const auto& [name, size] : parts) std::cout << " " << name << " " << grouped(size / 1000000) << (name == parts.back().first ? "\n" : ",");
+}
+
+}  // namespace
+
+void print_plan(const Config& config, const std::string& source) {
+  const DataShape shape = data_shape(config.data);
+  const std::string device = resolve_device(config.run.device);
+  const Model model(config.model, shape, Rng(config.run.seed));
+  label("plan") << config.run.mode << " training on " << config.run.dataset << "; nothing is written or downloaded\n";
+  label("configuration") << source << "\n";
+  for (const auto& note : config.notes) label("note") << note << "\n";
+  print_data(config, shape);
+  label("device") << device << ", " << (config.run.threads > 0 ? config.run.threads : at::get_num_threads()) << " threads, seed "
+                  << config.run.seed << "\n";
+  const int64_t parameters = print_parameters(*model);
+  const int64_t steps_per_epoch = config.data.train_size / config.run.batch_size;
+  const int64_t total = steps_per_epoch * config.run.epochs;
+  label("steps") << grouped(steps_per_epoch) << " an epoch, " << grouped(config.run.epochs) << " epochs: " << grouped(total) << " updates";
+  if (config.run.max_steps > 0 && config.run.max_steps < total) std::cout << ", stopped after " << grouped(config.run.max_steps);
+  std::cout << " (batch " << config.run.batch_size << ", " << config.posterior.samples << " importance samples)\n";
+  print_memory_estimate(config, *model, parameters);
+  label("run folder") << config.run.out << "/" << config.run.dataset << "/" << config.run.mode << "/"
+                      << (config.run.name.empty() ? "(the time)" : config.run.name) << "\n";
+}
+
+}  // namespace kaem::app

@@ -1,0 +1,105 @@
+#include "kaem/prior/prior.h"
+
+#include <ATen/ATen.h>
+
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+
+#include "commands.h"
+#include "kaem/core/error.h"
+#include "kaem/core/str.h"
+#include "kaem/train/trainer.h"
+
+namespace kaem::app {
+namespace {
+
+struct PriorArguments {
+  std::string run, points = "2001";
+};
+
+constexpr const char* kExamples = R"(
+Example:
+  kaem prior last --out prior.csv --points 501)";
+
+/// Writes beside the file and renames at the end, as the rows can be millions.
+class CsvFile {
+ public:
+  explicit CsvFile(std::string path) : path_(std::move(path)), part_(path_ + ".part"), file_(part_, std::ios::binary) {
+    if (!file_) throw Error(path_ + ": cannot be written");
+  }
+  ~CsvFile() { std::remove(part_.c_str()); }
+
+  void text(std::string_view part) { file_.write(part.data(), static_cast<std::streamsize>(part.size())); }
+  void number(char before, double value) {
+    char buffer[32] = {before};
+    const auto end = std::to_chars(buffer + 1, buffer + sizeof buffer, static_cast<float>(value)).ptr;
+    text({buffer, static_cast<size_t>(end - buffer)});
+  }
+  void close() {
+    file_.close();
+    std::error_code fault;
+    if (file_) std::filesystem::rename(part_, path_, fault);
+    if (!file_ || fault) throw Error(str(path_, ": cannot be written", fault ? ": " + fault.message() : " (disk full?)"));
+  }
+
+ private:
+  std::string path_, part_;
+  std::ofstream file_;
+};
+
+void write_curves(const PriorCurves& curves, CsvFile& file) {
+  const auto flat = [](const at::Tensor& t) { return t.to(at::kCPU, at::kDouble).contiguous(); };
+  const auto z = flat(curves.z), energy = flat(curves.energy), reference = flat(curves.log_reference),
+             density = flat(curves.density), cdf = flat(curves.cdf);
+  const int64_t points = density.size(0), q_count = density.size(1), p_count = density.size(2);
+  const auto column = [&](const at::Tensor& t) { return t.expand({points, q_count, p_count}).contiguous(); };
+  const auto log_pi0 = column(reference);
+  file.text("q,p,z,energy,log_pi0,density,cdf\n");
+  for (int64_t q = 0; q < q_count; ++q)
+    for (int64_t p = 0; p < p_count; ++p) {
+      const std::string start = str(q, ",", p);
+      for (int64_t k = 0; k < points; ++k) {
+        const int64_t at = (k * q_count + q) * p_count + p;
+        file.text(start);
+        file.number(',', z.const_data_ptr<double>()[k]);
+        for (const auto* t : {&energy, &log_pi0, &density, &cdf}) file.number(',', t->const_data_ptr<double>()[at]);
+        file.text("\n");
+      }
+    }
+}
+
+void print_prior(const PriorArguments& a, const Common& common) {
+  const std::string out = common.out.empty() ? "prior.csv" : common.out;
+  const int64_t points = integer_of("--points", a.points, 2, 1000000);
+  prepare_threads(common);
+  const at::NoGradGuard no_grad;
+  const LoadedRun run = load_run(a.run, common.device.empty() ? "auto" : common.device);
+  CsvFile file(out);
+  const auto curves = run.model->prior->curves(points);
+  write_curves(curves, file);
+  file.close();
+  const auto [low, high] = run.model->prior->domain();
+  std::cout << out << ": " << grouped(curves.density.numel()) << " rows, " << curves.density.size(1) << "x" << curves.density.size(2)
+            << " components on [" << low << "," << high << "] of " << run.folder << " after update " << run.step << "\n";
+}
+
+}  // namespace
+
+Command add_prior(CLI::App& program, const Common& common) {
+  CLI::App* app = program.add_subcommand("prior", "Write the prior's energies and densities as CSV");
+  const auto a = std::make_shared<PriorArguments>();
+  app->add_option("RUN", a->run, "Folder of a run, or last");
+  app->add_option("--points", a->points, "Evenly spaced z of each component (2001)")->type_name("N");
+  app->footer(kExamples);
+  const auto run = [a, &common] {
+    if (a->run.empty()) throw UsageError("kaem prior: want a RUN (a run's folder, or last); see kaem prior --help");
+    print_prior(*a, common);
+  };
+  return {app, run, {"device", "threads", "out", "log", "quiet", "verbose", "memory"}};
+}
+
+}  // namespace kaem::app

@@ -1,0 +1,27 @@
+# cmake --install: bin/kaem, lib/libkaem.so*, include/kaem, share/kaem/config, and find_package(kaem) -> kaem::kaem.
+include(CMakePackageConfigHelpers)
+
+set(_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/kaem")
+install(TARGETS kaem EXPORT kaem-targets LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT runtime)
+get_property(KAEM_PROGRAMS DIRECTORY "${PROJECT_SOURCE_DIR}/apps" PROPERTY BUILDSYSTEM_TARGETS)
+foreach(program IN LISTS KAEM_PROGRAMS)
+  get_target_property(_type ${program} TYPE)
+  if(_type STREQUAL "EXECUTABLE")
+    install(TARGETS ${program} RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT runtime)
+  endif()
+endforeach()
+if(TARGET kaem_cuda)
+  install(TARGETS kaem_cuda LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT runtime)
+endif()
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/config/" DESTINATION "${CMAKE_INSTALL_DATADIR}/kaem/config" COMPONENT runtime
+        OPTIONAL FILES_MATCHING PATTERN "*.ini")
+
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/kaem" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT development)
+install(EXPORT kaem-targets NAMESPACE kaem:: DESTINATION "${_package_dir}" COMPONENT development)
+configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/kaem-config.cmake.in" "${PROJECT_BINARY_DIR}/kaem-config.cmake"
+                              INSTALL_DESTINATION "${_package_dir}")
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/kaem-config-version.cmake" COMPATIBILITY ExactVersion)
+install(FILES "${PROJECT_BINARY_DIR}/kaem-config.cmake" "${PROJECT_BINARY_DIR}/kaem-config-version.cmake"
+        DESTINATION "${_package_dir}" COMPONENT development)
+install(FILES "${PROJECT_SOURCE_DIR}/cmake/torch.cmake" DESTINATION "${_package_dir}" RENAME kaem-torch.cmake
+        COMPONENT development)

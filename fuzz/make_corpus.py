@@ -1,0 +1,95 @@
+"""Writes fuzz/corpus/<target>/: small inputs, good and malformed, from which fuzzing starts. Standard library only."""
+
+import gzip
+import json
+import pathlib
+import struct
+
+ROOT = pathlib.Path(__file__).parent / "corpus"
+
+
+def put(target, name, data):
+    folder = ROOT / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+
+
+def idx(magic, sizes, data):
+    return struct.pack(f">{1 + len(sizes)}I", magic, *sizes) + data
+
+
+def idx_corpus():
+    images = idx(2051, (2, 3, 4), bytes(range(24)))
+    put("idx", "images", images)
+    put("idx", "labels", idx(2049, (10,), bytes(range(10))))
+    put("idx", "images.gz", gzip.compress(images, mtime=0))
+    put("idx", "two_members.gz", gzip.compress(images[:9], mtime=0) + gzip.compress(images[9:], mtime=0))
+    put("idx", "zeros.gz", gzip.compress(bytes(100_000), mtime=0))
+    put("idx", "truncated", images[:-5])
+    put("idx", "truncated.gz", gzip.compress(images, mtime=0)[:-6])
+    put("idx", "trailing", images + b"x")
+    put("idx", "overflow", idx(2051, (0xFFFFFFFF,) * 3, b"data"))
+    put("idx", "product_wraps", idx(2051, (0x80000000, 0x80000000, 4), b""))
+    put("idx", "empty_axis", idx(2051, (0, 28, 28), b""))
+    put("idx", "floats", idx(0x0D03, (1, 1, 1), b"abcd"))
+    put("idx", "nothing", b"")
+
+
+def npy(header, data=b"", version=1):
+    length = struct.pack("<H" if version == 1 else "<I", len(header))
+    return b"\x93NUMPY" + bytes([version, 0]) + length + header.encode() + data
+
+
+def npy_corpus():
+    def header(descr="'<f4'", order="False", shape="(2, 3)"):
+        return f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}\n"
+
+    put("npy", "float32", npy(header(), bytes(24)))
+    put("npy", "fortran", npy(header("'>f8'", "True"), bytes(48)))
+    put("npy", "scalar", npy(header("'<i8'", shape="()"), bytes(8)))
+    put("npy", "one_axis", npy(header("'|b1'", shape="(3,)"), bytes(3)))
+    put("npy", "version2", npy(header("'<u2'", shape="(0, 5)"), b"", 2))
+    put("npy", "other_order", npy("{\"shape\":(2,),'descr':'|u1','fortran_order':False}", b"ab"))
+    put("npy", "truncated", npy(header(), bytes(20)))
+    put("npy", "overflow", npy(header("'|u1'", shape="(4294967297, 4294967292)"), bytes(4)))
+    put("npy", "huge", npy(header(shape="(99999999999999999999,)"), bytes(4)))
+    put("npy", "negative", npy(header(shape="(-1,)"), bytes(4)))
+    put("npy", "many_axes", npy(header(shape="(" + "1," * 70 + ")"), bytes(4)))
+    put("npy", "records", npy(header("[('a', '<f4')]"), bytes(24)))
+    put("npy", "objects", npy(header("'|O'"), bytes(24)))
+    put("npy", "open_quote", npy("{'descr: }"))
+    put("npy", "no_header", b"\x93NUMPY\x01\x00")
+
+
+def safetensors(header, data=b""):
+    text = header if isinstance(header, bytes) else json.dumps(header, separators=(",", ":")).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def entry(dtype="F32", shape=(2,), offsets=(0, 8)):
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets)}
+
+
+def safetensors_corpus():
+    good = {"__metadata__": {"format": "1"}, "a": entry(), "b": entry("U8", (3,), (8, 11)), "empty": entry("I64", (0, 4), (8, 8)),
+            "scalar": entry("BF16", (), (11, 13))}
+    put("safetensors", "good", safetensors(good, bytes(13)))
+    put("safetensors", "nothing_inside", safetensors({}))
+    put("safetensors", "padded", safetensors(b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}    ', b"x"))
+    put("safetensors", "truncated", safetensors(good, bytes(12)))
+    put("safetensors", "hole", safetensors({"a": entry(), "b": entry("U8", (3,), (9, 12))}, bytes(12)))
+    put("safetensors", "overlap", safetensors({"a": entry(), "b": entry("U8", (8,), (4, 12))}, bytes(12)))
+    put("safetensors", "overflow", safetensors({"a": entry("U8", (4294967297, 4294967292), (0, 4))}, bytes(4)))
+    put("safetensors", "negative", safetensors({"a": entry("U8", (-4,), (0, 4))}, bytes(4)))
+    put("safetensors", "duplicate", safetensors(b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{}}', b"x"))
+    put("safetensors", "deep", safetensors(b'{"a":' + b"[" * 200))
+    put("safetensors", "no_json", safetensors(b'{"a"'))
+    put("safetensors", "not_utf8", safetensors(b'{"\xff":1}'))
+    put("safetensors", "long_header", struct.pack("<Q", 1 << 62) + b"{}")
+    put("safetensors", "short", b"\x02\x00")
+
+
+if __name__ == "__main__":
+    idx_corpus()
+    npy_corpus()
+    safetensors_corpus()

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kaem/io/safetensors.h"
+
+namespace kaem {
+
+using NamedNumbers = std::vector<std::pair<std::string, double>>;
+
+/// metrics.csv of a run: a row each `log_steps` updates. docs/file-formats.md.
+///
+/// Columns: step, epoch, seconds, the averages, lr, the counts. Averages are means over the updates since the row
+/// before, counts are sums. What has been gathered since that row is part of the checkpoint, so that a resumed run
+/// writes the same rows (but for `seconds`).
+class Metrics {
+ public:
+  explicit Metrics(std::string path) : path_(std::move(path)) {}
+
+  /// Values of one update: `averages` are averaged, `counts` are summed. Their names are the columns, the same each time.
+  void add(const NamedNumbers& averages, const NamedNumbers& counts);
+
+  /// True if nothing has been gathered since the last row.
+  bool empty() const { return updates_ == 0; }
+
+  /// Appends a row (and the header to a new file) and begins to gather anew; Error if the file cannot be written.
+  void write_row(int64_t step, int64_t epoch, double seconds, double learning_rate);
+
+  /// Makes sure that what was written is on the disk: a checkpoint must not outlive its rows.
+  void sync() const;
+
+  /// "data.metrics.*": what has been gathered since the last row.
+  io::NamedTensors named_state() const;
+  void restore(const std::map<std::string, at::Tensor>& tensors);
+
+  /// Cuts the file back to what stood there after update `step`: later rows go, and so does a torn last line. `last_row`
+  /// is the last row that a run which never stopped would have there (a run that stops between rows adds one more).
+  void cut(int64_t step, int64_t last_row) const;
+
+ private:
+  std::string path_;
+  int64_t updates_ = 0;
+  std::vector<std::string> averages_, counts_;  // column names
+  std::map<std::string, double> sums_;
+};
+
+}  // namespace kaem

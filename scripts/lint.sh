@@ -1,0 +1,15 @@
+#!/bin/bash
+# clang-tidy over our sources. usage: lint.sh BUILD JOBS [PATH...]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=$1 jobs=$2
+shift 2
+tidy=$(command -v clang-tidy-14 || command -v clang-tidy) || { echo "lint: clang-tidy was not found: apt-get install clang-tidy" >&2; exit 1; }
+[ -f "$build/compile_commands.json" ] || { echo "lint: $build is not configured: run 'make build'" >&2; exit 1; }
+mapfile -t files < <(git ls-files --cached --others --exclude-standard -- "${@:-src}" | grep -E '\.cpp$' |
+  while read -r file; do grep -q "/$file\"" "$build/compile_commands.json" && echo "$file"; done)
+[ ${#files[@]} -gt 0 ] || { echo "lint: no source to look at" >&2; exit 1; }
+# libgomp is g++'s; clang-tidy only has to read the pragmas.
+printf '%s\0' "${files[@]}" | xargs -0 -n 1 -P "$jobs" "$tidy" -p "$build" --quiet --warnings-as-errors='*' \
+  --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wno-ignored-optimization-argument
+echo "lint: ${#files[@]} files, nothing found"

@@ -1,0 +1,90 @@
+#!/bin/bash
+# Stages build-portable/ from a build folder of the preset `portable` (called by that build):
+#   kaem          launcher: finds LibTorch, then runs bin/kaem     bin/ lib/ share/   the install tree, stripped
+#   run-tests     all test programs of tests/                      lib/               also the Debian libraries it needs
+#   gpu-check     run-tests, then `kaem bench` on the GPU
+# The machine that it runs on must have LibTorch of the same minor version and the usual C and C++ libraries.
+set -euo pipefail
+build=$(cd "${1:?usage: portable.sh BUILD TORCH}" && pwd) torch=$(cd "${2:?}" && pwd)
+source=$(cd "$(dirname "$0")/.." && pwd)
+out=$source/build-portable
+limit_mib=64
+
+rm -rf "$out"
+for component in runtime portable; do
+  cmake --install "$build" --prefix "$out" --component $component --strip >"$build/install-$component.log"
+done
+cp "$source/scripts/run_tests.py" "$out/"
+
+# Libraries that the target machine brings itself: the C and C++ run time, OpenMP, LibTorch and CUDA.
+own_libraries='^(linux-vdso|ld-linux|lib(c|m|dl|rt|pthread|stdc\+\+|gcc_s|gomp|torch|c10|shm|kaem|cu|nv))[^a-z]|^lib(torch|c10|kaem|cu|nv)'
+needed() { readelf -d "$1" 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; }
+path_of() { ldconfig -p | awk -v name="$1" '$1 == name && /x86-64|AArch64/ {print $NF; exit}'; }
+
+copy_needed() {
+  local name path
+  while read -r name; do
+    [[ $name =~ $own_libraries ]] || [ -e "$out/lib/$name" ] && continue
+    path=$(path_of "$name")
+    [ -n "$path" ] || { echo "portable: $1 needs $name, which was not found"; exit 1; }
+    install -m 644 "$(readlink -f "$path")" "$out/lib/$name"
+    copy_needed "$out/lib/$name"
+  done < <(needed "$1")
+}
+shopt -s nullglob
+for file in "$out"/bin/* "$out"/lib/libkaem*.so* "$out"/tests/*; do
+  [ -L "$file" ] || copy_needed "$file"
+done
+
+cat >"$out/environment.sh" <<'TEXT'
+# Sets LD_LIBRARY_PATH to the folder of LibTorch: LIBTORCH if set, else the torch package of .venv or the active Python.
+if [ -z "${LIBTORCH:-}" ]; then
+  for python in "${VIRTUAL_ENV:+$VIRTUAL_ENV/bin/python}" .venv/bin/python python3 python; do
+    [ -n "$python" ] && command -v "$python" >/dev/null 2>&1 || continue
+    LIBTORCH=$("$python" -c "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s else '')" 2>/dev/null) || LIBTORCH=
+    [ -n "$LIBTORCH" ] && break
+  done
+fi
+if [ ! -e "${LIBTORCH:-}/lib/libtorch_cpu.so" ]; then
+  echo "kaem: LibTorch was not found: set LIBTORCH to its folder (it holds lib/libtorch_cpu.so), or activate a Python that has torch TORCH_VERSION." >&2
+  exit 2
+fi
+export LIBTORCH LD_LIBRARY_PATH="$LIBTORCH/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+TEXT
+version=$(sed -n 's/^#define TORCH_VERSION \([0-9.]*\).*/\1/p' "$torch/include/torch/headeronly/version.h")
+sed -i "s/TORCH_VERSION/${version:-2.11.0}/" "$out/environment.sh"
+
+cat >"$out/kaem" <<'TEXT'
+#!/bin/sh
+here=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
+. "$here/environment.sh"
+exec "$here/bin/kaem" "$@"
+TEXT
+
+cat >"$out/run-tests" <<'TEXT'
+#!/bin/sh
+# Runs all test programs in the current folder (best the project's root); options as scripts/run_tests.py.
+here=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
+. "$here/environment.sh"
+exec python3 "$here/run_tests.py" --programs "$here/tests" "$@"
+TEXT
+
+cat >"$out/gpu-check" <<'TEXT'
+#!/bin/sh
+# Tests and benchmarks on the GPU of this machine; options go to run-tests.
+here=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
+if ! nvidia-smi -L >/dev/null 2>&1; then
+  echo "gpu-check: this machine has no NVIDIA GPU (nvidia-smi finds none); copy build-portable/ to one that has LibTorch and run its gpu-check" >&2
+  exit 1
+fi
+[ -e "$here/lib/libkaem_cuda.so" ] || { echo "gpu-check: built without CUDA kernels: run 'make gpu-check'" >&2; exit 1; }
+nvidia-smi -L
+"$here/run-tests" "$@" || exit 1
+exec "$here/kaem" bench --device cuda
+TEXT
+chmod +x "$out/kaem" "$out/run-tests" "$out/gpu-check"
+
+size=$(du -sm --apparent-size "$out" | cut -f1)
+echo "build-portable/: $size MiB of $limit_mib, $(find "$out/tests" -type f 2>/dev/null | wc -l) test programs, with" \
+  "$(find "$out/lib" -type f ! -name 'libkaem*' -printf '%f ' | sort)"
+[ "$size" -lt "$limit_mib" ] || { echo "portable: larger than $limit_mib MiB"; exit 1; }

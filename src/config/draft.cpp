@@ -1,0 +1,164 @@
+#include "config/draft.h"
+
+#include <algorithm>
+
+#include "kaem/core/error.h"
+#include "kaem/core/str.h"
+#include "kaem/core/table.h"
+
+namespace kaem::config {
+namespace {
+
+constexpr int kFormat = 1;
+constexpr size_t kKeysNamed = 4;  // sections with more unused keys are only counted
+
+/// Greek letters have look-alikes: the micro sign and the lunate epsilon, which editors complete to.
+std::string one_greek(std::string key) {
+  for (const auto& [look_alike, letter] : {std::pair{"\u00B5", "\u03BC"}, std::pair{"\u03F5", "\u03B5"}})
+    for (size_t at; (at = key.find(look_alike)) != std::string::npos;) key.replace(at, 2, letter);
+  return key;
+}
+
+std::string quoted(std::string_view section, std::string_view key, std::string_view value) {
+  return str("[", section, "] ", key, " = ", value);
+}
+
+void add_unique(std::vector<std::string>& names, std::string_view name) {
+  if (std::find(names.begin(), names.end(), name) == names.end()) names.emplace_back(name);
+}
+
+}  // namespace
+
+void Draft::read(std::string_view text, const std::string& name) {
+  const Ini ini = read_ini(text, name);
+  if (ini.format > kFormat)
+    throw ConfigError(str(name, ":1: configuration format ", ini.format, " was written by a newer version; this one reads ",
+                          kFormat));
+  resolved = ini.format > 0;
+  for (const auto& entry : ini.entries) {
+    if (is_older_format(entry.section))
+      throw ConfigError(str(name, ":", entry.line, ": [", entry.section, "]: format older than EbmModel/GeneratorModel"));
+    tuning_ = tuning_ || same_name(entry.section, "TUNING");
+  }
+  for (const auto& entry : ini.entries)
+    set(entry.section, entry.key, entry.value, str(name, ":", entry.line), true);
+}
+
+void Draft::set(std::string_view section, std::string_view key, std::string value, const std::string& where,
+                bool from_file) {
+  const std::string known = known_section(section, where);
+  const std::string name = one_greek(std::string(key));
+  if (const auto* row = find_renamed(known, name)) {
+    if (!same_name(value, "true") && !same_name(value, "false"))
+      throw ConfigError(str(where, ": ", quoted(known, name, value), ": want true or false"));
+    value = same_name(value, "true") ? row->when_true : row->when_false;
+    set_field(*find_field(known, row->new_key), name, value, where, from_file);
+  } else if (const Field* field = find_field(known, name)) {
+    if (tuning_ && from_file && same_name(value, "nan")) return add_unique(unused_[known], name);
+    set_field(*field, name, value, where, from_file);
+  } else if (!set_reserved(known, name, value, where)) {
+    unknown_key(known, name, where);
+  }
+}
+
+const Field* Draft::find_field(std::string_view section, std::string_view key) const {
+  for (const auto& field : fields_)
+    if (same_name(field.section, section) && field.spelt(key)) return &field;
+  return nullptr;
+}
+
+void Draft::set_field(const Field& field, std::string_view key, const std::string& text, const std::string& where,
+                      bool from_file) {
+  std::string value = text;
+  if (const auto* row = find_mapped(field.section, field.key.name, value)) {
+    value = row->to;
+    if (!row->note.empty())
+      note(str(where, ": ", quoted(field.section, key, text), " is taken as ", row->to, ": ", row->note));
+  }
+  if (field.id() == "DATA.resize") std::replace_if(value.begin(), value.end(), [](char c) { return c == 'x' || c == 'X'; }, ',');
+  const std::string before = print(field.slot);
+  if (!assign(value, field.key, field.slot)) {
+    const std::string near = nearest_name(value, field.key.choices);
+    const std::string what = str("want ", wanted(field.key, field.slot), near.empty() ? "" : str("; did you mean '", near, "'?"));
+    throw ConfigError(from_file ? str(where, ": ", quoted(field.section, key, text), ": ", what) : str(where, ": ", what));
+  }
+  Given given{std::string(key), text, print(field.slot), where, from_file};
+  const auto old = given_.find(field.id());
+  if (from_file && old != given_.end() && old->second.value != given.value)
+    throw ConfigError(str(where, ": ", quoted(field.section, key, text), ": given before as ", old->second.spelling, " = ",
+                          old->second.text, " (", old->second.where, ")"));
+  given_[field.id()] = std::move(given);
+}
+
+bool Draft::set_reserved(std::string_view section, std::string_view key, const std::string& value,
+                         const std::string& where) {
+  const Reserved* row = find_reserved(section, key);
+  if (!row) return false;
+  const std::string given = quoted(row->section, key, value);
+  const bool off = means_off(*row, value);
+  if (row->rule == Rule::kOff && !off)
+    throw ConfigError(str(where, ": ", given, ": not built yet", row->off.empty() ? "" : str(" (allowed: ", row->off, ")")));
+  if (row->rule == Rule::kIgnored && !off) note(str(where, ": ", given, " is ignored"));
+  if (row->rule == Rule::kUnused || row->rule == Rule::kObsolete) add_unique(unused_[std::string(row->section)], key);
+  if (row->rule != Rule::kMode) return true;
+  if (row->key == "num_temps") {
+    int64_t temperatures = 0;
+    if (!assign(value, {}, &temperatures)) throw ConfigError(str(where, ": ", given, ": want an integer"));
+    if (temperatures > 1) mode_hints.push_back({"thermo", given, where});
+  } else {
+    bool on = false;
+    if (!assign(value, {}, &on)) throw ConfigError(str(where, ": ", given, ": want true or false"));
+    if (on) mode_hints.push_back({"variational", given, where});
+  }
+  return true;
+}
+
+std::string Draft::known_section(std::string_view section, const std::string& where) const {
+  std::vector<std::string> names;
+  for (const auto& field : fields_) add_unique(names, field.section);
+  for (const auto& name : reserved_sections()) add_unique(names, name);
+  for (const auto& name : names)
+    if (same_name(name, section)) return name;
+  const std::string near = nearest_name(section, names);
+  throw ConfigError(str(where, ": unknown section [", section, "]", near.empty() ? "" : str("; did you mean [", near, "]?")));
+}
+
+void Draft::unknown_key(const std::string& section, std::string_view key, const std::string& where) const {
+  std::vector<std::string> names = reserved_keys(section);
+  std::string elsewhere;
+  for (const auto& field : fields_) {
+    if (field.section == section) {
+      names.emplace_back(field.key.name);
+      names.insert(names.end(), field.key.aliases.begin(), field.key.aliases.end());
+    } else if (field.spelt(key)) {
+      elsewhere = field.section;
+    }
+  }
+  const std::string near = nearest_name(key, names);
+  std::string hint;
+  if (!elsewhere.empty()) hint = str("; it belongs to [", elsewhere, "]");
+  else if (!near.empty()) hint = str("; did you mean '", near, "'?");
+  throw ConfigError(str(where, ": [", section, "] unknown key '", key, "'", hint));
+}
+
+void Draft::note_unused() {
+  std::string list;
+  for (const auto& [section, keys] : unused_) {
+    list += (list.empty() ? "[" : "; [") + section + "]";
+    if (keys.size() > kKeysNamed) list += str(" (", keys.size(), " keys)");
+    else
+      for (const auto& key : keys) list += " " + key;
+  }
+  if (!list.empty()) note("without effect here: " + list);
+}
+
+void Draft::fail(const std::string& id, const std::string& what) const {
+  const auto field = std::find_if(fields_.begin(), fields_.end(), [&](const Field& f) { return f.id() == id; });
+  const auto given = given_.find(id);
+  if (given == given_.end())
+    throw ConfigError(str("configuration: ", quoted(field->section, field->key.name, print(field->slot)), ": ", what));
+  if (!given->second.from_file) throw ConfigError(str(given->second.where, ": ", what));
+  throw ConfigError(str(given->second.where, ": ", quoted(field->section, given->second.spelling, given->second.text), ": ", what));
+}
+
+}  // namespace kaem::config

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/fields.h"
+#include "config/ini.h"
+#include "config/reserved.h"
+
+namespace kaem::config {
+
+/// Where a field's value comes from.
+struct Given {
+  std::string spelling, text;  ///< as given
+  std::string value;           ///< as printed
+  std::string where;           ///< "file:line" or the option
+  bool from_file = false;
+};
+
+/// A reserved key that asks for a mode.
+struct ModeHint {
+  std::string mode, given;  ///< "thermo", "[THERMODYNAMIC_INTEGRATION] num_temps = 5"
+  std::string where;
+};
+
+/// A configuration while it is put together: values with where they come from, not yet checked against each other.
+class Draft {
+ public:
+  Draft() : fields_(fields_of(config)) {}
+  Draft(const Draft&) = delete;
+  Draft& operator=(const Draft&) = delete;
+
+  /// Takes all entries of an INI text; `name` stands in messages.
+  void read(std::string_view text, const std::string& name);
+  /// Takes one value; `from_file` false: an option, which goes before what a file says.
+  void set(std::string_view section, std::string_view key, std::string value, const std::string& where, bool from_file);
+  /// One warning for all keys that were accepted but have no effect.
+  void note_unused();
+
+  bool has(const std::string& id) const { return given_.contains(id); }
+  /// Throws ConfigError about the value of field `id` ("SECTION.key"): where, section, key, value, then `what`.
+  [[noreturn]] void fail(const std::string& id, const std::string& what) const;
+  void note(const std::string& text) { config.notes.push_back(text); }
+
+  Config config;
+  bool resolved = false;  ///< the text was written by to_ini
+  std::vector<ModeHint> mode_hints;
+
+ private:
+  const Field* find_field(std::string_view section, std::string_view key) const;
+  bool set_reserved(std::string_view section, std::string_view key, const std::string& value, const std::string& where);
+  void set_field(const Field& field, std::string_view key, const std::string& value, const std::string& where, bool from_file);
+  std::string known_section(std::string_view section, const std::string& where) const;
+  [[noreturn]] void unknown_key(const std::string& section, std::string_view key, const std::string& where) const;
+
+  std::vector<Field> fields_;
+  std::map<std::string, Given> given_;                       // by id
+  std::map<std::string, std::vector<std::string>> unused_;   // keys by section
+  bool tuning_ = false;                                      // NaN stands for "to be searched" in files with [TUNING]
+};
+
+/// Settles mode, data set and defaults that depend on other keys, then checks the keys against each other.
+void resolve(Draft& draft, const std::string& dataset, const std::string& mode);
+
+/// The data set's name as the program spells it; ConfigError for unknown ones and those that are not built yet, which
+/// starts with `where`.
+std::string known_dataset(const std::string& name, const std::string& where);
+
+}  // namespace kaem::config

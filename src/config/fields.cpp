@@ -1,0 +1,35 @@
+#include "config/fields.h"
+
+#include <algorithm>
+
+#include "kaem/config/visit.h"
+
+namespace kaem::config {
+namespace {
+
+struct Collector {
+  std::vector<Field> fields;
+  std::string_view name, help;
+
+  void section(std::string_view section_name, std::string_view section_help) {
+    name = section_name, help = section_help;
+  }
+  template <class T>
+  void operator()(Key key, T& field) {
+    fields.push_back({name, help, std::move(key), &field});
+  }
+};
+
+}  // namespace
+
+bool Field::spelt(std::string_view name) const {
+  return name == key.name || std::find(key.aliases.begin(), key.aliases.end(), name) != key.aliases.end();
+}
+
+std::vector<Field> fields_of(Config& config) {
+  Collector collector;
+  Config::visit(config, collector);
+  return std::move(collector.fields);
+}
+
+}  // namespace kaem::config

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/value.h"
+#include "kaem/config/config.h"
+
+namespace kaem::config {
+
+/// One key of a Config, with the field of that very Config that it sets.
+struct Field {
+  std::string_view section, section_help;
+  Key key;
+  Slot slot;
+
+  std::string id() const { return std::string(section) + "." + std::string(key.name); }
+  /// True if the field is spelt so, by its name or an alias.
+  bool spelt(std::string_view name) const;
+};
+
+/// All keys of `config`, in the order in which they are printed. The fields point into it.
+std::vector<Field> fields_of(Config& config);
+
+}  // namespace kaem::config

@@ -1,0 +1,99 @@
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "config/draft.h"
+#include "kaem/core/error.h"
+#include "kaem/core/str.h"
+#include "kaem/core/table.h"
+
+namespace kaem {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kLargestFile = size_t{1} << 20;  // a configuration is a few kilobytes; a picture given by mistake is not
+
+std::string read_text(const std::string& path) {
+  std::error_code fault;
+  if (fs::is_directory(path, fault)) throw ConfigError(path + ": is a folder, not a configuration file");
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw ConfigError(path + ": the configuration file cannot be read (is it there?)");
+  if (fs::file_size(path, fault) > kLargestFile && !fault) throw ConfigError(path + ": too large for a configuration file");
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// The file of each data set; the first name of a row that exists is taken.
+struct DefaultFile {
+  std::string_view dataset;
+  std::array<std::string_view, 2> files;
+};
+constexpr auto kDefaultFiles = std::to_array<DefaultFile>({
+    {"MNIST", {"nist_config.ini", ""}},
+    {"FMNIST", {"nist_config.ini", ""}},
+    {"DARCY_FLOW", {"darcy_flow_config.ini", ""}},
+    {"DARCY_PERM", {"darcy_perm_config.ini", "darcy_flow_config.ini"}},
+});
+
+/// ./config, the config folder beside the program's (a build folder in the source tree), and the installed one.
+std::vector<fs::path> config_folders() {
+  std::vector<fs::path> folders = {"config"};
+  std::error_code fault;
+  const fs::path program = fs::read_symlink("/proc/self/exe", fault);
+  if (!fault) {
+    const fs::path prefix = program.parent_path().parent_path();
+    folders.insert(folders.end(), {prefix / "config", prefix / "share/kaem/config"});
+  }
+  return folders;
+}
+
+}  // namespace
+
+Override parse_override(const std::string& text) {
+  const size_t equals = text.find('='), dot = text.find('.');
+  if (equals == std::string::npos || dot == std::string::npos || dot == 0 || dot + 1 >= equals)
+    throw UsageError(str("--set ", text, ": want SECTION.key=value, such as TRAINING.batch_size=50"));
+  const auto trimmed = [](std::string part) {
+    part.erase(0, part.find_first_not_of(" \t"));
+    part.erase(part.find_last_not_of(" \t") + 1);
+    return part;
+  };
+  return {trimmed(text.substr(0, dot)), trimmed(text.substr(dot + 1, equals - dot - 1)), trimmed(text.substr(equals + 1))};
+}
+
+Config load_config(const std::string& path, const std::vector<Override>& overrides, const std::string& dataset,
+                   const std::string& mode) {
+  config::Draft draft;
+  if (!path.empty()) draft.read(read_text(path), path);
+  for (const auto& o : overrides) {
+    const std::string where = o.origin.empty() ? str("--set ", o.section, ".", o.key, "=", o.value) : o.origin;
+    draft.set(o.section, o.key, o.value, where, false);
+  }
+  config::resolve(draft, dataset, mode);
+  return std::move(draft.config);
+}
+
+Config parse_config(const std::string& text, const std::string& name) {
+  config::Draft draft;
+  draft.read(text, name);
+  config::resolve(draft, "", "");
+  return std::move(draft.config);
+}
+
+std::string default_config_path(const std::string& dataset) {
+  const std::string known = config::known_dataset(dataset, str("--dataset ", dataset, ": "));
+  std::string looked;
+  for (const auto& row : kDefaultFiles) {
+    if (row.dataset != known) continue;
+    for (const auto& file : row.files)
+      for (const auto& folder : config_folders()) {
+        std::error_code fault;
+        if (!file.empty() && fs::is_regular_file(folder / file, fault)) return (folder / file).lexically_normal().string();
+      }
+    for (const auto& folder : config_folders()) looked += str(" ", (folder / row.files[0]).lexically_normal().string());
+  }
+  throw ConfigError(str("no configuration file for data set ", known, "; looked for:", looked, " (give one with --config)"));
+}
+
+}  // namespace kaem

@@ -1,0 +1,134 @@
+#include <algorithm>
+#include <sstream>
+
+#include "config/fields.h"
+#include "config/reserved.h"
+#include "kaem/core/str.h"
+
+namespace kaem {
+namespace {
+
+using config::Field;
+using config::Rule;
+
+std::string default_of(const Field& field) {
+  if (!field.key.absent.empty()) return std::string(field.key.absent);
+  const std::string value = config::print(field.slot);
+  return value.empty() ? "(empty)" : value;
+}
+
+std::string joined(const std::vector<std::string>& names, const char* between) {
+  std::string text;
+  for (const auto& name : names) text += (text.empty() ? "" : between) + name;
+  return text;
+}
+
+/// Calls `section(field)` before the first field of each section, and `row(field)` for every field.
+template <class Section, class Row>
+void walk(const std::vector<Field>& fields, Section&& section, Row&& row) {
+  std::string_view current;
+  for (const auto& field : fields) {
+    if (field.section != current) section(field);
+    current = field.section;
+    row(field);
+  }
+}
+
+void write_sections(std::ostream& out) {
+  Config defaults;
+  const auto fields = config::fields_of(defaults);
+  walk(
+      fields,
+      [&](const Field& f) {
+        out << "\n## [" << f.section << "]\n\n" << f.section_help << "\n\n| key | default | takes | meaning |\n| --- | --- | --- | --- |\n";
+      },
+      [&](const Field& f) {
+        out << "| `" << f.key.name << "`";
+        for (const auto& alias : f.key.aliases) out << " `" << alias << "`";
+        out << " | " << default_of(f) << " | " << config::wanted(f.key, f.slot) << " | " << f.key.help << " |\n";
+      });
+}
+
+void write_older_spellings(std::ostream& out) {
+  out << "\n## Values that are replaced\n\n| section | key | value | becomes | why |\n| --- | --- | --- | --- | --- |\n";
+  for (const auto& row : config::all_mapped())
+    out << "| [" << row.section << "] | `" << row.key << "` | `" << row.from << "` | `" << row.to << "` | "
+        << (row.note.empty() ? "another spelling" : row.note) << " |\n";
+  for (const auto& row : config::all_renamed()) {
+    out << "| [" << row.section << "] | `" << row.key << "` | `true` | `" << row.new_key << " = " << row.when_true
+        << "` | older key |\n";
+    out << "| [" << row.section << "] | `" << row.key << "` | `false` | `" << row.new_key << " = " << row.when_false
+        << "` | older key |\n";
+  }
+}
+
+/// The reserved keys that `keep` picks, a line for each section.
+template <class Keep>
+void write_reserved(std::ostream& out, Keep&& keep) {
+  for (const auto& section : config::reserved_sections()) {
+    std::vector<std::string> keys;
+    for (const auto& row : config::all_reserved())
+      if (row.section == section && keep(row.rule))
+        keys.push_back(row.key == "*" ? "every key"
+                                      : str("`", row.key, row.off.empty() ? "" : " = ", row.off, "`"));
+    if (!keys.empty()) out << "- [" << section << "] " << joined(keys, ", ") << "\n";
+  }
+}
+
+constexpr const char* kPreamble =
+    R"(# Configuration
+
+A configuration is an INI file: `[SECTION]`, `key = value`, and comments behind `;` or `#`. Section names ignore case,
+keys do not. Numbers are decimal and must be the whole value; lists are separated by commas; true and false are the only
+truth values. Keys with Greek letters have an ASCII spelling beside them. A key that is not in these tables is an error.
+
+`--set SECTION.key=value` goes before the file, and the file before the defaults below. The files for the data sets stand in
+`config/`. Each run writes all keys with their final values to the `config.ini` of its folder, which can be given to
+`--config` again; its first line is `; kaem config 1`.
+
+This page is made by `kaem train --help-config=markdown`.
+)";
+
+}  // namespace
+
+std::string to_ini(const Config& config) {
+  Config copy = config;
+  std::ostringstream out;
+  out << "; kaem config 1\n";
+  walk(
+      config::fields_of(copy), [&](const Field& f) { out << "\n[" << f.section << "]\n"; },
+      [&](const Field& f) { out << f.key.name << " = " << config::print(f.slot) << "\n"; });
+  return out.str();
+}
+
+std::string configuration_markdown() {
+  std::ostringstream out;
+  out << kPreamble;
+  write_sections(out);
+  write_older_spellings(out);
+  out << "\n## Features that are not built yet\n\nThese keys are accepted with the value shown, which leaves the feature off; any "
+         "other value is an error.\n\n";
+  write_reserved(out, [](Rule rule) { return rule == Rule::kOff || rule == Rule::kMode; });
+  out << "\n## Keys without effect\n\nThese keys are accepted, so that the reference's files load; one warning names those a file "
+         "uses.\n\n";
+  write_reserved(out, [](Rule rule) { return rule == Rule::kUnused || rule == Rule::kObsolete || rule == Rule::kIgnored; });
+  out << "\nFiles with [EBM_PRIOR], [MIX_PRIOR], [KAN_LIKELIHOOD], [MOE_LIKELIHOOD], [MALA] or [LSTM] are of an older format and "
+         "are refused.\n";
+  return out.str();
+}
+
+std::string configuration_help() {
+  Config defaults;
+  std::ostringstream out;
+  out << "Keys of the configuration file, and of --set SECTION.key=value (default in parentheses):\n";
+  walk(
+      config::fields_of(defaults), [&](const Field& f) { out << "\n[" << f.section << "] " << f.section_help << "\n"; },
+      [&](const Field& f) {
+        out << "  " << f.key.name;
+        if (!f.key.aliases.empty()) out << " (also " << joined(f.key.aliases, ", ") << ")";
+        out << ": " << f.key.help << "\n      " << config::wanted(f.key, f.slot) << " (" << default_of(f) << ")\n";
+      });
+  return out.str();
+}
+
+}  // namespace kaem

@@ -1,0 +1,192 @@
+#include "config/reserved.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+
+#include "kaem/core/table.h"
+
+namespace kaem::config {
+namespace {
+
+constexpr auto kUnused = Rule::kUnused, kObsolete = Rule::kObsolete, kIgnored = Rule::kIgnored, kOff = Rule::kOff,
+               kMode = Rule::kMode;
+constexpr std::string_view kAnyKey = "*";
+
+const std::vector<Reserved> kReserved = {
+    {"EbmModel", "layernorm", "layer_norm", kIgnored, "false"},
+    {"EbmModel", "mixture_model", "use_mixture_prior", kOff, "false"},
+    {"EbmModel", "λ_reg", "lambda_reg", kUnused},
+    {"EbmModel", "grid_trainable", "", kOff, "false"},
+    {"EbmModel", "quadrature_method", "", kIgnored, "gausslegendre"},
+    {"MixtureModel", "use_mixture_prior", "mixture_model", kOff, "false"},
+    {"MixtureModel", "λ_reg", "lambda_reg", kUnused},
+    {"MixtureModel", "use_attention_kernel", "", kUnused},
+    {"MixtureModel", "train_proportions", "", kUnused},
+    {"GeneratorModel", "layernorm", "layer_norm", kIgnored, "false"},
+    {"GeneratorModel", "grid_trainable", "", kOff, "false"},
+    {"GeneratorModel", "perceptual_scale", "", kUnused},
+    {"GeneratorModel", "perceptual_features", "", kOff, ""},
+    {"GeneratorModel", "likelihood", "", kOff, "gaussian"},
+    {"GeneratorModel", "variance_trainable", "", kOff, "false"},
+    {"PRIOR_LANGEVIN", "step_size", "", kUnused},
+    {"PRIOR_LANGEVIN", "iters", "", kUnused},
+    {"POST_LANGEVIN", "use_autoMALA", "", kUnused},
+    {"POST_LANGEVIN", "ula_η", "ula_eta", kUnused},
+    {"POST_LANGEVIN", "initial_step_size", "", kUnused},
+    {"POST_LANGEVIN", "pcnl_δ", "pcnl_delta", kUnused},
+    {"POST_LANGEVIN", "step_size_bounds", "", kUnused},
+    {"POST_LANGEVIN", "iters", "", kUnused},
+    {"POST_LANGEVIN", "N_unadjusted", "", kUnused},
+    {"POST_LANGEVIN", "autoMALA_η_changerate", "autoMALA_eta_changerate", kUnused},
+    {"POST_LANGEVIN", "chains_per_datum", "", kUnused},
+    {"POST_LANGEVIN", "chain_start", "", kUnused},
+    {"THERMODYNAMIC_INTEGRATION", "num_temps", "", kMode, "0"},
+    {"THERMODYNAMIC_INTEGRATION", "p_start", "", kUnused},
+    {"THERMODYNAMIC_INTEGRATION", "p_end", "", kUnused},
+    {"THERMODYNAMIC_INTEGRATION", "num_cycles", "", kUnused},
+    {"THERMODYNAMIC_INTEGRATION", "N_langevin_per_temp", "", kUnused},
+    {"THERMODYNAMIC_INTEGRATION", "exchange_type", "", kUnused},
+    {"THERMODYNAMIC_INTEGRATION", "replica_exchange_frequency", "", kUnused},
+    {"THERMODYNAMIC_INTEGRATION", "schedule", "", kUnused},
+    {"THERMODYNAMIC_INTEGRATION", "estimator", "", kUnused},
+    {"THERMODYNAMIC_INTEGRATION", "thermo_gradient", "", kUnused},
+    {"TRAINING", "num_generated_samples", "", kUnused},
+    {"TRAINING", "batch_size_for_gen", "", kUnused},
+    {"TRAINING", "MLIR_compile", "", kObsolete},
+    {"TRAINING", "autodiff", "", kObsolete},
+    {"TRAINING", "use_perceptual_loss", "", kOff, "false"},
+    {"MIXED_PRECISION", "full_precision", "", kOff, "FP32"},
+    {"MIXED_PRECISION", "reduced_precision", "", kOff, "FP32"},
+    {"MIXED_PRECISION", "loss_scaling", "", kObsolete},
+    {"CNN", "use_cnn_lkhood", "", kOff, "false"},
+    {"CNN", "hidden_feature_dims", "", kUnused},
+    {"CNN", "strides", "", kUnused},
+    {"CNN", "kernel_sizes", "", kUnused},
+    {"CNN", "paddings", "", kUnused},
+    {"CNN", "activation", "", kUnused},
+    {"CNN", "batchnorm", "", kUnused},
+    {"CNN", "latent_concat", "", kUnused},
+    {"CNN", "residual_connections", "", kUnused},
+    {"CNN", "projection", "", kUnused},
+    {"CNN", "init_spatial", "", kUnused},
+    {"SEQ", "sequence_length", "", kUnused},
+    {"SEQ", "vocab_size", "", kUnused},
+    {"SEQ", "d_model", "hidden_dim", kUnused},
+    {"SEQ", "activation", "", kUnused},
+    {"OPTIMIZER", "l-bfgs_memory", "", kObsolete},
+    {"LINE_SEARCH", "type", "", kObsolete},
+    {"LINE_SEARCH", "c_1", "", kObsolete},
+    {"LINE_SEARCH", "c_2", "", kObsolete},
+    {"LINE_SEARCH", "rho", "ρ", kObsolete},
+    {"PCA", "use_pca", "", kOff, "false"},
+    {"PCA", "pca_components", "", kUnused},
+    {"SYMBOLIC_REG", "regularize_prior", "", kOff, "false"},
+    {"SYMBOLIC_REG", "regularize_gen", "", kOff, "false"},
+    {"SYMBOLIC_REG", "λ_total", "lambda_total", kUnused},
+    {"SYMBOLIC_REG", "λ_l1", "lambda_l1", kUnused},
+    {"SYMBOLIC_REG", "λ_entropy", "lambda_entropy", kUnused},
+    {"SYMBOLIC_REG", "λ_coef", "lambda_coef", kUnused},
+    {"SYMBOLIC_REG", "λ_coefdiff", "lambda_coefdiff", kUnused},
+    {"SYMBOLIC_REG", "nonlin_threshold", "", kUnused},
+    {"SYMBOLIC_REG", "reg_factor", "", kUnused},
+    {"SYMBOLIC_REG", "num_points_fitting", "", kUnused},
+    {"SYMBOLIC_REG", "fit_lower_bound", "", kUnused},
+    {"SYMBOLIC_REG", "fit_upper_bound", "", kUnused},
+    {"SYMBOLIC_REG", "max_iters", "", kUnused},
+    {"VARIATIONAL", "use_variational", "", kMode, "false"},
+    {"VARIATIONAL", "beta", "", kUnused},
+    {"VARIATIONAL", "num_cycles", "", kUnused},
+    {"VARIATIONAL", "cycle_length", "", kUnused},
+    {"VARIATIONAL", "annealing_fraction", "", kUnused},
+    {"Encoder", "type", "", kUnused},
+    {"Encoder", "widths", "", kUnused},
+    {"Encoder", "channels", "hidden_feature_dims", kUnused},
+    {"Encoder", "strides", "", kUnused},
+    {"Encoder", "kernel_sizes", "", kUnused},
+    {"Encoder", "paddings", "", kUnused},
+    {"Encoder", "batchnorm", "", kUnused},
+    {"Encoder", "activation", "", kUnused},
+    {"TUNING", kAnyKey, "", kUnused},
+    {"VAE", kAnyKey, "", kUnused},
+    {"GAN", kAnyKey, "", kUnused},
+    {"DDPM", kAnyKey, "", kUnused},
+    {"PANG", kAnyKey, "", kUnused},
+};
+
+const std::vector<Renamed> kRenamed = {
+    {"POST_LANGEVIN", "use_langevin", "sampler", "ula", "importance"},
+    {"TRAINING", "use_gpu", "device", "auto", "cpu"},
+};
+
+const std::vector<MappedValue> kMapped = {
+    {"EbmModel", "π_0", "kl_gaussian", "gaussian", "the reference's files name it without defining it"},
+    {"OPTIMIZER", "type", "l-bfgs", "adam", "line searches do not suit a noisy loss"},
+    {"OPTIMIZER", "type", "lbfgs", "adam", "line searches do not suit a noisy loss"},
+    {"TRAINING", "device", "tpu", "auto", "there is no TPU support"},
+    {"TRAINING", "device", "gpu", "cuda", ""},
+    {"TRAINING", "checkpoint_every", "false", "-1", ""},
+    {"TRAINING", "gen_every", "false", "-1", ""},
+};
+
+constexpr auto kOlderSections =
+    std::to_array<std::string_view>({"EBM_PRIOR", "MIX_PRIOR", "KAN_LIKELIHOOD", "MOE_LIKELIHOOD", "MALA", "LSTM"});
+
+/// The number that the whole text is; NaN if it is none.
+double number(std::string_view text) {
+  double value = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return fault == std::errc() && end == text.data() + text.size() ? value : std::nan("");
+}
+
+}  // namespace
+
+const Reserved* find_reserved(std::string_view section, std::string_view key) {
+  for (const auto& row : kReserved)
+    if (same_name(row.section, section) && (row.key == key || row.key == kAnyKey || (!row.alias.empty() && row.alias == key)))
+      return &row;
+  return nullptr;
+}
+
+bool means_off(const Reserved& row, std::string_view value) {
+  return same_name(row.off, value) || number(row.off) == number(value);
+}
+
+std::vector<std::string> reserved_sections() {
+  std::vector<std::string> names;
+  for (const auto& row : kReserved)
+    if (std::find(names.begin(), names.end(), row.section) == names.end()) names.emplace_back(row.section);
+  return names;
+}
+
+std::vector<std::string> reserved_keys(std::string_view section) {
+  std::vector<std::string> names;
+  for (const auto& row : kReserved)
+    if (same_name(row.section, section) && row.key != kAnyKey) names.emplace_back(row.key);
+  for (const auto& row : kRenamed)
+    if (same_name(row.section, section)) names.emplace_back(row.key);
+  return names;
+}
+
+const Renamed* find_renamed(std::string_view section, std::string_view key) {
+  for (const auto& row : kRenamed)
+    if (same_name(row.section, section) && row.key == key) return &row;
+  return nullptr;
+}
+
+const MappedValue* find_mapped(std::string_view section, std::string_view key, std::string_view value) {
+  for (const auto& row : kMapped)
+    if (same_name(row.section, section) && row.key == key && same_name(row.from, value)) return &row;
+  return nullptr;
+}
+
+const std::vector<Reserved>& all_reserved() { return kReserved; }
+const std::vector<Renamed>& all_renamed() { return kRenamed; }
+const std::vector<MappedValue>& all_mapped() { return kMapped; }
+
+bool is_older_format(std::string_view section) {
+  return std::any_of(kOlderSections.begin(), kOlderSections.end(), [&](auto name) { return same_name(name, section); });
+}
+
+}  // namespace kaem::config

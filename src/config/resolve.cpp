@@ -1,0 +1,141 @@
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "config/draft.h"
+#include "kaem/core/error.h"
+#include "kaem/core/str.h"
+#include "kaem/core/table.h"
+
+namespace kaem::config {
+namespace {
+
+constexpr int64_t kMaxBSplineDegree = 10;  // beyond it the Cox-de Boor recursion loses too many digits in float32
+constexpr auto kLaterDatasets = std::to_array<std::string_view>(
+    {"CIFAR10", "SVHN", "CELEBA", "PTB", "SMS_SPAM", "CIFAR10PANG", "SVHNPANG", "CELEBAPANG", "FOLDER"});
+
+void settle_mode(Draft& draft, const std::string& mode) {
+  if (!mode.empty()) draft.set("TRAINING", "mode", mode, "--mode " + mode, false);
+  const ModeHint* hint = draft.mode_hints.empty() ? nullptr : &draft.mode_hints.front();
+  for (const auto& other : draft.mode_hints)
+    if (other.mode == "variational") hint = &other;  // use_variational goes before num_temps
+  if (!draft.has("TRAINING.mode") && hint)
+    throw ConfigError(str(hint->where, ": ", hint->given, " (mode ", hint->mode, "): not built yet"));
+  if (draft.config.run.mode != "vanilla") draft.fail("TRAINING.mode", "mode " + draft.config.run.mode + " is not built yet");
+  for (const auto& replaced : draft.mode_hints)
+    draft.note(str(replaced.where, ": ", replaced.given, " is replaced by ", replaced.mode == "thermo" ? "0" : "false",
+                   ": mode vanilla"));
+  if (draft.config.posterior.sampler != "importance")
+    draft.fail("POST_LANGEVIN.sampler", "sampler " + draft.config.posterior.sampler + " is not built yet (allowed: importance)");
+}
+
+void settle_dataset(Draft& draft, const std::string& dataset) {
+  Config& c = draft.config;
+  if (!dataset.empty()) draft.set("TRAINING", "dataset", dataset, "--dataset " + dataset, false);
+  try {
+    c.run.dataset = known_dataset(c.run.dataset, "");
+  } catch (const ConfigError& error) {
+    draft.fail("TRAINING.dataset", error.what());
+  }
+  c.data.name = c.run.dataset;
+}
+
+/// Defaults that are other keys' values, and values with more than one spelling.
+void settle_dependents(Draft& draft) {
+  Config& c = draft.config;
+  if (!draft.has("TRAINING.importance_sample_size")) c.posterior.samples = c.run.batch_size;
+  c.model.generator.basis.ridge = c.model.prior.basis.ridge;
+  for (BasisOptions* basis : {&c.model.prior.basis, &c.model.generator.basis})
+    if (basis->kind == "Wavelet") basis->kind = basis->wavelet;
+  for (int64_t* epochs : {&c.run.checkpoint_epochs, &c.run.sample_epochs})
+    if (*epochs == 0) *epochs = -1;
+}
+
+/// What a user of the reference's files should know; a resolved file has said it before.
+void note_surprises(Draft& draft) {
+  if (draft.resolved) return;
+  const PriorOptions& prior = draft.config.model.prior;
+  const bool own_domain = prior.reference == "uniform" || prior.reference == "lognormal";
+  if (own_domain && draft.has("EbmModel.grid_range"))
+    draft.note(str("[EbmModel] π_0 = ", prior.reference, ": the domain is ",
+                   prior.reference == "uniform" ? "[0,1]" : "[exp(-6),4]", " whatever grid_range says"));
+  const auto note_fft = [&](const char* section, const BasisOptions& basis) {
+    if (basis.kind == "FFT" && basis.tau != 1 && draft.has(str(section, ".init_τ")))
+      draft.note(str("[", section, "] init_τ = ", basis.tau,
+                     ": with FFT it counts half periods a domain, which is not the reference's unit"));
+  };
+  note_fft("EbmModel", prior.basis);
+  note_fft("GeneratorModel", draft.config.model.generator.basis);
+}
+
+void check_basis(const Draft& draft, const std::string& section, const BasisOptions& basis) {
+  const auto& range = basis.grid_range;
+  if (range.size() != 2 || !(range[0] < range[1])) draft.fail(section + ".grid_range", "want two ascending numbers");
+  if (range[1] - range[0] < 1e-6 || std::max(std::abs(range[0]), std::abs(range[1])) > 1e6)
+    draft.fail(section + ".grid_range", "want ends within ±1e6 that are at least 1e-6 apart");
+  if (basis.kind == "B-spline" && basis.degree > kMaxBSplineDegree)
+    draft.fail(section + ".spline_degree", str("want at most ", kMaxBSplineDegree, " with spline_function = B-spline"));
+}
+
+void check_model(const Draft& draft) {
+  const auto& widths = draft.config.model.prior.layer_widths;
+  const auto& generator = draft.config.model.generator.widths;
+  if (widths.size() > 2) draft.fail("EbmModel.layer_widths", "priors of more than two widths are not built yet (want P,Q)");
+  if (widths.size() != 2) draft.fail("EbmModel.layer_widths", "want two widths P,Q");
+  if (generator.empty()) draft.fail("GeneratorModel.widths", "want at least one width");
+  if (generator.front() != widths.back())
+    draft.fail("GeneratorModel.widths",
+               str("the first width must equal Q = ", widths.back(), ", the last of [EbmModel] layer_widths = ", widths[0], ",",
+                   widths[1]));
+  check_basis(draft, "EbmModel", draft.config.model.prior.basis);
+  check_basis(draft, "GeneratorModel", draft.config.model.generator.basis);
+}
+
+bool is_device(const std::string& name) {
+  if (name == "auto" || name == "cpu" || name == "cuda") return true;
+  return name.starts_with("cuda:") && name.size() > 5 && name.size() < 9 &&
+         std::all_of(name.begin() + 5, name.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+void check_run(const Draft& draft) {
+  const Config& c = draft.config;
+  if (!is_device(c.run.device)) draft.fail("TRAINING.device", "want auto, cpu, cuda or cuda:N");
+  if (c.run.batch_size > c.data.train_size)
+    draft.fail("TRAINING.batch_size", str("must not exceed [TRAINING] N_train = ", c.data.train_size));
+  if (!c.data.resize.empty() && c.data.resize.size() != 2) draft.fail("DATA.resize", "want HxW, such as 16x16, or nothing");
+  if (c.data.root.empty()) draft.fail("DATA.root", "want a folder");
+}
+
+void check_optimizer(const Draft& draft) {
+  const OptimizerOptions& o = draft.config.optimizer;
+  if (o.betas.size() != 2 || std::max(o.betas[0], o.betas[1]) >= 1) draft.fail("OPTIMIZER.betas", "want two numbers in [0,1)");
+  if (o.rho >= 1) draft.fail("OPTIMIZER.ρ", "want a number in [0,1)");
+  if (o.ema_decay >= 1) draft.fail("TRAINING.ema_decay", "want a number in [0,1)");
+  const auto& epochs = draft.config.schedule.milestones;
+  if (std::adjacent_find(epochs.begin(), epochs.end(), std::greater_equal<>()) != epochs.end())
+    draft.fail("LR_SCHEDULE.milestone_epochs", "want ascending epochs");
+}
+
+}  // namespace
+
+std::string known_dataset(const std::string& name, const std::string& where) {
+  std::vector<std::string> names = dataset_names();
+  for (const auto& known : names)
+    if (same_name(known, name)) return known;
+  for (const auto& later : kLaterDatasets)
+    if (same_name(later, name)) throw ConfigError(str(where, "data set ", later, " is not built yet"));
+  throw ConfigError(where + unknown_name_message("data set", name, names));
+}
+
+void resolve(Draft& draft, const std::string& dataset, const std::string& mode) {
+  settle_mode(draft, mode);
+  settle_dataset(draft, dataset);
+  settle_dependents(draft);
+  check_model(draft);
+  check_run(draft);
+  check_optimizer(draft);
+  note_surprises(draft);
+  draft.note_unused();
+}
+
+}  // namespace kaem::config

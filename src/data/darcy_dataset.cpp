@@ -1,0 +1,86 @@
+#include <ATen/ops/aminmax.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "data/loaders.h"
+#include "kaem/core/error.h"
+#include "kaem/core/str.h"
+#include "kaem/core/table.h"
+#include "kaem/data/darcy.h"
+#include "kaem/io/file.h"
+#include "kaem/io/image.h"
+
+namespace kaem {
+namespace {
+
+struct Split {
+  at::Tensor train, test;  ///< float64 [N,H,W]
+};
+
+std::string digest(const at::Tensor& tensor) {
+  const at::Tensor plain = tensor.contiguous();
+  return io::sha256({static_cast<const char*>(plain.const_data_ptr()), plain.nbytes()});
+}
+
+Split solved(const DatasetOptions& options, Dataset& data) {
+  const int64_t count = options.train_size + options.test_size;
+  const auto report = [&](int64_t done, int64_t total) {
+    if (options.progress) options.progress("Darcy fields", done, total);
+  };
+  const auto [a, u] = darcy::fields(count, options.seed, &data.notes, report);
+  const at::Tensor field = data.name == "DARCY_PERM" ? a.gt(6).to(at::kDouble) : u.to(at::kDouble);
+  data.sources.emplace_back("solver", digest(field));
+  return {field.narrow(0, 0, options.train_size), field.narrow(0, options.train_size, options.test_size)};
+}
+
+Split from_file(const DatasetOptions& options, Dataset& data) {
+  const std::string& path = options.darcy_file;
+  if (!path.ends_with(".npy"))
+    throw ConfigError(
+        str("[DATA] darcy_file = ", path, ": want a .npy file of shape [N,H,W]; .h5, .mat and .pt are not built yet"));
+  at::Tensor field = io::read_npy(path);
+  if (field.dim() != 3 || field.numel() == 0)
+    throw DataError(kaem::str(path, ": want fields of shape [N,H,W], found ", field.sizes()));
+  field = field.to(at::kDouble);
+  if (!field.isfinite().all().item<bool>()) throw DataError(path + ": holds values that are not finite numbers");
+  const int64_t records = field.size(0), rest = records - options.test_size;
+  if (rest < 1)
+    throw DataError(str(path, ": ", records, " records cannot give ", options.test_size,
+                        " test records (N_test) and training data"));
+  data.sources.emplace_back(path, io::sha256(io::read_file(path)));
+  if (options.test_size > 0)
+    data.notes.push_back(str(path, ": the last ", options.test_size, " of ", records, " records are the test set"));
+  if (rest < options.train_size)
+    data.notes.push_back(
+        str(path, ": ", rest, " training records found, ", options.train_size, " asked for (N_train): all are used"));
+  return {field.narrow(0, 0, std::min(rest, options.train_size)), field.narrow(0, rest, options.test_size)};
+}
+
+}  // namespace
+
+Dataset load_darcy(const DatasetOptions& options) {
+  Dataset data;
+  data.name = same_name(options.name, "DARCY_PERM") ? "DARCY_PERM" : "DARCY_FLOW";
+  if (options.dequantize) data.notes.push_back(data.name + " holds no bytes: dequantize is ignored");
+  Split split = options.darcy_file.empty() ? solved(options, data) : from_file(options, data);
+  for (auto* field : {&split.train, &split.test}) {
+    *field = field->unsqueeze(1);
+    if (!options.resize.empty() && options.resize != field->sizes().slice(2).vec())
+      *field = resize_images(*field, options.resize);
+  }
+  const auto [least, greatest] = at::aminmax(split.train);
+  data.scale_min = least.item<double>();
+  data.scale_max = greatest.item<double>();
+  if (!(data.scale_max > data.scale_min))
+    throw DataError(str(data.name, ": all training values are ", data.scale_min, ", which cannot be scaled to [0,1]"));
+  const auto scale = [&](const at::Tensor& field) {
+    return field.to(at::kDouble).sub(data.scale_min).div(data.scale_max - data.scale_min).to(at::kFloat).contiguous();
+  };
+  data.train = scale(split.train);
+  data.test = scale(split.test);
+  data.shape = {1, data.train.size(2), data.train.size(3)};
+  return data;
+}
+
+}  // namespace kaem

@@ -1,0 +1,88 @@
+#include "kaem/data/dataset.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+
+#include "data/loaders.h"
+#include "data/registry.h"
+#include "kaem/core/error.h"
+#include "kaem/core/str.h"
+
+namespace kaem {
+namespace {
+
+constexpr int64_t kMaxSide = 4096;  // of a resized image
+
+void check(const DatasetOptions& options) {
+  if (options.train_size < 1) throw ConfigError(str("[TRAINING] N_train = ", options.train_size, ": want at least 1"));
+  if (options.test_size < 0) throw ConfigError(str("[TRAINING] N_test = ", options.test_size, ": want at least 0"));
+  if (options.resize.empty()) return;
+  bool good = options.resize.size() == 2;
+  for (const int64_t side : options.resize) good = good && side >= 1 && side <= kMaxSide;
+  if (good) return;
+  std::string got;
+  for (const int64_t side : options.resize) got += str(got.empty() ? "" : "x", side);
+  throw ConfigError(str("[DATA] resize = ", got, ": want HxW, two numbers from 1 to ", kMaxSide));
+}
+
+/// Rows of `from` over `divisor`. One pass: as tensor operations a batch would be walked through three times, and
+/// threads would be woken for less work than that costs.
+template <class T>
+void gather(const T* from, int64_t records, const at::Tensor& rows, int64_t width, float divisor, float* out) {
+  const int64_t* const index = rows.const_data_ptr<int64_t>();
+  at::parallel_for(
+      0, rows.size(0), (int64_t{1} << 20) / std::max<int64_t>(width, 1) + 1, [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) {
+          TORCH_CHECK_INDEX(index[r] >= 0 && index[r] < records, "to_float: row ", index[r], " of ", records);
+          const T* const row = from + index[r] * width;
+          for (int64_t p = 0; p < width; ++p) out[r * width + p] = static_cast<float>(row[p]) / divisor;
+        }
+      });
+}
+
+}  // namespace
+
+int64_t Dataset::steps_per_epoch(int64_t batch_size) const {
+  const int64_t records = train.size(0);
+  if (batch_size < 1 || batch_size > records)
+    throw ConfigError(str("[TRAINING] batch_size = ", batch_size, ": want 1 to ", records,
+                          ", the number of training records of ", name));
+  return records / batch_size;
+}
+
+at::Tensor Dataset::batch(int64_t step, int64_t batch_size, const Rng& rng) const {
+  const int64_t steps = steps_per_epoch(batch_size), epoch = step / steps, records = train.size(0);
+  if (epoch_order.epoch != epoch || epoch_order.seed != rng.seed() || epoch_order.size != records)
+    epoch_order = {rng.seed(), epoch, records, rng.permutation(Stream::kData, epoch, records)};
+  at::Tensor x = to_float(train, epoch_order.index.narrow(0, step % steps * batch_size, batch_size));
+  if (!dequantize) return x;
+  // byte/255 -> (byte + U)/256: bins of width 1/256 that fill [0,1].
+  return x.mul_(255).add_(rng.uniform(Stream::kDequantize, step, x.sizes())).div_(256);
+}
+
+at::Tensor Dataset::to_float(const at::Tensor& split, const at::Tensor& index) {
+  TORCH_CHECK_VALUE(split.dim() >= 1 && split.is_cpu() && split.is_contiguous(),
+                    "to_float: want a contiguous CPU split");
+  TORCH_CHECK_VALUE(index.dim() == 1 && index.scalar_type() == at::kLong, "to_float: want index int64 [n], got ",
+                    index.sizes());
+  const at::Tensor rows = index.to(at::kCPU).contiguous();
+  const int64_t width = split.numel() / std::max<int64_t>(split.size(0), 1);
+  at::Tensor x = at::empty({rows.size(0), width}, at::kFloat);
+  if (split.scalar_type() == at::kByte) {
+    gather(split.const_data_ptr<uint8_t>(), split.size(0), rows, width, 255.0f, x.mutable_data_ptr<float>());
+  } else {
+    gather(split.const_data_ptr<float>(), split.size(0), rows, width, 1.0f, x.mutable_data_ptr<float>());
+  }
+  return x;
+}
+
+Dataset make_dataset(const DatasetOptions& options) {
+  check(options);
+  if (const IdxSet* const set = find_idx_set(options.name)) return load_idx_images(*set, options);
+  if (is_darcy(options.name)) return load_darcy(options);
+  refuse_dataset(options.name);
+}
+
+}  // namespace kaem

@@ -1,0 +1,131 @@
+#include "kaem/io/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <system_error>
+
+#include "kaem/core/error.h"
+#include "kaem/core/str.h"
+
+namespace kaem::io {
+namespace {
+
+std::string reason(int error) { return std::generic_category().message(error); }
+
+/// A file descriptor that is closed on every way out.
+class Descriptor {
+ public:
+  Descriptor(const std::string& path, int flags, mode_t mode = 0)
+      : value_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
+  ~Descriptor() { close(); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  bool ok() const { return value_ >= 0; }
+  int get() const { return value_; }
+  int close() {
+    const int result = value_ >= 0 ? ::close(value_) : 0;
+    value_ = -1;
+    return result;
+  }
+
+ private:
+  int value_;
+};
+
+/// Removes the temporary unless it became the target.
+struct Temporary {
+  std::string path;
+  bool kept = false;
+  ~Temporary() {
+    if (!kept) ::unlink(path.c_str());
+  }
+};
+
+std::string folder_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+[[noreturn]] void fail_write(const std::string& path, int error) {
+  throw Error(str("cannot write ", path, ": ", reason(error)));
+}
+
+void write_all(int descriptor, std::string_view content, const std::string& path) {
+  while (!content.empty()) {
+    const ssize_t written = ::write(descriptor, content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail_write(path, errno);
+    content.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+/// A rename is durable only when its folder is synced; some file systems do not offer that for folders.
+void sync_folder(const std::string& path) {
+  const Descriptor folder(folder_of(path), O_RDONLY | O_DIRECTORY);
+  if (!folder.ok() || ::fsync(folder.get()) == 0) return;
+  if (errno != EINVAL && errno != ENOTSUP && errno != EROFS) fail_write(path, errno);
+}
+
+bool is_special(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+}
+
+void write_special(const std::string& path, std::string_view content) {
+  Descriptor file(path, O_WRONLY);
+  if (!file.ok()) fail_write(path, errno);
+  write_all(file.get(), content, path);
+  if (file.close() != 0) fail_write(path, errno);
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path) {
+  const auto fail = [&](const std::string& why) { throw DataError(str("cannot read ", path, ": ", why)); };
+  const Descriptor file(path, O_RDONLY);
+  if (!file.ok()) fail(reason(errno));
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0) fail(reason(errno));
+  if (S_ISDIR(info.st_mode)) fail(reason(EISDIR));
+  std::string content;
+  if (S_ISREG(info.st_mode)) content.reserve(static_cast<size_t>(info.st_size));
+  // Read to the end, not to st_size: files of /proc and growing files tell no true size.
+  std::string buffer(size_t{1} << 20, '\0');
+  while (true) {
+    const ssize_t count = ::read(file.get(), buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail(reason(errno));
+    if (count == 0) return content;
+    content.append(buffer, 0, static_cast<size_t>(count));
+  }
+}
+
+std::string read_maybe_gzip(const std::string& path, size_t max_bytes) {
+  std::string content = read_file(path);
+  return is_gzip(content) ? gunzip(content, path, max_bytes) : content;
+}
+
+void write_file_atomic(const std::string& path, std::string_view content) {
+  if (is_special(path)) return write_special(path, content);
+  static std::atomic<unsigned> count{0};  // two threads may write beside each other
+  Temporary temporary{str(path, ".tmp.", ::getpid(), ".", count++)};
+  Descriptor file(temporary.path, O_WRONLY | O_CREAT | O_EXCL, 0666);
+  if (!file.ok()) {
+    const int error = errno;
+    temporary.kept = true;  // not ours to remove
+    fail_write(path, error);
+  }
+  write_all(file.get(), content, path);
+  if (::fsync(file.get()) != 0) fail_write(path, errno);
+  if (file.close() != 0) fail_write(path, errno);
+  if (::rename(temporary.path.c_str(), path.c_str()) != 0) fail_write(path, errno);
+  temporary.kept = true;
+  sync_folder(path);
+}
+
+}  // namespace kaem::io

@@ -1,0 +1,129 @@
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "kaem/core/error.h"
+#include "kaem/core/log.h"
+#include "kaem/core/str.h"
+#include "kaem/io/file.h"
+#include "kaem/train/run.h"
+#include "kaem/train/version.h"
+
+namespace kaem {
+namespace fs = std::filesystem;
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int64_t kFormat = 1;
+
+/// N of a file name step_N.json, or -1.
+int64_t step_of(const fs::path& path) {
+  const std::string stem = path.stem().string();
+  if (path.extension() != ".json" || !stem.starts_with("step_")) return -1;
+  int64_t step = -1;
+  const auto [end, error] = std::from_chars(stem.data() + 5, stem.data() + stem.size(), step);
+  return error == std::errc() && end == stem.data() + stem.size() ? step : -1;
+}
+
+std::string json_path(const std::string& tensors_path) { return fs::path(tensors_path).replace_extension(".json").string(); }
+
+/// Removes what a killed run left: temporary files, and tensors of earlier steps that never got their JSON.
+void remove_orphans(const fs::path& folder, int64_t step) {
+  std::error_code ignored;
+  std::vector<fs::path> orphans;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const auto json = fs::path(entry.path()).replace_extension(".json");
+    const int64_t at = step_of(json);
+    const bool alone = entry.path().extension() == ".safetensors" && at >= 0 && at < step && !fs::exists(json, ignored);
+    const bool temporary = entry.path().filename().string().find(".tmp.") != std::string::npos;
+    if (alone || temporary)
+      orphans.push_back(entry.path());
+  }
+  for (const auto& path : orphans) fs::remove(path, ignored);
+}
+
+/// Refuses a JSON that is not one of ours; a format newer than this program's is not damage, so it ends the search.
+Json parse_description(const std::string& path) {
+  const Json json = Json::parse(io::read_file(path), nullptr, false);
+  if (!json.is_object() || !json.contains("format") || !json["format"].is_number_integer())
+    throw DataError(path + " is not a checkpoint's description");
+  if (json["format"].get<int64_t>() > kFormat)
+    throw Error(str(path, " has format ", json["format"].get<int64_t>(), ", written by kaem ", json.value("version", "?"),
+                    "; this is kaem ", version(), " and reads up to format ", kFormat),
+                2);
+  for (const auto& [key, is_number] : {std::pair{"step", true}, {"epoch", true}, {"sha256", false}})
+    if (!json.contains(key) || (is_number ? !json[key].is_number_integer() : !json[key].is_string()))
+      throw DataError(str(path, " has no valid '", key, "'"));
+  return json;
+}
+
+Checkpoint read_checkpoint(const std::string& path) {
+  const Json json = parse_description(json_path(path));
+  const std::string image = io::read_file(path);
+  if (io::sha256(image) != json["sha256"].get<std::string>())
+    throw DataError(str(path, " is truncated or altered (", image.size(), " bytes, its SHA-256 is not that of its JSON)"));
+  Checkpoint checkpoint;
+  checkpoint.step = json["step"].get<int64_t>();
+  checkpoint.epoch = json["epoch"].get<int64_t>();
+  if (json.contains("seconds") && json["seconds"].is_number()) checkpoint.seconds = json["seconds"].get<double>();
+  if (json.contains("config_hash") && json["config_hash"].is_string())
+    checkpoint.config_hash = json["config_hash"].get<std::string>();
+  checkpoint.path = path;
+  checkpoint.tensors = io::parse_safetensors(image, path).tensors;
+  return checkpoint;
+}
+
+}  // namespace
+
+std::string RunFolder::checkpoint_path(int64_t step) const { return str(path_, "/checkpoints/step_", step, ".safetensors"); }
+
+std::vector<int64_t> RunFolder::checkpoint_steps() const {
+  std::vector<int64_t> steps;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(file("checkpoints"), ignored))
+    if (const int64_t step = step_of(entry.path()); step >= 0) steps.push_back(step);
+  std::sort(steps.begin(), steps.end());
+  return steps;
+}
+
+void RunFolder::save_checkpoint(const Checkpoint& checkpoint, const io::NamedTensors& tensors, int64_t keep) {
+  const std::string path = checkpoint_path(checkpoint.step);
+  const std::string image = io::to_safetensors(tensors, {{"format", str(kFormat)}});
+  const Json json = {{"format", kFormat},         {"version", version()},
+                     {"config_hash", checkpoint.config_hash}, {"step", checkpoint.step},
+                     {"epoch", checkpoint.epoch}, {"seconds", checkpoint.seconds},
+                     {"bytes", image.size()},     {"sha256", io::sha256(image)}};
+  io::write_file_atomic(path, image);
+  io::write_file_atomic(json_path(path), json.dump(2) + "\n");
+  // Only now that the new one is whole may old ones go; the JSON first, as without it a checkpoint does not exist.
+  // Later steps are none of this: they are left of a run that went back to an older checkpoint.
+  auto steps = checkpoint_steps();
+  std::erase_if(steps, [&](int64_t s) { return s > checkpoint.step; });
+  const auto surplus = static_cast<int64_t>(steps.size()) - std::max<int64_t>(keep, 1);
+  for (int64_t i = 0; i < surplus; ++i) {
+    std::error_code ignored;
+    const std::string old = checkpoint_path(steps[static_cast<size_t>(i)]);
+    if (fs::remove(json_path(old), ignored)) fs::remove(old, ignored);
+  }
+  remove_orphans(file("checkpoints"), checkpoint.step);
+}
+
+Checkpoint RunFolder::load_checkpoint() const {
+  const auto steps = checkpoint_steps();
+  if (steps.empty()) throw DataError(path_ + " holds no checkpoint yet");
+  std::string refused;
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    try {
+      auto checkpoint = read_checkpoint(checkpoint_path(*step));
+      if (!refused.empty()) log::warn(str(refused, "; using the older checkpoint of step ", *step));
+      return checkpoint;
+    } catch (const DataError& e) {
+      refused += (refused.empty() ? "" : "; ") + std::string(e.what());
+    }
+  }
+  throw DataError(refused + "; no whole checkpoint is left in " + path_);
+}
+
+}  // namespace kaem

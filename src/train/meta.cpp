@@ -1,0 +1,87 @@
+#include "meta.h"
+
+#include <ATen/Version.h>
+
+#include <array>
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "kaem/core/log.h"
+#include "kaem/core/str.h"
+#include "kaem/train/version.h"
+
+namespace kaem {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string now() {
+  const std::time_t time = std::time(nullptr);
+  std::tm parts{};
+  localtime_r(&time, &parts);
+  std::array<char, 40> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S%z", &parts);
+  return text.data();
+}
+
+/// What may differ from one session of a run to the next.
+Json session(const RunMeta& meta) {
+  return {{"time", now()},
+          {"command", meta.command_line},
+          {"version", version()},
+          {"git_revision", git_revision()},
+          {"libtorch", libtorch_version()},
+          {"device", meta.device},
+          {"threads", meta.threads},
+          {"cpu_capability", at::get_cpu_capability()}};
+}
+
+Json sources_json(const RunMeta& meta) {
+  Json sources = Json::array();
+  for (const auto& [path, digest] : meta.sources) sources.push_back({{"path", path}, {"sha256", digest}});
+  return sources;
+}
+
+std::vector<std::string> digests(const Json& sources) {
+  std::vector<std::string> result;
+  for (const auto& s : sources) result.push_back(s.value("sha256", ""));
+  return result;
+}
+
+// Arguments are bytes of the user's; those that are no UTF-8 must not make the JSON writer throw.
+std::string print(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
+}  // namespace
+
+std::string first_session_json(const Config& config, const RunMeta& meta) {
+  Json json = session(meta);
+  json["seed"] = config.run.seed;
+  json["dataset"] = config.run.dataset;
+  json["mode"] = config.run.mode;
+  json["data"] = sources_json(meta);
+  json["resumed"] = Json::array();
+  return print(json);
+}
+
+std::string next_session_json(const std::string& before, const std::string& path, int64_t step, const RunMeta& meta) {
+  Json json = Json::parse(before, nullptr, false);
+  if (!json.is_object()) {
+    log::warn(path + " is missing or damaged: begun anew");
+    json = session(meta);
+    json["data"] = sources_json(meta);
+  }
+  const Json next = session(meta);
+  for (const char* key : {"libtorch", "device", "threads", "cpu_capability"})
+    if (json.contains(key) && json[key] != next[key])
+      log::warn(str("the run was started with ", key, " = ", json[key].dump(), ", it goes on with ", next[key].dump(),
+                    ": numbers may differ in their last bits"));
+  if (json.contains("data") && digests(json["data"]) != digests(sources_json(meta)))
+    log::warn("the data files are not those that the run was started with (see " + path + ")");
+  Json entry = {{"step", step}};
+  entry.update(next);
+  if (!json.contains("resumed") || !json["resumed"].is_array()) json["resumed"] = Json::array();
+  json["resumed"].push_back(entry);
+  return print(json);
+}
+
+}  // namespace kaem

@@ -1,0 +1,117 @@
+#include "kaem/train/metrics.h"
+
+#include <ATen/ops/scalar_tensor.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <string_view>
+
+#include "kaem/core/error.h"
+#include "kaem/core/str.h"
+#include "kaem/io/file.h"
+
+namespace kaem {
+namespace {
+
+constexpr std::string_view kPrefix = "data.metrics.";
+
+std::string number(double value) {
+  std::array<char, 40> text{};
+  std::snprintf(text.data(), text.size(), "%.9g", value);
+  return text.data();
+}
+
+[[noreturn]] void throw_write_error(const std::string& path) {
+  throw Error(str("cannot write ", path, ": ", std::strerror(errno)));
+}
+
+/// One write call, so that a line is whole unless the machine or the disk fails inside it.
+void append(const std::string& path, std::string_view text) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+  if (file < 0) throw_write_error(path);
+  const ssize_t written = ::write(file, text.data(), text.size());
+  const int saved = written < 0 ? errno : ENOSPC;
+  ::close(file);
+  errno = saved;
+  if (written != static_cast<ssize_t>(text.size())) throw_write_error(path);
+}
+
+/// The step that a row begins with, or -1.
+int64_t row_step(std::string_view line) {
+  int64_t step = -1;
+  const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), step);
+  return error == std::errc() && end != line.data() + line.size() && *end == ',' ? step : -1;
+}
+
+}  // namespace
+
+void Metrics::add(const NamedNumbers& averages, const NamedNumbers& counts) {
+  averages_.clear(), counts_.clear();
+  for (const auto& [name, value] : averages) averages_.push_back(name), sums_[name] += value;
+  for (const auto& [name, value] : counts) counts_.push_back(name), sums_[name] += value;
+  ++updates_;
+}
+
+void Metrics::write_row(int64_t step, int64_t epoch, double seconds, double learning_rate) {
+  std::string header = "step,epoch,seconds", row = str(step, ",", epoch, ",", number(seconds));
+  const auto add_column = [&](const std::string& name, double value) {
+    header.append(",").append(name);
+    row.append(",").append(number(value));
+  };
+  for (const auto& name : averages_) add_column(name, sums_[name] / static_cast<double>(updates_));
+  add_column("lr", learning_rate);
+  for (const auto& name : counts_) add_column(name, sums_[name]);
+  std::error_code ignored;
+  const auto size = std::filesystem::file_size(path_, ignored);
+  append(path_, ignored || size == 0 ? header + "\n" + row + "\n" : row + "\n");
+  sums_.clear();
+  updates_ = 0;
+}
+
+void Metrics::sync() const {
+  const int file = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return;  // no row yet
+  ::fsync(file);
+  ::close(file);
+}
+
+io::NamedTensors Metrics::named_state() const {
+  io::NamedTensors state;
+  state.emplace_back(str(kPrefix, "updates"), at::scalar_tensor(updates_, at::kLong));
+  for (const auto& [name, sum] : sums_) state.emplace_back(str(kPrefix, "sum.", name), at::scalar_tensor(sum, at::kDouble));
+  return state;
+}
+
+void Metrics::restore(const std::map<std::string, at::Tensor>& tensors) {
+  sums_.clear();
+  updates_ = 0;
+  const std::string sum_prefix = str(kPrefix, "sum.");
+  for (const auto& [name, tensor] : tensors) {
+    if (name == str(kPrefix, "updates")) updates_ = tensor.item<int64_t>();
+    if (name.starts_with(sum_prefix)) sums_[name.substr(sum_prefix.size())] = tensor.item<double>();
+  }
+}
+
+void Metrics::cut(int64_t step, int64_t last_row) const {
+  if (!std::filesystem::exists(path_)) return;
+  const std::string text = io::read_file(path_);
+  std::string kept;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = text.find('\n', begin);
+    if (end == std::string::npos) break;  // torn: every line that is whole ends in a newline
+    const std::string_view line(text.data() + begin, end - begin + 1);
+    const int64_t at = row_step(line);
+    const bool provisional = at == step && at > last_row;
+    if (begin == 0 || (at > 0 && at <= step && !provisional)) kept += line;
+    begin = end + 1;
+  }
+  if (kept != text) io::write_file_atomic(path_, kept);
+}
+
+}  // namespace kaem

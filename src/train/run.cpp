@@ -1,0 +1,139 @@
+#include "kaem/train/run.h"
+
+#include <array>
+#include <ctime>
+#include <filesystem>
+#include <optional>
+
+#include "kaem/core/error.h"
+#include "kaem/core/str.h"
+#include "kaem/io/file.h"
+#include "meta.h"
+
+namespace kaem {
+namespace fs = std::filesystem;
+namespace {
+
+std::string time_name() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  localtime_r(&now, &parts);
+  std::array<char, 32> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%d_%H-%M-%S", &parts);
+  return text.data();
+}
+
+[[noreturn]] void throw_cannot_make(const fs::path& path, const std::error_code& error) {
+  throw Error(str("cannot make the run folder ", path.string(), ": ", error.message(), "; --out names another place"));
+}
+
+/// Makes `parent/name` if it is not there; false if it is.
+bool make_folder(const fs::path& path) {
+  std::error_code error;
+  const bool made = fs::create_directory(path, error);
+  if (error) throw_cannot_make(path, error);
+  return made;
+}
+
+void check_name(const std::string& name) {
+  if (name.find('/') != std::string::npos || name == "." || name == ".." || name == "last")
+    throw UsageError("--name '" + name + "': want a plain folder name (no '/', not 'last')");
+}
+
+/// A new folder below `parent`, named by the configuration or the time.
+fs::path make_run_folder(const fs::path& parent, const std::string& name) {
+  if (!name.empty()) {
+    check_name(name);
+    if (!make_folder(parent / name))
+      throw UsageError(str("the run ", (parent / name).string(), " exists: choose another --name, or go on with it by --resume ",
+                           (parent / name).string()));
+    return parent / name;
+  }
+  const std::string stamp = time_name();
+  for (int64_t n = 1;; ++n) {
+    const auto path = parent / (n == 1 ? stamp : str(stamp, "-", n));
+    if (make_folder(path)) return path;
+  }
+}
+
+bool is_run(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path / "config.ini", ignored);
+}
+
+/// When a run was last written to: the newest of meta.json and its checkpoints.
+fs::file_time_type last_written(const fs::path& run) {
+  std::error_code ignored;
+  auto newest = fs::last_write_time(run / "config.ini", ignored);
+  const auto look = [&](const fs::path& file) {
+    const auto time = fs::last_write_time(file, ignored);
+    if (!ignored && time > newest) newest = time;
+  };
+  look(run / "meta.json");
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints", ignored))
+    if (entry.path().extension() == ".json") look(entry.path());
+  return newest;
+}
+
+/// The newest run below `runs`, at any depth up to DATASET/mode/NAME.
+std::string newest_run(const std::string& runs) {
+  std::optional<std::pair<fs::file_time_type, std::string>> newest;
+  std::error_code ignored;
+  for (auto it = fs::recursive_directory_iterator(runs, fs::directory_options::skip_permission_denied, ignored);
+       it != fs::recursive_directory_iterator(); it.increment(ignored)) {
+    if (it.depth() >= 2) it.disable_recursion_pending();
+    if (!is_run(it->path())) continue;
+    it.disable_recursion_pending();
+    std::pair found{last_written(it->path()), it->path().string()};
+    if (!newest || found > *newest) newest = found;
+  }
+  if (!newest) throw UsageError("'last': there is no run below " + runs + " yet: kaem train makes one");
+  return newest->second;
+}
+
+}  // namespace
+
+RunFolder RunFolder::create(const Config& config, const RunMeta& meta) {
+  const fs::path parent = fs::path(config.run.out) / config.run.dataset / config.run.mode;
+  std::error_code error;
+  fs::create_directories(parent, error);
+  if (error) throw_cannot_make(parent, error);
+  RunFolder folder(make_run_folder(parent, config.run.name).string());
+  make_folder(folder.file("checkpoints"));
+  make_folder(folder.file("samples"));
+  Config kept = config;
+  kept.run.max_steps = 0;  // where this session stops is no property of the run: --resume goes on to N_epochs
+  io::write_file_atomic(folder.file("config.ini"), to_ini(kept));
+  io::write_file_atomic(folder.file("meta.json"), first_session_json(config, meta));
+  return folder;
+}
+
+RunFolder RunFolder::open(const std::string& path_or_last, const std::string& runs) {
+  std::string path = path_or_last == "last" ? newest_run(runs) : path_or_last;
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  if (!fs::exists(path)) throw UsageError("there is no run " + path + " (a run is a folder runs/DATASET/mode/NAME, or 'last')");
+  if (!is_run(path)) throw UsageError(path + " is not a run folder: it holds no config.ini");
+  return RunFolder(path);
+}
+
+Config RunFolder::config() const { return parse_config(io::read_file(file("config.ini")), file("config.ini")); }
+
+void RunFolder::add_session(int64_t step, const RunMeta& meta) {
+  const std::string path = file("meta.json");
+  const std::string before = fs::exists(path) ? io::read_file(path) : "";
+  io::write_file_atomic(path, next_session_json(before, path, step, meta));
+}
+
+std::string config_hash(const Config& config) {
+  Config c = config;
+  const RunOptions defaults;
+  c.run.name = defaults.name, c.run.out = defaults.out, c.run.device = defaults.device;
+  c.run.threads = defaults.threads, c.run.max_steps = defaults.max_steps;
+  c.run.checkpoint_epochs = defaults.checkpoint_epochs, c.run.checkpoint_steps = defaults.checkpoint_steps;
+  c.run.keep_checkpoints = defaults.keep_checkpoints, c.run.sample_epochs = defaults.sample_epochs;
+  c.run.quiet = defaults.quiet, c.run.verbose = defaults.verbose, c.run.log_format = defaults.log_format;
+  c.data.root = DatasetOptions().root, c.data.offline = false;
+  return io::sha256(to_ini(c));
+}
+
+}  // namespace kaem

@@ -1,0 +1,226 @@
+#include "session.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <filesystem>
+
+#include "kaem/core/error.h"
+#include "kaem/core/log.h"
+#include "kaem/core/str.h"
+#include "kaem/io/image.h"
+#include "state.h"
+
+namespace kaem {
+namespace {
+
+/// Two programs in one folder would overwrite each other's checkpoints. Returns a descriptor that holds the lock, or -1
+/// where the file system has no locks.
+int lock_folder(const std::string& path) {
+  const int folder = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder >= 0 && ::flock(folder, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    ::close(folder);
+    throw UsageError("another program is training in " + path);
+  }
+  return folder;
+}
+
+io::NamedTensors data_state(const Dataset& data) {
+  return {{"data.scale", at::tensor({data.scale_min, data.scale_max}, at::kDouble)},
+          {"data.shape", at::tensor({data.shape[0], data.shape[1], data.shape[2]}, at::kLong)}};
+}
+
+void append(io::NamedTensors& to, io::NamedTensors from) {
+  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+/// What the checkpoint's tensors are copied into: the state that lives in tensors.
+io::NamedTensors live_state(const TrainState& state) {
+  auto tensors = model_state(state.model);
+  append(tensors, state.ema.named_state());
+  append(tensors, state.optimizer.named_state());
+  return tensors;
+}
+
+/// The first term that is not finite, else the first such gradient: what a user looks at first.
+std::string offender(const NamedNumbers& averages, const Optimizer& optimizer) {
+  for (const auto& [name, value] : averages)
+    if (name != "loss" && name != "grad_norm" && !std::isfinite(value)) return str("term '", name, "' is ", value);
+  if (!std::isfinite(averages.front().second)) return str("the loss is ", averages.front().second);
+  for (const auto& p : optimizer.parameters)
+    if (p.value.grad().defined() && !p.value.grad().isfinite().all().item<bool>())
+      return "the gradient of '" + p.name + "' is not finite";
+  return "the norm of the gradient is not finite";
+}
+
+}  // namespace
+
+Length run_length(const RunOptions& options, const Dataset& data) {
+  Length length;
+  length.steps_per_epoch = data.steps_per_epoch(options.batch_size);
+  if (length.steps_per_epoch < 1)
+    throw ConfigError(str("[TRAINING] batch_size = ", options.batch_size, ": ", data.name, " has only ", data.train.size(0),
+                          " training records"));
+  length.total = options.epochs * length.steps_per_epoch;
+  length.last = options.max_steps > 0 ? std::min(options.max_steps, length.total) : length.total;
+  return length;
+}
+
+Session::Session(const Config& config, const TrainOptions& options, const Dataset& data, const std::string& device,
+                 Length length)
+    : config_(config), length_(length), resumed_(!options.resume.empty()),
+      meta_{options.command_line, device, at::get_num_threads(), data.sources},
+      folder_(resumed_ ? RunFolder::open(options.resume, config.run.out) : RunFolder::create(config, meta_)),
+      lock_(lock_folder(folder_.path())), metrics_(folder_.file("metrics.csv")), config_hash_(config_hash(config)) {
+  log::set_file(folder_.file("log.txt"));
+  if (!resumed_)
+    for (const auto& note : config.notes) log::info(note);
+  for (const auto& note : data.notes) log::info(note);
+  log::info(str("run folder: ", folder_.path()));
+}
+
+Session::~Session() {
+  progress_.reset();
+  log::set_file("");
+  if (lock_ >= 0) ::close(lock_);
+}
+
+int64_t Session::restore(const TrainState& state) {
+  int64_t done = 0;
+  if (resumed_ && folder_.checkpoint_steps().empty()) {
+    log::warn(folder_.path() + " holds no checkpoint yet: it is trained from its first update");
+    metrics_.cut(0, 0);
+  } else if (resumed_) {
+    const auto checkpoint = folder_.load_checkpoint();
+    if (checkpoint.config_hash != config_hash_)
+      log::warn("the configuration is not the one that the checkpoint was written with: the run goes on with the new one");
+    restore_state(live_state(state), checkpoint.tensors, checkpoint.path);
+    state.model.prior->invalidate();
+    metrics_.restore(checkpoint.tensors);
+    done = checkpoint.step, seconds_before_ = checkpoint.seconds, saved_step_ = done;
+    metrics_.cut(done, done == length_.total ? done : done - done % config_.run.log_steps);
+    log::info(str("going on after update ", done, " of ", length_.total));
+  }
+  if (resumed_) folder_.add_session(done, meta_);
+  start_ = std::chrono::steady_clock::now();
+  progress_.emplace(done, length_.last, config_.run.batch_size, config_.run.quiet);
+  signals_.emplace();
+  return done;
+}
+
+StepValues Session::read_values(int64_t step, const Terms& terms, const at::Tensor& gradient_norm,
+                                const Optimizer& optimizer) const {
+  std::vector<std::string> names = {"loss"};
+  std::vector<at::Tensor> tensors = {terms.total};
+  for (const auto& [name, value] : terms.named)
+    if (name != "loss") names.push_back(name), tensors.push_back(value);
+  names.emplace_back("grad_norm"), tensors.push_back(gradient_norm);
+  for (auto& t : tensors) t = t.detach().to(terms.total.device(), at::kDouble).reshape({});
+  const auto numbers = at::stack(tensors).cpu();  // the only synchronisation of a step
+  StepValues values;
+  for (size_t i = 0; i < names.size(); ++i) values.averages.emplace_back(names[i], numbers.const_data_ptr<double>()[i]);
+  values.loss = values.averages.front().second;
+  if (std::isfinite(values.loss) && std::isfinite(values.averages.back().second)) return values;
+  const auto saved = folder_.checkpoint_steps();
+  throw Error(str("update ", step + 1, ": ", offender(values.averages, optimizer), "; the last good checkpoint is ",
+                  saved.empty() ? "none yet" : folder_.checkpoint_path(saved.back()),
+                  ". A lower [OPTIMIZER] learning_rate or [TRAINING] max_grad_norm may help"));
+}
+
+void Session::tick(int64_t done, const StepValues& values, const TrainState& state) {
+  const auto& run = config_.run;
+  metrics_.add(values.averages, {{"grid_moved", static_cast<double>(values.grid.moved)},
+                                 {"grid_halved", static_cast<double>(values.grid.halved)},
+                                 {"grid_skipped", static_cast<double>(values.grid.skipped)}});
+  learning_rate_ = values.learning_rate, loss_sum_ += values.loss, ++loss_count_;
+  progress_->update(done, values.loss);
+  const auto each_epochs = [&](int64_t epochs) { return epochs > 0 && done % (epochs * length_.steps_per_epoch) == 0; };
+  if (done % run.log_steps == 0 || done == length_.total) write_row(done);
+  if (each_epochs(run.sample_epochs)) write_picture(done, state);
+  if (each_epochs(run.checkpoint_epochs) || (run.checkpoint_steps > 0 && done % run.checkpoint_steps == 0)) save(done, state);
+  if (const int signal = SignalGuard::received(); signal != 0 && done < length_.last) {
+    save(done, state);
+    throw Interrupted(str("interrupted after update ", done, "; its checkpoint is written. Go on with: kaem train --resume ",
+                          folder_.path()),
+                      signal);
+  }
+}
+
+Report Session::finish(int64_t done, const TrainState& state) {
+  save(done, state);  // before the last row, so that a run that is made longer still has its sums
+  if (!metrics_.empty() && loss_count_ > 0) write_row(done);
+  write_picture(done, state);
+  signals_.reset();
+  const Report report{done, row_loss_, seconds(), folder_.path(), picture_};
+  report_end(report);
+  return report;
+}
+
+double Session::seconds() const {
+  return seconds_before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+}
+
+void Session::save(int64_t done, const TrainState& state) {
+  if (saved_step_ == done) return;
+  auto tensors = live_state(state);
+  append(tensors, data_state(state.data));
+  append(tensors, metrics_.named_state());
+  metrics_.sync();
+  Checkpoint checkpoint;
+  checkpoint.step = done, checkpoint.epoch = epoch(done), checkpoint.seconds = seconds();
+  checkpoint.config_hash = config_hash_;
+  const auto before = folder_.checkpoint_steps();
+  try {
+    folder_.save_checkpoint(checkpoint, tensors, config_.run.keep_checkpoints);
+  } catch (const Error& e) {
+    throw Error(str("checkpoint of update ", done, ": ", e.what(), "; the last good checkpoint is ",
+                    before.empty() ? "none yet" : folder_.checkpoint_path(before.back())));
+  }
+  saved_step_ = done;
+}
+
+void Session::write_row(int64_t done) {
+  metrics_.write_row(done, epoch(done), seconds(), learning_rate_);
+  row_loss_ = loss_sum_ / static_cast<double>(loss_count_);
+  loss_sum_ = 0, loss_count_ = 0;
+}
+
+void Session::write_picture(int64_t done, const TrainState& state) {
+  if (pictured_step_ == done) return;
+  const at::NoGradGuard no_grad;
+  const auto swap = [&] {
+    state.ema.swap();
+    state.model.prior->invalidate();  // training's next table must carry a graph, which this one does not
+  };
+  swap();
+  // The same uniforms each time, so that one sees the same latents change.
+  const auto z = state.model.prior->sample(config_.run.samples_per_picture, Rng(config_.run.seed), Stream::kSample, 0);
+  const auto images = state.model.generate(z);
+  swap();
+  const std::string path = folder_.file(str("samples/step_", done, ".png"));
+  try {
+    io::write_png_grid(path, images.cpu());
+    picture_ = path, pictured_step_ = done;
+  } catch (const Error& e) {
+    log::warn(str("no picture of update ", done, ": ", e.what()));  // worth no run
+  }
+}
+
+void Session::report_end(const Report& report) const {
+  log::set_status_line("");
+  const auto& p = report.folder;
+  log::info(str("done: ", report.steps, " updates in ", clock_text(report.seconds), ", loss ", report.loss));
+  if (!report.picture.empty()) log::info("samples: " + report.picture + "  (more: kaem sample " + p + " -n 64 --out samples.png)");
+  if (report.steps < length_.total) log::info("go on: kaem train --resume " + p);
+}
+
+}  // namespace kaem

@@ -1,0 +1,103 @@
+#include "kaem/train/trainer.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include "kaem/core/error.h"
+#include "kaem/core/str.h"
+#include "session.h"
+#include "state.h"
+
+namespace kaem {
+namespace {
+
+/// The model's parameters; those of the prior may take a learning rate of their own.
+std::vector<NamedParameter> trained_parameters(const ModelImpl& model) {
+  std::vector<NamedParameter> parameters;
+  for (const auto& p : model.named_parameters())
+    if (p.value().requires_grad()) parameters.push_back({p.key(), p.value(), p.key().starts_with("prior.")});
+  return parameters;
+}
+
+/// Grid update on fresh prior draws, with the averages carried over to the new knots.
+GridUpdate update_grids(const Config& config, ModelImpl& model, Ema& ema, const Rng& rng, int64_t done) {
+  const at::NoGradGuard no_grad;
+  const int64_t draws = config.grid.samples > 0 ? config.grid.samples : config.posterior.samples;
+  const auto z = model.prior->sample(draws, rng, Stream::kGrid, done);
+  const GridUpdate update = model.update_grids(z, config.grid.prior, config.grid.generator);
+  model.prior->invalidate();
+  ema.refit();
+  return update;
+}
+
+}  // namespace
+
+Report train(const Config& config, const TrainOptions& options) {
+  const std::string device = prepare_machine(config.run);
+  const Dataset data = options.dataset != nullptr ? *options.dataset : make_dataset(config.data);
+  const Length length = run_length(config.run, data);
+  const Rng rng(config.run.seed);
+  Model model(config.model, data.shape, rng);
+  model->to(at::Device(device));
+  const auto posterior = make_posterior(config.posterior);
+  const auto objective = make_objective(config.objective);
+
+  // The generator's inputs reach far beyond its configured range: its grid is fitted to prior draws before step 0.
+  model->initialise_grids(rng, config.grid.samples > 0 ? config.grid.samples : config.posterior.samples);
+  const auto optimizer = make_optimizer(config.optimizer, trained_parameters(*model));
+  Ema ema(*model, config.optimizer.ema_decay);
+
+  const TrainState state{*model, *optimizer, ema, data};
+  Session session(config, options, data, device, length);
+  int64_t step = session.restore(state);
+  for (; step < length.last; ++step) {
+    const auto x = data.batch(config.run.overfit_batch ? 0 : step, config.run.batch_size, rng).to(at::Device(device));
+    const Particles particles = posterior->sample(*model, x, step, rng);
+    const Terms terms = objective->evaluate(*model, x, particles, step, rng);
+
+    optimizer->zero_grad();
+    terms.total.backward();
+    const auto norm = clip_gradients(optimizer->parameters, config.optimizer.max_grad_norm);
+    StepValues values = session.read_values(step, terms, norm, *optimizer);
+    const double factor = schedule_factor(config.schedule, step, length.steps_per_epoch, length.total);
+    values.learning_rate = factor * config.optimizer.learning_rate;
+    optimizer->step(factor);
+    model->prior->invalidate();
+    ema.update();
+
+    if (config.grid.due(step + 1)) values.grid = update_grids(config, *model, ema, rng, step + 1);
+    session.tick(step + 1, values, state);
+  }
+  return session.finish(step, state);
+}
+
+LoadedRun load_run(const std::string& path_or_last, const std::string& device) {
+  const auto folder = RunFolder::open(path_or_last);
+  const auto checkpoint = folder.load_checkpoint();
+  LoadedRun run;
+  run.config = folder.config();
+  run.step = checkpoint.step, run.folder = folder.path(), run.device = resolve_device(device);
+  const auto number = [&](const char* name, int64_t i) {
+    const auto found = checkpoint.tensors.find(name);
+    if (found == checkpoint.tensors.end() || found->second.numel() <= i)
+      throw DataError(str(checkpoint.path, ": has no tensor ", name));
+    return found->second[i].item<double>();
+  };
+  DataShape shape;
+  for (size_t i = 0; i < 3; ++i) shape[i] = static_cast<int64_t>(number("data.shape", static_cast<int64_t>(i)));
+  run.scale_min = number("data.scale", 0), run.scale_max = number("data.scale", 1);
+
+  run.model = Model(run.config.model, shape, Rng(run.config.run.seed));
+  io::NamedTensors wanted;
+  for (const auto& v : named_values(*run.model)) {
+    const bool averaged = checkpoint.tensors.contains("ema." + v.name);
+    wanted.emplace_back((averaged ? "ema." : "model.") + v.name, v.value);
+  }
+  restore_state(wanted, checkpoint.tensors, checkpoint.path);
+  run.model->to(at::Device(run.device));
+  run.model->prior->invalidate();
+  run.model->eval();
+  for (auto& p : run.model->parameters()) p.set_requires_grad(false);
+  return run;
+}
+
+}  // namespace kaem

@@ -1,0 +1,125 @@
+#include <algorithm>
+
+#include "apps/support.h"
+
+namespace kaem {
+namespace {
+
+/// A model small enough to train in a moment, on Darcy fields that the program solves itself.
+constexpr const char* kTiny =
+    "--dataset DARCY_PERM --config tiny.ini --device cpu --threads 1 --name tiny ";
+constexpr const char* kTinyFile = R"([EbmModel]
+layer_widths = 2,3
+grid_size = 4
+GaussQuad_nodes = 16
+[GeneratorModel]
+widths = 3,5
+grid_size = 4
+[GRID_UPDATING]
+grid_update_frequency = 5
+[TRAINING]
+batch_size = 4
+N_train = 16
+N_test = 4
+N_epochs = 3
+log_steps = 1
+samples_per_picture = 4
+[DATA]
+resize = 8x8
+)";
+
+class Train : public Program {
+ protected:
+  void SetUp() override {
+    Program::SetUp();
+    write("tiny.ini", kTinyFile);
+  }
+  std::filesystem::path run() const { return folder / "runs/DARCY_PERM/vanilla/tiny"; }
+};
+
+TEST_F(Train, FromTrainingToSamples) {
+  const Outcome trained = kaem(std::string("train ") + kTiny);
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  for (const char* file : {"config.ini", "meta.json", "metrics.csv", "checkpoints/step_12.safetensors", "samples/step_12.png"})
+    EXPECT_TRUE(std::filesystem::exists(run() / file)) << file;
+  EXPECT_HAS(content_of(run() / "config.ini"), "; kaem config 1\n");
+  EXPECT_HAS(content_of(run() / "meta.json"), "--name tiny");
+
+  ASSERT_EQ(kaem("sample last -n 9 --out s.npy --latents z.npy --device cpu").status, 0);
+  EXPECT_HAS(content_of(folder / "s.npy"), "(9, 1, 8, 8)");
+  EXPECT_HAS(content_of(folder / "z.npy"), "(9, 3, 2)");
+  ASSERT_EQ(kaem("sample last --device cpu").status, 0);
+  EXPECT_EQ(content_of(folder / "samples.png").substr(1, 3), "PNG");
+
+  const Outcome inspected = kaem("inspect " + run().string());
+  EXPECT_EQ(inspected.status, 0);
+  for (const char* part : {"layer_widths = 2,3", "prior.layer.coefficients", "history", "log_likelihood"}) EXPECT_HAS(inspected.out, part);
+
+  ASSERT_EQ(kaem("prior last --out p.csv --points 5 --device cpu").status, 0);
+  const std::string csv = content_of(folder / "p.csv");
+  EXPECT_EQ(csv.substr(0, csv.find('\n')), "q,p,z,energy,log_pi0,density,cdf");
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + 3 * 2 * 5);
+  EXPECT_HAS(csv, "\n2,1,1.2,");
+}
+
+TEST_F(Train, InterpolationStartsAndEndsAtItsDraws) {
+  ASSERT_EQ(kaem(std::string("train ") + kTiny + "--max-steps 2").status, 0);
+  ASSERT_EQ(kaem("sample last -n 5 --out a.npy --latents z.npy --device cpu").status, 0);
+  ASSERT_EQ(kaem("sample last -n 3 --interpolate 1,4 --out b.npy --latents y.npy --device cpu").status, 0);
+  const auto floats = [&](const char* file) {
+    const std::string bytes = content_of(folder / file);
+    const size_t header = 10 + static_cast<unsigned char>(bytes[8]) + 256 * static_cast<unsigned char>(bytes[9]);
+    std::vector<float> values((bytes.size() - header) / sizeof(float));
+    std::copy_n(bytes.data() + header, values.size() * sizeof(float), reinterpret_cast<char*>(values.data()));
+    return values;
+  };
+  const auto z = floats("z.npy"), y = floats("y.npy");
+  ASSERT_EQ(z.size(), 5u * 6);
+  ASSERT_EQ(y.size(), 3u * 6);
+  for (size_t i = 0; i < 6; ++i) {
+    EXPECT_NEAR(y[i], z[1 * 6 + i], 1e-4);
+    EXPECT_NEAR(y[2 * 6 + i], z[4 * 6 + i], 1e-4);
+    const auto [low, high] = std::minmax(y[i], y[2 * 6 + i]);
+    EXPECT_GE(y[6 + i], low - 1e-4);
+    EXPECT_LE(y[6 + i], high + 1e-4);
+  }
+  refused("sample last --interpolate 3");
+}
+
+TEST_F(Train, DryRunTouchesNothing) {
+  const Outcome plan = kaem(std::string("train ") + kTiny + "--dry-run");
+  ASSERT_EQ(plan.status, 0) << plan.err;
+  for (const char* part : {"16 training and 4 test records of 1x8x8", "generator.", "all parameters", "12 updates", "memory",
+                           "runs/DARCY_PERM/vanilla/tiny"})
+    EXPECT_HAS(plan.out, part);
+  std::vector<std::string> left;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) left.push_back(entry.path().filename());
+  std::sort(left.begin(), left.end());
+  EXPECT_EQ(left, (std::vector<std::string>{"err.txt", "out.txt", "tiny.ini"}));
+}
+
+TEST_F(Train, GoesOnWithARun) {
+  ASSERT_EQ(kaem(std::string("train ") + kTiny + "--max-steps 5 --seed 4").status, 0);
+  EXPECT_TRUE(std::filesystem::exists(run() / "checkpoints/step_5.safetensors"));
+  EXPECT_HAS(content_of(run() / "config.ini"), "\nseed = 4\n");
+  ASSERT_EQ(kaem("train --resume --max-steps 9 --quiet").status, 0);
+  EXPECT_TRUE(std::filesystem::exists(run() / "checkpoints/step_9.safetensors"));
+  EXPECT_HAS(refused("train --resume last --dataset DARCY_FLOW"), "is a run on DARCY_PERM");
+  refused(std::string("train ") + kTiny);  // the name is taken
+}
+
+TEST_F(Train, RunFoldersThatCannotBeMade) {
+  write("file", "");
+  const Outcome outcome = kaem(std::string("train ") + kTiny + "--out file/runs");
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_HAS(outcome.error_line(), "file/runs");
+}
+
+TEST_F(Train, MessagesAsJson) {
+  const Outcome outcome = kaem(std::string("train ") + kTiny + "--max-steps 1 --log json");
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(outcome.err.front(), '{');
+}
+
+}  // namespace
+}  // namespace kaem

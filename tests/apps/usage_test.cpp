@@ -1,0 +1,108 @@
+#include "apps/support.h"
+
+namespace kaem {
+namespace {
+
+using Usage = Program;
+
+TEST_F(Usage, VersionAndHelp) {
+  const Outcome version = kaem("--version");
+  EXPECT_EQ(version.status, 0);
+  EXPECT_HAS(version.out, "kaem 0.");
+  EXPECT_HAS(version.out, "LibTorch 2.");
+  for (const char* command : {"", "train ", "sample ", "prior ", "inspect ", "data ", "info ", "bench "}) {
+    const Outcome help = kaem(std::string(command) + "--help");
+    EXPECT_EQ(help.status, 0) << command;
+    EXPECT_TRUE(help.err.empty()) << help.err;
+    if (std::string(command) != "info ") EXPECT_HAS(help.out, "Example");
+  }
+  EXPECT_HAS(kaem("train --help").out, "--set SECTION.key=value");
+}
+
+TEST_F(Usage, CommandsAndOptionsGetTheNearestName) {
+  EXPECT_HAS(refused(""), "no command given");
+  EXPECT_HAS(refused("trian --dataset MNIST"), "command 'trian' is not known; one of: train sample");
+  EXPECT_HAS(refused("trian --dataset MNIST"), "did you mean 'train'?");
+  EXPECT_HAS(refused("evaluate last"), "command 'evaluate' is not built yet");
+  EXPECT_HAS(refused("train --datset MNIST"), "kaem train: unknown option '--datset'; did you mean '--dataset'?");
+  EXPECT_HAS(refused("train --datset=MNIST"), "unknown option '--datset'; did you mean '--dataset'?");
+  EXPECT_HAS(refused("sample last --latent z.npy"), "did you mean '--latents'?");
+  EXPECT_HAS(refused("--quite train"), "unknown option '--quite'");
+  EXPECT_HAS(refused("train --dataset MNIST extra"), "unexpected argument 'extra'");
+  EXPECT_HAS(refused("train --dataset"), "--dataset");
+  EXPECT_HAS(refused("train"), "want --dataset");
+  EXPECT_HAS(refused("sample"), "want a RUN");
+  EXPECT_HAS(refused("data delete MNIST"), "action 'delete' is not known; one of: list fetch verify");
+  EXPECT_HAS(refused("data fetch MNSIT"), "did you mean 'MNIST'?");
+  EXPECT_HAS(refused("train --dataset MNIST --log yaml"), "yaml");
+  EXPECT_HAS(refused("bench --filter '['"), "not a regular expression");
+  EXPECT_HAS(refused("bench --filter nothing_such"), "no benchmark has such a name");
+}
+
+TEST_F(Usage, ConfigurationErrorsNameFileSectionAndKey) {
+  write("f.ini", "[TRAINING]\nbach_size = 3\n");
+  EXPECT_EQ(refused("train --dataset MNIST --config f.ini"),
+            "kaem: f.ini:2: [TRAINING] unknown key 'bach_size'; did you mean 'batch_size'?\n");
+  write("f.ini", "[TRAINING]\nbatch_size = 12abc\n");
+  EXPECT_EQ(refused("train --dataset MNIST --config f.ini"),
+            "kaem: f.ini:2: [TRAINING] batch_size = 12abc: want an integer in 1..1000000\n");
+  write("f.ini", "[GeneratorModel]\nwidths = 80,162\n");
+  EXPECT_HAS(refused("train --dataset MNIST --config f.ini"), "f.ini:2: [GeneratorModel] widths = 80,162: the first width must equal Q = 81");
+  EXPECT_HAS(refused("train --dataset MNIST --config none.ini"), "none.ini: the configuration file cannot be read");
+  EXPECT_HAS(refused("train --dataset MNIST --set TRAINING.bach_size=3"), "--set TRAINING.bach_size=3: [TRAINING] unknown key 'bach_size'");
+  EXPECT_HAS(refused("train --dataset MNIST --set batch_size=3"), "want SECTION.key=value");
+  EXPECT_HAS(refused("train --dataset MNIST --seed x"), "--seed x: want an integer in 0..");
+  EXPECT_HAS(refused("train --dataset MNIST --threads 2.5"), "--threads 2.5: want an integer");
+  EXPECT_HAS(refused("train --dataset MNIST --resize 16"), "--resize 16: want HxW");
+  EXPECT_HAS(refused("train --dataset MNIST --mode thermo"), "not built yet");
+  EXPECT_HAS(refused("train --dataset MNSIT"), "data set 'MNSIT' is not known");
+  EXPECT_HAS(refused("train --dataset MNSIT"), "did you mean 'MNIST'?");
+  EXPECT_HAS(refused("train --dataset SVHN"), "not built yet");
+  EXPECT_HAS(refused("info --threads x"), "--threads x: want an integer in 0..4096");
+}
+
+TEST_F(Usage, HelpConfigPrintsEveryKey) {
+  EXPECT_HAS(kaem("train --help-config").out, "batch_size");
+  EXPECT_EQ(kaem("train --help-config=markdown").out, content_of("docs/configuration.md"));
+  EXPECT_HAS(refused("train --help-config=html"), "want text or markdown");
+}
+
+TEST_F(Usage, RunsThatAreNone) {
+  for (const char* command : {"sample", "prior", "inspect"}) {
+    refused(std::string(command) + " last");
+    refused(std::string(command) + " nowhere");
+  }
+  refused("train --resume nowhere");
+  EXPECT_HAS(refused("train --resume --config f.ini"), "leave out --config");
+  EXPECT_HAS(refused("sample last --out x.jpg"), ".png or .npy");
+  EXPECT_HAS(refused("sample last -n 0"), "-n 0: want an integer in 1..");
+}
+
+TEST_F(Usage, DataThatAreMissing) {
+  const std::string line = refused("train --dataset MNIST --offline --data-dir absent", 3);
+  EXPECT_HAS(line, "absent");
+  refused("data verify MNIST --data-dir absent", 3);
+  EXPECT_HAS(refused("data fetch MNIST --offline"), "--offline");
+  EXPECT_FALSE(std::filesystem::exists(folder / "runs")) << "a run that cannot start leaves no folder";
+}
+
+TEST_F(Usage, DevicesThatAreMissing) {
+  if (kaem("info").out.find("no usable CUDA device") == std::string::npos) GTEST_SKIP() << "there is a CUDA device";
+  EXPECT_HAS(refused("train --dataset DARCY_FLOW --device cuda"), "cuda");
+  EXPECT_HAS(refused("train --dataset DARCY_FLOW --device cuda:1"), "cuda");
+  EXPECT_HAS(refused("train --dataset DARCY_FLOW --device rocm"), "want auto, cpu, cuda or cuda:N");
+  EXPECT_FALSE(std::filesystem::exists(folder / "runs"));
+}
+
+TEST_F(Usage, ListsAndInfo) {
+  const Outcome list = kaem("data list --data-dir absent");
+  EXPECT_EQ(list.status, 0);
+  for (const char* name : {"MNIST", "FMNIST", "DARCY_FLOW", "DARCY_PERM"}) EXPECT_HAS(list.out, name);
+  const Outcome info = kaem("info --threads 2 --memory");
+  EXPECT_EQ(info.status, 0);
+  for (const char* part : {"LibTorch", "kernels", "threads       2", "DARCY_FLOW", "memory: peak"}) EXPECT_HAS(info.out, part);
+  EXPECT_HAS(kaem("info --resize 3x3").err, "--resize has no effect on info");
+}
+
+}  // namespace
+}  // namespace kaem

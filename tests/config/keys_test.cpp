@@ -1,0 +1,120 @@
+#include "config/support.h"
+
+namespace kaem {
+namespace {
+
+TEST(Keys, UnknownNamesGetTheNearest) {
+  EXPECT_EQ(refused("[TRAINING]\nbach_size = 3\n"), "f.ini:2: [TRAINING] unknown key 'bach_size'; did you mean 'batch_size'?");
+  EXPECT_EQ(refused("[TRANING]\nbatch_size = 3\n"), "f.ini:2: unknown section [TRANING]; did you mean [TRAINING]?");
+  EXPECT_EQ(refused("[CNN]\nuse_cnn_likelihood = false\n"),
+            "f.ini:2: [CNN] unknown key 'use_cnn_likelihood'; did you mean 'use_cnn_lkhood'?");
+  EXPECT_EQ(refused("[TRAINING]\nlearning_rate = 1\n"), "f.ini:2: [TRAINING] unknown key 'learning_rate'; it belongs to [OPTIMIZER]");
+  EXPECT_EQ(refused("[TRAINING]\nqqqqqqqqqqqqqq = 1\n"), "f.ini:2: [TRAINING] unknown key 'qqqqqqqqqqqqqq'");
+  EXPECT_EQ(refused_set("TRAINING.bach_size=3"),
+            "--set TRAINING.bach_size=3: [TRAINING] unknown key 'bach_size'; did you mean 'batch_size'?");
+  EXPECT_EQ(refused_set("OPTIMISER.type=adam"),
+            "--set OPTIMISER.type=adam: unknown section [OPTIMISER]; did you mean [OPTIMIZER]?");
+}
+
+TEST(Keys, OverridesGoBeforeTheFileAndTheLastOneWins) {
+  const Config c = load_config("config/nist_config.ini",
+                               {parse_override("TRAINING.batch_size=10"), parse_override("training.batch_size = 20"),
+                                {"TRAINING", "seed", "7", "--seed 7"}, parse_override("OPTIMIZER.eps=1e-7")},
+                               "fmnist", "vanilla");
+  EXPECT_EQ(c.run.batch_size, 20);
+  EXPECT_EQ(c.run.seed, 7u);
+  EXPECT_EQ(c.optimizer.eps, 1e-7);
+  EXPECT_EQ(c.run.dataset, "FMNIST");
+  EXPECT_EQ(c.data.name, "FMNIST");
+  EXPECT_EQ(refused_set("TRAINING.batch_size=0"), "--set TRAINING.batch_size=0: want an integer in 1..1000000");
+  EXPECT_EQ(refusal([] { load_config("", {{"TRAINING", "seed", "-1", "--seed -1"}}, "", ""); }), "--seed -1: want an integer in 0..");
+  for (const char* bad : {"", "x", "TRAINING=3", ".a=1", "TRAINING.=3", "a=b.c"})
+    EXPECT_NE(refusal([&] { parse_override(bad); }).find("want SECTION.key=value"), std::string::npos) << bad;
+}
+
+TEST(Keys, TwoDifferentValuesForOneKey) {
+  EXPECT_EQ(refused("[TRAINING]\nbatch_size = 3\nbatch_size = 4\n"),
+            "f.ini:3: [TRAINING] batch_size = 4: given before as batch_size = 3 (f.ini:2)");
+  EXPECT_EQ(refused("[EbmModel]\nε_scale = 0.1\n[ebmmodel]\neps_scale = 0.2\n"),
+            "f.ini:4: [EbmModel] eps_scale = 0.2: given before as ε_scale = 0.1 (f.ini:2)");
+  EXPECT_EQ(parse_config("[EbmModel]\nε_scale = 0.2\neps_scale = 2e-1\n", "f.ini").model.prior.basis.eps_scale, 0.2);
+  EXPECT_NE(refused("[TRAINING]\ndevice = cuda\nuse_gpu = false\n").find("given before as device = cuda"), std::string::npos);
+}
+
+TEST(Keys, ValuesThatAreReplaced) {
+  const Config c = parse_config(
+      "[EbmModel]\nπ_0 = kl_gaussian\nspline_function = Wavelet\nwavelet_type = Shannon\n[OPTIMIZER]\ntype = l-bfgs\n"
+      "gen_learning_rate = 1e-4\nebm_learning_rate = 2e-5\n[TRAINING]\ndevice = tpu\ncheckpoint_every = false\ngen_every = 0\n",
+      "f.ini");
+  EXPECT_EQ(c.model.prior.reference, "gaussian");
+  EXPECT_EQ(c.model.prior.basis.kind, "Shannon");
+  EXPECT_EQ(c.optimizer.type, "adam");
+  EXPECT_EQ(c.optimizer.learning_rate, 1e-4);
+  EXPECT_EQ(c.optimizer.prior_learning_rate, 2e-5);
+  EXPECT_EQ(c.run.device, "auto");
+  EXPECT_EQ(c.run.checkpoint_epochs, -1);
+  EXPECT_EQ(c.run.sample_epochs, -1);
+  EXPECT_TRUE(noted(c, "f.ini:2: [EbmModel] π_0 = kl_gaussian is taken as gaussian"));
+  EXPECT_TRUE(noted(c, "type = l-bfgs is taken as adam"));
+  EXPECT_TRUE(noted(c, "device = tpu is taken as auto"));
+  EXPECT_EQ(parse_config("[TRAINING]\ndevice = gpu\n", "f.ini").run.device, "cuda");
+  EXPECT_EQ(parse_config("[TRAINING]\nuse_gpu = true\n", "f.ini").run.device, "auto");
+  EXPECT_EQ(parse_config("[TRAINING]\nuse_gpu = false\n", "f.ini").run.device, "cpu");
+  EXPECT_EQ(parse_config("[POST_LANGEVIN]\nuse_langevin = false\n", "f.ini").posterior.sampler, "importance");
+}
+
+TEST(Keys, FeaturesOfLaterVersionsAreRefusedOnlyWhenSwitchedOn) {
+  for (const char* on :
+       {"[MixtureModel]\nuse_mixture_prior = true", "[EbmModel]\nmixture_model = true", "[EbmModel]\ngrid_trainable = true",
+        "[CNN]\nuse_cnn_lkhood = true", "[PCA]\nuse_pca = true", "[TRAINING]\nuse_perceptual_loss = true",
+        "[VARIATIONAL]\nuse_variational = true", "[THERMODYNAMIC_INTEGRATION]\nnum_temps = 5", "[POST_LANGEVIN]\nsampler = ula",
+        "[POST_LANGEVIN]\nsampler = mala", "[POST_LANGEVIN]\nuse_langevin = true", "[EbmModel]\nlayer_widths = 100,200,1",
+        "[SYMBOLIC_REG]\nregularize_prior = true", "[GeneratorModel]\nlikelihood = bernoulli",
+        "[MIXED_PRECISION]\nreduced_precision = BF16", "[TRAINING]\nmode = thermo", "[TRAINING]\ndataset = SVHN"}) {
+    const std::string message = refused(std::string(on) + "\n");
+    EXPECT_NE(message.find("not built yet"), std::string::npos) << on << " -> " << message;
+    EXPECT_EQ(message.rfind("f.ini:2: [", 0), 0u) << message;
+  }
+  const Config c = parse_config(
+      "[MixtureModel]\nuse_mixture_prior = False\nλ_reg = 0.0\n[CNN]\nuse_cnn_lkhood = false\nstrides = 2,2\n[PCA]\nuse_pca = false\n"
+      "[THERMODYNAMIC_INTEGRATION]\nnum_temps = 1\np_start = 2\n[VARIATIONAL]\nuse_variational = false\n[VAE]\nanything = 1\n"
+      "[EbmModel]\nlayernorm = true\nquadrature_method = trapezium\n[OPTIMIZER]\nl-bfgs_memory = 100\n",
+      "f.ini");
+  EXPECT_TRUE(noted(c, "layernorm = true is ignored"));
+  EXPECT_TRUE(noted(c, "quadrature_method = trapezium is ignored"));
+  EXPECT_TRUE(noted(c, "without effect here: [CNN] strides"));
+  EXPECT_EQ(c.notes.size(), 3u);
+}
+
+TEST(Keys, ModeAgainstConfiguration) {
+  const std::string thermo = "[THERMODYNAMIC_INTEGRATION]\nnum_temps = 5\n";
+  EXPECT_EQ(refused(thermo), "f.ini:2: [THERMODYNAMIC_INTEGRATION] num_temps = 5 (mode thermo): not built yet");
+  const Config c = parse_config("[TRAINING]\nmode = vanilla\n" + thermo, "f.ini");
+  EXPECT_TRUE(noted(c, "f.ini:4: [THERMODYNAMIC_INTEGRATION] num_temps = 5 is replaced by 0: mode vanilla"));
+  EXPECT_EQ(refusal([] { load_config("", {}, "", "thermo"); }), "--mode thermo: mode thermo is not built yet");
+  EXPECT_EQ(refusal([] { load_config("", {}, "", "vanila"); }),
+            "--mode vanila: want one of: vanilla thermo variational; did you mean 'vanilla'?");
+  EXPECT_NE(refused("[THERMODYNAMIC_INTEGRATION]\nnum_temps = x\n").find("want an integer"), std::string::npos);
+}
+
+TEST(Keys, OlderFormatIsNamed) {
+  for (const char* section : {"EBM_PRIOR", "MIX_PRIOR", "KAN_LIKELIHOOD", "moe_likelihood", "MALA", "LSTM"})
+    EXPECT_EQ(refused(std::string("[TRAINING]\nseed = 1\n[") + section + "]\nx = 1\n"),
+              std::string("f.ini:4: [") + section + "]: format older than EbmModel/GeneratorModel");
+}
+
+TEST(Keys, TuningFilesLeaveNanToTheSearch) {
+  const Config c = parse_config("[TUNING]\nsampler = bcap\n[OPTIMIZER]\nlearning_rate = NaN\n", "f.ini");
+  EXPECT_EQ(c.optimizer.learning_rate, OptimizerOptions{}.learning_rate);
+  EXPECT_NE(refused("[OPTIMIZER]\nlearning_rate = NaN\n").find("want a number"), std::string::npos);
+}
+
+TEST(Keys, UnknownDataSet) {
+  EXPECT_NE(refusal([] { load_config("", {}, "MNSIT", ""); }).find("--dataset MNSIT: data set 'MNSIT' is not known; one of:"),
+            std::string::npos);
+  EXPECT_NE(refusal([] { load_config("", {}, "MNSIT", ""); }).find("did you mean 'MNIST'?"), std::string::npos);
+  EXPECT_NE(refused("[TRAINING]\ndataset = DARCI_FLOW\n").find("f.ini:2: [TRAINING] dataset = DARCI_FLOW"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace kaem

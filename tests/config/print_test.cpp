@@ -1,0 +1,176 @@
+#include <cmath>
+#include <fstream>
+#include <iterator>
+#include <random>
+#include <variant>
+
+#include "config/support.h"
+#include "kaem/config/visit.h"
+#include "kaem/train/optimizer.h"
+
+namespace kaem {
+namespace {
+
+using Value = std::variant<bool, int64_t, uint64_t, double, std::string, std::vector<int64_t>, std::vector<double>>;
+
+/// All values of a configuration, by SECTION.key.
+struct Values {
+  std::string name;
+  std::vector<std::pair<std::string, Value>> list;
+  void section(std::string_view section, std::string_view) { name = section; }
+  template <class T>
+  void operator()(const Key& key, T& field) { list.emplace_back(name + "." + std::string(key.name), field); }
+};
+
+auto values_of(Config& config) {
+  Values values;
+  Config::visit(config, values);
+  return values.list;
+}
+
+/// Sets every field to a random value that its key allows.
+struct Scrambler {
+  std::mt19937_64& random;
+  void section(std::string_view, std::string_view) {}
+  bool coin() { return random() % 2 == 0; }
+
+  int64_t integer(const Key& key) {
+    const double low = std::isfinite(key.min) ? key.min : -1000, high = std::isfinite(key.max) ? key.max : low + 1e9;
+    return static_cast<int64_t>(low) + static_cast<int64_t>(random() % static_cast<uint64_t>(high - low + 1));
+  }
+  double real(const Key& key) {
+    const double u = static_cast<double>(random() >> 11) * 0x1p-53;
+    if (std::isfinite(key.min) && std::isfinite(key.max)) return key.min + (key.max - key.min) * u;
+    return (std::isfinite(key.min) ? key.min : 0) + std::pow(10.0, 12 * u - 6);
+  }
+  void operator()(const Key&, bool& field) { field = coin(); }
+  void operator()(const Key& key, int64_t& field) { field = integer(key); }
+  void operator()(const Key& key, uint64_t& field) { field = static_cast<uint64_t>(integer(key)); }
+  void operator()(const Key& key, double& field) { field = real(key); }
+  void operator()(const Key& key, std::string& field) {
+    if (!key.choices.empty()) field = key.choices[random() % key.choices.size()];
+  }
+  void operator()(const Key& key, std::vector<int64_t>& field) {
+    field.resize(1 + random() % 4);
+    for (auto& item : field) item = integer(key);
+  }
+  void operator()(const Key& key, std::vector<double>& field) {
+    field.resize(2);
+    for (auto& item : field) item = real(key) * 0.999;
+  }
+};
+
+void make_valid(BasisOptions& basis, std::mt19937_64& random) {
+  if (basis.kind == "Wavelet") basis.kind = "DoG";
+  basis.degree %= 10;
+  basis.grid_range = {-1.0 / static_cast<double>(1 + random() % 97), 1.0 / static_cast<double>(3 + random() % 97)};
+}
+
+/// A random configuration that passes the checks across keys.
+Config random_config(std::mt19937_64& random) {
+  Config c;
+  Scrambler scrambler{random};
+  Config::visit(c, scrambler);
+  if (c.model.prior.reference == "kl_gaussian") c.model.prior.reference = "lognormal";
+  make_valid(c.model.prior.basis, random);
+  make_valid(c.model.generator.basis, random);
+  c.model.generator.basis.ridge = c.model.prior.basis.ridge;
+  c.model.prior.layer_widths.resize(2, 5);
+  c.model.generator.widths.front() = c.model.prior.layer_widths.back();
+  c.posterior.sampler = "importance";
+  c.run.mode = "vanilla";
+  c.run.dataset = c.data.name = "FMNIST";
+  c.run.device = scrambler.coin() ? "cuda:3" : "cpu";
+  c.data.train_size += c.run.batch_size;
+  for (auto* epochs : {&c.run.checkpoint_epochs, &c.run.sample_epochs})
+    if (*epochs == 0) *epochs = -1;
+  c.optimizer.rho *= 0.99, c.optimizer.ema_decay *= 0.99;
+  c.schedule.milestones = {3, 17, 1000000 + static_cast<int64_t>(random() % 1000)};
+  c.data.resize = scrambler.coin() ? std::vector<int64_t>{} : std::vector<int64_t>{16, 1 + static_cast<int64_t>(random() % 64)};
+  c.data.root = "/some folder/with = signs: and [brackets]/ünïcode";
+  c.data.darcy_file = scrambler.coin() ? "" : "fields;one#two.h5";
+  return c;
+}
+
+TEST(Print, ResolvedFilesLoadToTheSameConfig) {
+  std::mt19937_64 random(20);
+  for (int i = 0; i < 300; ++i) {
+    Config c = random_config(random);
+    const std::string text = to_ini(c);
+    ASSERT_EQ(text.rfind("; kaem config 1\n", 0), 0u);
+    Config again = parse_config(text, "config.ini");
+    const auto want = values_of(c), got = values_of(again);
+    ASSERT_EQ(want.size(), got.size());
+    for (size_t k = 0; k < want.size(); ++k) ASSERT_TRUE(want[k] == got[k]) << want[k].first << "\n" << text;
+    EXPECT_EQ(again.data.name, c.data.name);
+    EXPECT_EQ(again.model.generator.basis.ridge, c.model.generator.basis.ridge);
+    EXPECT_TRUE(again.notes.empty()) << again.notes.front();
+    ASSERT_EQ(to_ini(again), text);
+  }
+}
+
+TEST(Print, HoldsWhatACommandLineChose) {
+  const std::string text = to_ini(load_config("", {{"TRAINING", "seed", "7", "--seed 7"}}, "MNIST", "vanilla"));
+  for (const char* line : {"\ndataset = MNIST\n", "\nmode = vanilla\n", "\nseed = 7\n", "\nimportance_sample_size = 100\n"})
+    EXPECT_NE(text.find(line), std::string::npos) << line;
+}
+
+TEST(Print, EveryKeyHasAUniqueSpellingAndAHelpText) {
+  struct Checker {
+    std::vector<std::string> seen;
+    std::string name;
+    void section(std::string_view section, std::string_view help) {
+      name = section;
+      EXPECT_FALSE(help.empty());
+    }
+    void take(std::string_view spelling) {
+      const std::string id = name + "." + std::string(spelling);
+      EXPECT_EQ(std::count(seen.begin(), seen.end(), id), 0) << id;
+      seen.push_back(id);
+    }
+    template <class T>
+    void operator()(const Key& key, T&) {
+      take(key.name);
+      for (const auto& alias : key.aliases) take(alias);
+      EXPECT_FALSE(key.help.empty()) << key.name;
+      for (const char c : std::string(key.name)) EXPECT_NE(c, ' ');
+    }
+  } checker;
+  Config c;
+  Config::visit(c, checker);
+  EXPECT_GT(checker.seen.size(), 80u);
+}
+
+TEST(Print, OptimisersAreThoseThatExist) {
+  struct Finder {
+    std::vector<std::string> choices;
+    bool optimizer = false;
+    void section(std::string_view section, std::string_view) { optimizer = section == "OPTIMIZER"; }
+    template <class T>
+    void operator()(const Key& key, T&) {
+      if (optimizer && key.name == "type") choices = key.choices;
+    }
+  } finder;
+  Config c;
+  Config::visit(c, finder);
+  auto names = optimizer_names();
+  std::sort(names.begin(), names.end());
+  std::sort(finder.choices.begin(), finder.choices.end());
+  EXPECT_EQ(finder.choices, names);
+}
+
+TEST(Print, DocumentationIsUpToDate) {
+  std::ifstream file("docs/configuration.md", std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_EQ(text, configuration_markdown())
+      << "regenerate it: build/kaem train --help-config=markdown > docs/configuration.md";
+}
+
+TEST(Print, HelpNamesEveryKey) {
+  const std::string help = configuration_help();
+  Config c;
+  for (const auto& [id, value] : values_of(c)) EXPECT_NE(help.find("  " + id.substr(id.find('.') + 1)), std::string::npos) << id;
+}
+
+}  // namespace
+}  // namespace kaem

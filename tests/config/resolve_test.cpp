@@ -1,0 +1,88 @@
+#include "config/support.h"
+
+namespace kaem {
+namespace {
+
+TEST(Resolve, WidthsMustFit) {
+  EXPECT_EQ(refused("[EbmModel]\nlayer_widths = 40,81\n[GeneratorModel]\nwidths = 80,162\n"),
+            "f.ini:4: [GeneratorModel] widths = 80,162: the first width must equal Q = 81, the last of [EbmModel] layer_widths = 40,81");
+  EXPECT_NE(refused("[EbmModel]\nlayer_widths = 10,21\n").find("configuration: [GeneratorModel] widths = 81,162: the first width must equal Q = 21"),
+            std::string::npos);
+  EXPECT_NE(refused("[EbmModel]\nlayer_widths = 40\n").find("want two widths P,Q"), std::string::npos);
+  EXPECT_NE(refused("[EbmModel]\nlayer_widths =\n").find("want two widths P,Q"), std::string::npos);
+  EXPECT_NE(refused("[GeneratorModel]\nwidths =\n").find("want at least one width"), std::string::npos);
+  EXPECT_EQ(parse_config("[GeneratorModel]\nwidths = 81\n", "f.ini").model.generator.widths.size(), 1u);
+}
+
+TEST(Resolve, ChecksAcrossKeys) {
+  EXPECT_EQ(refused("[TRAINING]\nbatch_size = 200\nN_train = 100\n"),
+            "f.ini:2: [TRAINING] batch_size = 200: must not exceed [TRAINING] N_train = 100");
+  for (const char* range : {"1,-1", "1,1", "1", "0,1,2", "", "0,1e-9", "-1e9,1"})
+    EXPECT_NE(refused(std::string("[GeneratorModel]\ngrid_range = ") + range + "\n").find("[GeneratorModel] grid_range"), std::string::npos)
+        << range;
+  for (const char* betas : {"0.9", "0.9,1", "1,0.9", "0.9,0.99,0.999", ""})
+    EXPECT_NE(refused(std::string("[OPTIMIZER]\nbetas = ") + betas + "\n").find("want two numbers in [0,1)"), std::string::npos) << betas;
+  EXPECT_NE(refused("[EbmModel]\nspline_function = B-spline\nspline_degree = 11\n").find("spline_function = B-spline"), std::string::npos);
+  EXPECT_NO_THROW(parse_config("[EbmModel]\nspline_function = Cheby\nspline_degree = 11\n", "f.ini"));
+  EXPECT_NE(refused("[LR_SCHEDULE]\nmilestone_epochs = 5,5\n").find("want ascending epochs"), std::string::npos);
+  EXPECT_NE(refused("[TRAINING]\nema_decay = 1\n").find("want a number in [0,1)"), std::string::npos);
+  EXPECT_NE(refused("[GeneratorModel]\ngenerator_variance = 0\n").find("want a number above 0"), std::string::npos);
+  for (const char* device : {"cuda:", "cuda:x", "rocm", "cuda0", ""})
+    EXPECT_NE(refused(std::string("[TRAINING]\ndevice = ") + device + "\n").find("want auto, cpu, cuda or cuda:N"), std::string::npos) << device;
+  EXPECT_EQ(parse_config("[TRAINING]\ndevice = cuda:1\n", "f.ini").run.device, "cuda:1");
+  EXPECT_EQ(refused_set("OPTIMIZER.betas=0.9"), "--set OPTIMIZER.betas=0.9: want two numbers in [0,1)");
+}
+
+TEST(Resolve, DefaultsThatFollowOtherKeys) {
+  EXPECT_EQ(parse_config("[TRAINING]\nbatch_size = 37\n", "f.ini").posterior.samples, 37);
+  EXPECT_EQ(parse_config("[TRAINING]\nbatch_size = 37\nimportance_sample_size = 400\n", "f.ini").posterior.samples, 400);
+  const Config c = parse_config("[TRAINING]\neps = 0.5\n", "f.ini");
+  EXPECT_EQ(c.model.prior.basis.ridge, 0.5);
+  EXPECT_EQ(c.model.generator.basis.ridge, 0.5);
+}
+
+TEST(Resolve, PriorsWithTheirOwnDomainSaySo) {
+  const std::string range = "grid_range = -1,1\n";
+  EXPECT_TRUE(noted(parse_config("[EbmModel]\nπ_0 = uniform\n" + range, "f.ini"), "the domain is [0,1]"));
+  EXPECT_TRUE(noted(parse_config("[EbmModel]\nπ_0 = lognormal\n" + range, "f.ini"), "the domain is [exp(-6),4]"));
+  EXPECT_TRUE(parse_config("[EbmModel]\nπ_0 = gaussian\n" + range, "f.ini").notes.empty());
+  EXPECT_TRUE(noted(parse_config("[EbmModel]\nspline_function = FFT\ninit_τ = 10\n", "f.ini"), "half periods"));
+}
+
+TEST(Resolve, GridUpdatesFallDueAtGrowingIntervals) {
+  GridSchedule grid{.frequency = 10, .decay = 0.5};
+  std::vector<int64_t> due;
+  for (int64_t step = -1; step <= 100; ++step)
+    if (grid.due(step)) due.push_back(step);
+  EXPECT_EQ(due, (std::vector<int64_t>{10, 25, 47, 81}));  // intervals 10, 15, 22.5, 33.75
+  grid.enabled = false;
+  EXPECT_FALSE(grid.due(10));
+  EXPECT_FALSE((GridSchedule{.prior = false, .generator = false, .frequency = 10}.due(10)));
+  EXPECT_TRUE((GridSchedule{.frequency = 1, .decay = 1}.due(1000000)));
+}
+
+TEST(Resolve, FilesOfTheProject) {
+  const Config nist = load_config("config/nist_config.ini", {}, "MNIST", "vanilla");
+  EXPECT_TRUE(nist.notes.empty()) << nist.notes.front();
+  EXPECT_EQ(nist.data.train_size / nist.run.batch_size * nist.run.epochs, 8000);
+  EXPECT_EQ(nist.model.generator.sigma, 0.3);
+  EXPECT_FALSE(nist.model.prior.contrastive_divergence);
+  const Config darcy = load_config("config/darcy_flow_config.ini", {}, "DARCY_FLOW", "vanilla");
+  EXPECT_TRUE(darcy.notes.empty()) << darcy.notes.front();
+  EXPECT_EQ(darcy.data.train_size / darcy.run.batch_size * darcy.run.epochs, 2000);
+  EXPECT_EQ(darcy.model.prior.reference, "gaussian");
+  EXPECT_EQ(default_config_path("mnist"), "config/nist_config.ini");
+  EXPECT_EQ(default_config_path("FMNIST"), "config/nist_config.ini");
+  EXPECT_EQ(default_config_path("DARCY_PERM"), "config/darcy_flow_config.ini");
+  EXPECT_NE(refusal([] { default_config_path("MNSIT"); }).find("did you mean 'MNIST'?"), std::string::npos);
+  EXPECT_EQ(refusal([] { default_config_path("SVHN"); }), "--dataset SVHN: data set SVHN is not built yet");
+}
+
+TEST(Resolve, FilesThatCannotBeRead) {
+  EXPECT_NE(refusal([] { load_config("/nowhere/f.ini", {}, "", ""); }).find("/nowhere/f.ini: the configuration file cannot be read"),
+            std::string::npos);
+  EXPECT_NE(refusal([] { load_config("config", {}, "", ""); }).find("is a folder"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace kaem

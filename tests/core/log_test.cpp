@@ -1,0 +1,105 @@
+#include "kaem/core/log.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "kaem/core/error.h"
+
+namespace kaem {
+namespace {
+
+/// Standard error is a file while a test captures it, so that no status line may show.
+template <class F>
+std::string printed(F&& body) {
+  testing::internal::CaptureStderr();
+  body();
+  return testing::internal::GetCapturedStderr();
+}
+
+struct LogTest : testing::Test {
+  void TearDown() override {
+    log::set_format(log::Format::kText);
+    log::set_level(log::Level::kInfo);
+    log::set_file("");
+  }
+};
+
+TEST_F(LogTest, TextNamesTheLevelOfAllButInformation) {
+  EXPECT_EQ(printed([] { log::info("plain {} line"); }), "plain {} line\n");
+  EXPECT_EQ(printed([] { log::warn("careful"); }), "warning: careful\n");
+  EXPECT_EQ(printed([] { log::error("wrong"); }), "error: wrong\n");
+  EXPECT_EQ(printed([] { log::debug("detail"); }), "");
+  log::set_level(log::Level::kDebug);
+  EXPECT_EQ(printed([] { log::debug("detail"); }), "debug: detail\n");
+  log::set_level(log::Level::kWarn);
+  EXPECT_EQ(printed([] { log::info("plain"); }), "");
+}
+
+TEST_F(LogTest, JsonLinesAreEscaped) {
+  log::set_format(log::Format::kJson);
+  const std::string line = printed([] { log::warn("a \"quoted\"\nline \xff"); });
+  EXPECT_EQ(line.rfind("{\"time\":\"", 0), 0u) << line;
+  EXPECT_NE(line.find("\"level\":\"warning\",\"message\":\"a \\\"quoted\\\"\\nline \xef\xbf\xbd\"}\n"), std::string::npos) << line;
+}
+
+TEST_F(LogTest, NoStatusLineWithoutATerminal) {
+  EXPECT_EQ(printed([] {
+              log::set_status_line("[###...] 50%");
+              log::info("message");
+              log::set_status_line("");
+            }),
+            "message\n");
+}
+
+TEST_F(LogTest, FileIsAppendedToAndMayBeEnded) {
+  const std::string path = testing::TempDir() + "kaem_log_test_" + std::to_string(::getpid()) + ".txt";
+  std::filesystem::remove(path);
+  printed([&] {
+    log::set_file(path), log::info("first"), log::set_file("");
+    log::info("between");
+    log::set_file(path), log::warn("second"), log::set_file("");
+  });
+  std::ifstream file(path);
+  std::string line;
+  std::vector<std::string> lines;
+  while (std::getline(file, line)) lines.push_back(line);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_NE(lines[0].find(" info first"), std::string::npos) << lines[0];
+  EXPECT_NE(lines[1].find(" warning second"), std::string::npos) << lines[1];
+  std::filesystem::remove(path);
+}
+
+TEST_F(LogTest, FileThatCannotBeOpenedIsAnError) {
+  try {
+    log::set_file("/dev/null/log.txt");
+    FAIL() << "opened";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("/dev/null/log.txt"), std::string::npos) << e.what();
+  }
+}
+
+TEST_F(LogTest, LinesOfManyThreadsStayWhole) {
+  const std::string text = printed([] {
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t)
+      threads.emplace_back([] {
+        for (int i = 0; i < 100; ++i) log::info("0123456789");
+      });
+    for (auto& thread : threads) thread.join();
+  });
+  std::istringstream lines(text);
+  std::string line;
+  int count = 0;
+  for (; std::getline(lines, line); ++count) EXPECT_EQ(line, "0123456789");
+  EXPECT_EQ(count, 400);
+}
+
+}  // namespace
+}  // namespace kaem

@@ -1,0 +1,342 @@
+#include "kaem/train/trainer.h"
+
+#include <ATen/Parallel.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <cstdlib>
+#include <map>
+#include <thread>
+
+#include "kaem/core/error.h"
+#include "tiny_run.h"
+
+namespace kaem {
+namespace {
+
+namespace fs = std::filesystem;
+
+Config named(Config config, const std::string& name) {
+  config.run.name = name;
+  return config;
+}
+
+double column_sum(const std::string& run, const std::string& name) {
+  const auto rows = metrics_of(run);
+  const auto at = std::find(rows[0].begin(), rows[0].end(), name) - rows[0].begin();
+  double sum = 0;
+  for (size_t i = 1; i < rows.size(); ++i) sum += std::stod(rows[i].at(static_cast<size_t>(at)));
+  return sum;
+}
+
+/// 25 updates, then on to 60, against 60 in one go.
+void expect_exact_resume(const Config& config, const std::string& out) {
+  const auto straight = run_tiny(named(config, "straight"));
+  EXPECT_EQ(straight.steps, 60);
+  auto stopping = named(config, "stopped");
+  stopping.run.max_steps = 25;
+  const auto first = run_tiny(stopping);
+  EXPECT_EQ(first.steps, 25);
+  EXPECT_EQ(metrics_of(first.folder).back().front(), "25") << "a stop between rows adds one";
+  const auto second = run_tiny(RunFolder::open(first.folder).config(), first.folder);
+  EXPECT_EQ(second.steps, 60);
+  EXPECT_EQ(second.folder, first.folder);
+  expect_same_runs(straight.folder, second.folder);
+  EXPECT_GT(column_sum(straight.folder, "grid_moved"), 0) << "the runs must go across grid updates";
+  EXPECT_EQ(straight.folder, out + "/DARCY_FLOW/vanilla/straight");
+}
+
+TEST(TrainerTest, ResumeGivesTheSameBits) {
+  const TempFolder temp("resume");
+  expect_exact_resume(tiny_config(temp.path), temp.path);
+}
+
+TEST(TrainerTest, ResumeGivesTheSameBitsOnTwoThreads) {
+  const TempFolder temp("threads");
+  auto config = tiny_config(temp.path);
+  config.run.threads = 2, config.optimizer.type = "nadam", config.optimizer.ema_decay = 0;
+  config.model.prior.basis.kind = "B-spline", config.model.generator.basis.kind = "Cheby";
+  expect_exact_resume(config, temp.path);
+  at::set_num_threads(1);
+}
+
+TEST(TrainerTest, OtherSeedsAreOtherRuns) {
+  const TempFolder temp("seeds");
+  auto config = named(tiny_config(temp.path), "a");
+  config.run.max_steps = 5;
+  run_tiny(config);
+  config.run.name = "b", config.run.seed = 8;
+  run_tiny(config);
+  EXPECT_NE(metrics_of(temp / "DARCY_FLOW/vanilla/a"), metrics_of(temp / "DARCY_FLOW/vanilla/b"));
+}
+
+TEST(TrainerTest, LeavesARunFolder) {
+  const TempFolder temp("folder");
+  auto config = tiny_config(temp.path);
+  config.run.sample_epochs = 5, config.run.checkpoint_steps = 24;
+  config.notes = {"a note on the configuration"};
+  const auto report = run_tiny(config);
+  const RunFolder folder = RunFolder::open(report.folder);
+  EXPECT_EQ(folder.checkpoint_steps(), (std::vector<int64_t>{24, 48, 60}));
+  for (const std::string name : {"config.ini", "meta.json", "metrics.csv", "log.txt", "samples/step_20.png",
+                                 "samples/step_40.png", "samples/step_60.png"})
+    EXPECT_TRUE(fs::exists(folder.file(name))) << name;
+  EXPECT_EQ(report.picture, folder.file("samples/step_60.png"));
+  const auto rows = metrics_of(report.folder);
+  const std::vector<std::string> names = {"step", "epoch", "loss", "log_prior", "log_likelihood", "residual", "log_evidence",
+                                          "ess", "grad_norm", "lr", "grid_moved", "grid_halved", "grid_skipped"};
+  EXPECT_EQ(rows.front(), names);
+  std::vector<std::string> steps;
+  for (size_t i = 1; i < rows.size(); ++i) steps.push_back(rows[i].front());
+  EXPECT_EQ(steps, (std::vector<std::string>{"7", "14", "21", "28", "35", "42", "49", "56", "60"}));
+  const std::string log = read_text(folder.file("log.txt"));
+  EXPECT_NE(log.find("a note on the configuration"), std::string::npos) << log;
+  EXPECT_NE(log.find("done: 60 updates"), std::string::npos) << log;
+}
+
+TEST(TrainerTest, LearnsABatchByHeart) {
+  const TempFolder temp("overfit");
+  auto config = tiny_config(temp.path);
+  config.run.overfit_batch = true, config.run.epochs = 75, config.optimizer.ema_decay = 0;
+  config.optimizer.learning_rate = 0.02, config.schedule = {}, config.run.log_steps = 50;
+  run_tiny(named(config, "run"));
+  const auto rows = metrics_of(temp / "DARCY_FLOW/vanilla/run");
+  EXPECT_LT(std::stod(rows.back()[2]), std::stod(rows[1][2]) - 1) << "the loss must fall";
+}
+
+TEST(TrainerTest, LoadedRunHoldsTheAverages) {
+  const TempFolder temp("load");
+  const auto report = run_tiny(tiny_config(temp.path));
+  auto run = load_run(report.folder, "cpu");
+  const auto checkpoint = RunFolder::open(report.folder).load_checkpoint();
+  EXPECT_EQ(run.step, 60);
+  EXPECT_EQ(run.scale_min, -1);
+  EXPECT_EQ(run.scale_max, 3);
+  EXPECT_FALSE(run.model->is_training());
+  for (const auto& p : run.model->named_parameters()) {
+    EXPECT_TRUE(at::equal(p.value(), checkpoint.tensors.at("ema." + p.key()))) << p.key();
+    EXPECT_FALSE(at::equal(p.value(), checkpoint.tensors.at("model." + p.key()))) << p.key();
+    EXPECT_FALSE(p.value().requires_grad());
+  }
+  EXPECT_EQ(run.model->generate(run.model->prior->sample(3, Rng(1), Stream::kSample, 0)).sizes(), at::IntArrayRef({3, 1, 4, 4}));
+}
+
+TEST(TrainerTest, AnotherShapeIsRefusedOnResume) {
+  const TempFolder temp("shape");
+  auto config = tiny_config(temp.path);
+  config.run.max_steps = 3;
+  const auto report = run_tiny(config);
+  config.model.generator.widths = {5, 9};
+  try {
+    run_tiny(config, report.folder);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("model.generator"), std::string::npos) << e.what();
+  }
+}
+
+TEST(TrainerTest, ResumeWithoutACheckpointBeginsAgain) {
+  const TempFolder temp("again");
+  const auto config = tiny_config(temp.path);
+  const auto straight = run_tiny(named(config, "straight"));
+  const auto empty = RunFolder::create(named(config, "empty"));
+  fs::copy_file(straight.folder + "/metrics.csv", empty.file("metrics.csv"));  // rows that no checkpoint vouches for
+  testing::internal::CaptureStderr();
+  run_tiny(config, empty.path());
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("no checkpoint yet"), std::string::npos);
+  expect_same_runs(straight.folder, empty.path());
+}
+
+TEST(TrainerTest, FallsBackAndGoesOn) {
+  const TempFolder temp("fallback");
+  auto config = tiny_config(temp.path);
+  config.run.checkpoint_steps = 10;
+  const auto straight = run_tiny(named(config, "straight"));
+  auto stopping = named(config, "stopped");
+  stopping.run.max_steps = 33;
+  const auto first = run_tiny(stopping);
+  const RunFolder folder = RunFolder::open(first.folder);
+  for (const int64_t step : {30, 33}) fs::resize_file(folder.checkpoint_path(step), 100);
+  testing::internal::CaptureStderr();
+  run_tiny(config, first.folder);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("older checkpoint of step 20"), std::string::npos);
+  expect_same_runs(straight.folder, first.folder);
+}
+
+/// The message of the Error that a run ends with.
+std::string failure(const Config& config, const Dataset& data) {
+  TrainOptions options;
+  options.dataset = &data;
+  try {
+    train(config, options);
+  } catch (const Error& e) {
+    EXPECT_EQ(e.exit_status(), 1);
+    return e.what();
+  }
+  return "";
+}
+
+TEST(TrainerTest, NanInTheDataNamesUpdateTermAndCheckpoint) {
+  const TempFolder temp("nan");
+  auto config = named(tiny_config(temp.path), "run");
+  config.run.checkpoint_steps = 1;
+  auto data = tiny_data();
+  data.train = data.train.clone();
+  data.train[17].fill_(std::nan(""));
+  int64_t bad = 0;  // the first update whose batch holds the planted record
+  while (!data.batch(bad, 10, Rng(7)).isnan().any().item<bool>()) ++bad;
+  ASSERT_GT(bad, 0) << "another seed is needed: the record fell into the first batch";
+  const std::string said = failure(config, data);
+  EXPECT_NE(said.find("update " + std::to_string(bad + 1) + ": "), std::string::npos) << said;
+  EXPECT_NE(said.find("term 'log_"), std::string::npos) << said;
+  EXPECT_NE(said.find("step_" + std::to_string(bad) + ".safetensors"), std::string::npos) << said;
+  EXPECT_EQ(said.find('\n'), std::string::npos);
+  // What is on disk is from before the bad update, and whole.
+  for (const auto& [name, tensor] : RunFolder::open(temp / "DARCY_FLOW/vanilla/run").load_checkpoint().tensors)
+    EXPECT_TRUE(tensor.isfinite().all().item<bool>()) << name;
+}
+
+TEST(TrainerTest, HugeLearningRateStopsWithoutACheckpoint) {
+  const TempFolder temp("huge");
+  auto config = tiny_config(temp.path);
+  config.optimizer.learning_rate = config.optimizer.prior_learning_rate = 1e36, config.optimizer.max_grad_norm = 0;
+  config.optimizer.type = "sgd", config.schedule = {};
+  const std::string said = failure(config, tiny_data());
+  EXPECT_NE(said.find("update 2: "), std::string::npos) << said;
+  EXPECT_NE(said.find("none yet"), std::string::npos) << said;
+}
+
+TEST(TrainerTest, TooFewRecordsForABatchIsAConfigError) {
+  const TempFolder temp("few");
+  auto config = tiny_config(temp.path);
+  config.run.batch_size = 41;
+  EXPECT_THROW(run_tiny(config), ConfigError);
+  EXPECT_TRUE(fs::is_empty(temp.path)) << "nothing may be made before the input is known to be good";
+}
+
+TEST(TrainerTest, TwoProgramsInOneFolderAreRefused) {
+  const TempFolder temp("lock");
+  auto config = tiny_config(temp.path);
+  config.run.max_steps = 2;
+  const auto report = run_tiny(config);
+  // A lock belongs to the open file, so that another opening in this process stands for another program.
+  const int other = ::open(report.folder.c_str(), O_RDONLY | O_DIRECTORY);
+  ASSERT_EQ(::flock(other, LOCK_EX | LOCK_NB), 0) << "a run that is over holds no lock";
+  EXPECT_THROW(run_tiny(config, report.folder), UsageError);
+  ::close(other);
+}
+
+TEST(DeviceTest, Names) {
+  EXPECT_EQ(resolve_device("cpu"), "cpu");
+  const auto automatic = resolve_device("auto");
+  EXPECT_TRUE(automatic == "cpu" || automatic == "cuda:0") << automatic;
+  for (const std::string bad : {"gpu", "cuda:", "cuda:x", "cuda:-1", "CPU "}) EXPECT_THROW(resolve_device(bad), UsageError) << bad;
+  if (automatic == "cpu") {
+    EXPECT_THROW(resolve_device("cuda"), UsageError);
+  }
+}
+
+/// What the child of the tests below runs (as a program of its own: a forked copy of a process with threads is none).
+TEST(TrainerChild, DISABLED_Run) {
+  const char* out = std::getenv("KAEM_TEST_CHILD");
+  ASSERT_NE(out, nullptr);
+  auto config = named(tiny_config(out), "child");
+  config.run.epochs = 1000, config.run.checkpoint_steps = 10;
+  int status = 0;
+  try {
+    run_tiny(config);
+  } catch (const Error& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    status = e.exit_status();
+  }
+  std::_Exit(status);
+}
+
+struct Child {
+  std::string out;
+  pid_t pid = -1;
+  std::string run() const { return out + "/DARCY_FLOW/vanilla/child"; }
+
+  explicit Child(const std::string& folder) : out(folder) {
+    pid = ::fork();
+    if (pid != 0) return;
+    ::setenv("KAEM_TEST_CHILD", out.c_str(), 1);
+    const int file = ::open((out + "/child.txt").c_str(), O_WRONLY | O_CREAT, 0666);
+    ::dup2(file, 1), ::dup2(file, 2);
+    ::execl("/proc/self/exe", "child", "--gtest_also_run_disabled_tests", "--gtest_filter=TrainerChild.DISABLED_Run",
+            static_cast<char*>(nullptr));
+    std::_Exit(99);
+  }
+
+  /// Sends `signal` once a checkpoint of step 20 or later exists; the wait status, or -1 if the child ended before.
+  int end_by(int signal) const {
+    for (int i = 0; i < 12000; ++i) {
+      int status = 0;
+      if (::waitpid(pid, &status, WNOHANG) == pid) return -1;
+      if (fs::exists(run() + "/meta.json")) {
+        const auto steps = RunFolder::open(run()).checkpoint_steps();
+        if (!steps.empty() && steps.back() >= 20) break;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    ::kill(pid, signal);
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    return status;
+  }
+};
+
+/// The child's run, taken on to 40 updates beyond where it ended, is the same as one that never stopped.
+void expect_resumable(const Child& child, const TempFolder& temp) {
+  const auto stopped = RunFolder::open(child.run()).load_checkpoint().step;
+  auto config = RunFolder::open(child.run()).config();
+  config.run.out = temp.path, config.run.quiet = true;
+  config.run.max_steps = stopped + 40;
+  run_tiny(config, child.run());
+  config.run.name = "straight";
+  const auto straight = run_tiny(config);
+  expect_same_runs(straight.folder, child.run());
+}
+
+TEST(TrainerTest, SurvivesKillNine) {
+  const TempFolder temp("kill");
+  const Child child(temp.path);
+  const int status = child.end_by(SIGKILL);
+  ASSERT_TRUE(status != -1 && WIFSIGNALED(status)) << read_text(temp / "child.txt");
+  std::ofstream(child.run() + "/metrics.csv", std::ios::app) << "12345,1,0.";  // as if killed inside a line
+  expect_resumable(child, temp);
+}
+
+TEST(TrainerTest, SignalsWriteACheckpoint) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    const TempFolder temp("signal");
+    const Child child(temp.path);
+    const int status = child.end_by(signal);
+    const std::string said = read_text(temp / "child.txt");
+    ASSERT_TRUE(status != -1 && WIFEXITED(status)) << said;
+    EXPECT_EQ(WEXITSTATUS(status), 128 + signal);
+    EXPECT_NE(said.find("kaem train --resume " + child.run()), std::string::npos) << said;
+    const auto stopped = RunFolder::open(child.run()).load_checkpoint().step;
+    EXPECT_NE(said.find("interrupted after update " + std::to_string(stopped) + ";"), std::string::npos) << said;
+    expect_resumable(child, temp);
+  }
+}
+
+TEST(TrainerTest, SignalHandlersAreRestored) {
+  const TempFolder temp("handlers");
+  struct sigaction before {}, after {};
+  sigaction(SIGINT, nullptr, &before);
+  auto config = tiny_config(temp.path);
+  config.run.max_steps = 2;
+  run_tiny(config);
+  sigaction(SIGINT, nullptr, &after);
+  EXPECT_EQ(before.sa_handler, after.sa_handler);
+}
+
+}  // namespace
+}  // namespace kaem
