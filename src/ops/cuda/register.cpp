@@ -13,9 +13,10 @@
 
 #define KAEM_TEXT_OF(x) #x
 #define KAEM_TEXT(x) KAEM_TEXT_OF(x)
-/// The LibTorch that this library was built for; libkaem.so compares.
-extern "C" __attribute__((visibility("default"))) const char kaem_cuda_torch_version[] =
-    KAEM_TEXT(TORCH_VERSION_MAJOR) "." KAEM_TEXT(TORCH_VERSION_MINOR);
+/// The LibTorch that this library was built for; load_cuda() compares.
+extern "C" __attribute__((visibility("default"))) const char* kaem_cuda_torch_version() {
+  return KAEM_TEXT(TORCH_VERSION_MAJOR) "." KAEM_TEXT(TORCH_VERSION_MINOR);
+}
 
 namespace kaem::ops::raw {
 namespace {
