@@ -13,8 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kLargestFile = size_t{1}
-                                << 20;  // a configuration is a few kilobytes; a picture given by mistake is not
+// A configuration is a few kilobytes; a picture given by mistake is not.
+constexpr size_t kLargestFile = size_t{1} << 20;
 
 std::string read_text(const std::string& path) {
   std::error_code fault;
