@@ -32,6 +32,16 @@ void check_kernel_version(void* library, const std::string& path) {
   if (built != here) throw UsageError(str("device cuda: ", path, " was built for LibTorch ", built, ", this is ", here));
 }
 
+/// LibTorch makes its link to the CUDA library at the first question, once: too early, and it stays a dummy, which throws.
+bool knows_cuda() {
+  try {
+    at::detail::getCUDAHooks().versionCUDART();
+    return true;
+  } catch (const c10::Error&) {
+    return false;
+  }
+}
+
 void load() {
   // Asked first: opening LibTorch's CUDA library takes seconds, which a machine without a driver should not wait for.
   if (dlopen("libcuda.so.1", RTLD_LAZY) == nullptr)
@@ -40,6 +50,9 @@ void load() {
   const std::string torch_cuda = torch_folder + "libtorch_cuda.so";
   if (open_library(torch_cuda) == nullptr)
     throw UsageError(str("device cuda: LibTorch's CUDA library cannot be opened (", dlerror(), "); use --device cpu"));
+  if (!knows_cuda())
+    throw UsageError("device cuda: LibTorch has already settled that there is no CUDA (torch::manual_seed and others ask); "
+                     "call kaem::load_cuda() before them");
   if (!at::globalContext().hasCUDA() || at::detail::getCUDAHooks().deviceCount() == 0)
     throw UsageError("device cuda: no CUDA device was found (no NVIDIA driver, or no GPU); use --device cpu");
   const std::string kernels = folder_of(reinterpret_cast<const void*>(&load_cuda)) + "libkaem_cuda.so";

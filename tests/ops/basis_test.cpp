@@ -207,6 +207,32 @@ TEST(ScalarFormulas, AgreeWithTheTwin) {
       expect_close(tau, reference::basis_tau_derivative(p.x, p.knots, exact_tau, p.spec), 1e-10, what + " tau");
     }
   }
+}
+
+TEST(ScalarFormulas, AreAccurateInFloat32) {
+  for (const auto& [kind, name] : kinds()) {
+    const Case c{.kind = kind, .intervals = 12, .inputs = 6};
+    const Problem p(c);
+    const auto number = static_cast<int64_t>(kind);
+    const Tensor knots = narrow(p.knots);
+    Tensor value = at::empty({c.rows, c.inputs, c.features()}), slope = at::empty_like(value);
+    for (int64_t j = 0; j < value.numel(); ++j) {
+      const int64_t f = j % c.features(), i = j / c.features() % c.inputs, n = j / c.features() / c.inputs;
+      math::Grid<float> grid{number, c.degree, static_cast<int64_t>(c.activation), c.intervals, c.features() - 1,
+                             knots.const_data_ptr<float>() + i * (c.intervals + 1), 0.0F, 0.0F};
+      const double scale = math::grid_scale(number, c.intervals, grid.knots[0], grid.knots[c.intervals], p.tau.item<double>());
+      grid.scale = static_cast<float>(scale);
+      grid.scale_low = static_cast<float>(scale - static_cast<double>(grid.scale));
+      const auto x = static_cast<float>(p.x.const_data_ptr<double>()[n * c.inputs + i]);
+      value.mutable_data_ptr<float>()[j] = math::feature(grid, x, x, f, 0);
+      slope.mutable_data_ptr<float>()[j] = math::feature(grid, x, x, f, 1);
+    }
+    expect_close(value, reference::basis(p.x, p.knots, p.tau, p.spec), kTolerance, name);
+    expect_close(slope, reference::basis_derivative(p.x, p.knots, p.tau, p.spec), kTolerance, std::string(name) + " slope");
+  }
+}
+
+TEST(ScalarFormulas, OfActivationsAgreeWithTheTwin) {
   const Tensor x = at::linspace(-6, 6, 241, wide());
   for (int64_t a = 0; a <= math::kSoftplus; ++a) {
     Tensor value = at::empty_like(x), slope = at::empty_like(x);

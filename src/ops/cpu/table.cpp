@@ -74,7 +74,8 @@ Tensor inverse_cdf_cpu(const Tensor& u_in, const Tensor& cells, const Tensor& cd
                                  t.cdf.const_data_ptr<float>(),
                                  t.slope.const_data_ptr<float>(),
                                  t.edges.const_data_ptr<float>()};
-  // Blocks whose transposed copy stays in the first cache; a row of one is a few whole cache lines of u and of z.
+  // Blocks whose transposed copy stays in the first cache; a row of one is a few whole cache lines of u and of z. Tasks run
+  // along the components first, so that u and z are walked through a few neighbouring rows at a time.
   constexpr int64_t kComponents = 64, kSamples = 128;
   const int64_t across = (components + kComponents - 1) / kComponents, down = (samples + kSamples - 1) / kSamples;
   const simd::Kernels& kernels = simd::kernels();
@@ -83,8 +84,8 @@ Tensor inverse_cdf_cpu(const Tensor& u_in, const Tensor& cells, const Tensor& cd
                   float* scratch = cpu::scratch(kernels.inverse_scratch(kComponents, std::min(samples, kSamples)));
                   for (int64_t task = begin; task < end; ++task) {
                     simd::InverseRange own = range;
-                    const int64_t first = task % down * kSamples;
-                    own.begin = task / down * kComponents;
+                    const int64_t first = task / across * kSamples;
+                    own.begin = task % across * kComponents;
                     own.end = std::min(components, own.begin + kComponents);
                     own.samples = std::min(kSamples, samples - first);
                     own.u += first * components;

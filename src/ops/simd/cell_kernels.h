@@ -33,12 +33,14 @@ struct Integral {
 
 inline Integral log_linear(const V& l, const V& r, const V& l_exp, const V& r_exp, const V& width) {
   const V distance = (l - r).abs(), d = distance.neg();
-  const V e = decay(distance, -kLog2e);
+  const V higher = larger(l_exp, r_exp);
+  // e^d without another exponential; where both ends vanish, so does the cell.
+  const V e = smaller(l_exp, r_exp) * reciprocal(at::vec::clamp_min(higher, V(1e-30F)));
   // ψ(d) = (e^d (d-1) + 1)/d²; its own polynomial where that cancels. φ1(d) = (e^d - 1)/d = e^d - dψ.
   const V near = horner(d, 1.12247224e-4F, 1.11274794e-3F, 6.89359894e-3F, 3.33159752e-2F, 1.24997154e-1F, 3.33333164e-1F, 0.5F);
   const V far = fma(e, d - V(1.0F), V(1.0F)) * reciprocal(d * d);
   const V psi = choose(less(distance, V(1.0F)), near, far);
-  const V peak = width * at::vec::maximum(l_exp, r_exp);
+  const V peak = width * higher;
   const V value = peak * fma(distance, psi, e), lower = peak * psi, upper = value - lower;
   const Mask rising = less(l, r);
   return {value, choose(rising, lower, upper), choose(rising, upper, lower)};
@@ -46,7 +48,7 @@ inline Integral log_linear(const V& l, const V& r, const V& l_exp, const V& r_ex
 
 inline float largest_of(const float* row, int64_t count) {
   V top(-std::numeric_limits<float>::infinity());
-  for (int64_t k = 0; k + W <= count; k += W) top = at::vec::maximum(top, load(row + k));
+  for (int64_t k = 0; k + W <= count; k += W) top = larger(top, load(row + k));
   float out = largest(top);
   for (int64_t k = count / W * W; k < count; ++k) out = row[k] > out ? row[k] : out;
   return out;
@@ -56,7 +58,7 @@ inline float largest_of(const float* row, int64_t count) {
 inline void relate(const V& node, float top, float* log_density, float* exponential) {
   const V relative = at::vec::clamp_min(node - V(top), V(-1000.0F));
   relative.store(log_density);
-  decay(relative.neg(), -kLog2e).store(exponential);
+  decay(relative, kLog2e).store(exponential);
 }
 
 /// Separates the nodes of a component. With shared edges the right edges are the left ones, one further.
@@ -113,7 +115,7 @@ inline float integrate_cells(const CellRange& r, const float* widths, const Cell
     choose(floored, floor, refined).store(mass + m);
     const V rise = c - a, gap = difference.abs();
     rise.store(slope + m, count);
-    worst = at::vec::maximum(worst, gap);
+    worst = larger(worst, gap);
     // What the extrapolation leaves of a steep cell's mass: a share d²/180 of the gap, 2/3 at most.
     left_over = fma(at::vec::clamp_max(rise * rise * V(1.0F / 180.0F), V(2.0F / 3.0F)), gap, left_over);
     if constexpr (with_gradient) {

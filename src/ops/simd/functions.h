@@ -21,7 +21,7 @@ inline V exp2_unchecked(const V& t) {
   return as_float(bits(p) + shift_left<23>(bits(shifted)));
 }
 
-/// exp(-c·x) for x >= 0 with `scale` = -c·log2(e); exactly zero below 1e-20.
+/// exp(c·x) for c·x <= 0 with `scale` = c·log2(e); exactly zero below 1e-20.
 inline V decay(const V& x, float scale) {
   const V t = x * V(scale);
 #if defined(CPU_CAPABILITY_AVX512)
