@@ -196,6 +196,7 @@ TEST(TrainerTest, NanInTheDataNamesUpdateTermAndCheckpoint) {
   EXPECT_NE(said.find("term 'log_"), std::string::npos) << said;
   EXPECT_NE(said.find("step_" + std::to_string(bad) + ".safetensors"), std::string::npos) << said;
   EXPECT_EQ(said.find('\n'), std::string::npos);
+  EXPECT_NE(read_text(temp / "DARCY_FLOW/vanilla/run/log.txt").find(said), std::string::npos);
   // What is on disk is from before the bad update, and whole.
   for (const auto& [name, tensor] : RunFolder::open(temp / "DARCY_FLOW/vanilla/run").load_checkpoint().tensors)
     EXPECT_TRUE(tensor.isfinite().all().item<bool>()) << name;
