@@ -11,6 +11,7 @@ namespace kaem::bench {
 
 struct Options {
   std::string data_dir = "data";
+  std::string device = "cpu";  ///< "cpu" or "cuda:N"
 };
 
 struct Result {

@@ -20,9 +20,10 @@ constexpr double kSeconds = 8;
 
 /// The model, criterion and optimiser of a MNIST run, as the trainer puts them together, and its update.
 struct Step {
-  explicit Step(const Config& c, Dataset dataset)
-      : config(c), data(std::move(dataset)), rng(c.run.seed), model(c.model, data.shape, rng),
+  Step(const Config& c, Dataset dataset, at::Device where)
+      : config(c), data(std::move(dataset)), device(where), rng(c.run.seed), model(c.model, data.shape, rng),
         posterior(make_posterior(c.posterior)), objective(make_objective(c.objective)) {
+    model->to(device);
     model->initialise_grids(rng, c.posterior.samples);
     std::vector<NamedParameter> parameters;
     for (const auto& p : model->named_parameters())
@@ -31,7 +32,7 @@ struct Step {
   }
 
   void operator()() {
-    const Tensor x = data.batch(step, config.run.batch_size, rng);
+    const Tensor x = data.batch(step, config.run.batch_size, rng).to(device);
     const Particles particles = posterior->sample(*model, x, step, rng);
     const Terms terms = objective->evaluate(*model, x, particles, step, rng);
     optimizer->zero_grad();
@@ -39,12 +40,13 @@ struct Step {
     clip_gradients(optimizer->parameters, config.optimizer.max_grad_norm);
     optimizer->step(1);
     model->prior->invalidate();
-    loss = terms.total.item<double>();
+    loss = terms.total.item<double>();  // waits for the device, as the trainer does
     ++step;
   }
 
   const Config& config;
   Dataset data;
+  at::Device device;
   Rng rng;
   Model model;
   std::unique_ptr<Posterior> posterior;
@@ -59,12 +61,15 @@ struct Product {
   std::string name;
   Tensor a, b, out;
   std::vector<double> times = {};
-  void operator()() { at::mm_out(out, a, b); }
+  void operator()() {
+    at::mm_out(out, a, b);
+    if (!out.is_cpu()) out.select(0, 0).select(0, 0).item<float>();  // waits for the device
+  }
 };
 
 /// The products that training cannot do without: per layer [S,I·F]x[I·F,O] and its two backward products, and the
 /// distances [B,D]x[D,S] with the one that carries their gradient back.
-std::vector<Product> products_of(const Config& c, int64_t data_size) {
+std::vector<Product> products_of(const Config& c, int64_t data_size, at::Device device) {
   const int64_t samples = c.posterior.samples, batch = c.run.batch_size;
   const auto& options = c.model.generator;
   const int64_t features = ops::feature_count(make_basis_spec(options.basis), options.basis.grid_size);
@@ -73,16 +78,17 @@ std::vector<Product> products_of(const Config& c, int64_t data_size) {
   std::vector<Product> products;
   const auto add = [&](const std::string& name, const Tensor& a, const Tensor& b) {
     products.push_back({str(name, " [", a.size(0), ",", a.size(1), "]x[", b.size(0), ",", b.size(1), "]"), a, b,
-                        at::empty({a.size(0), b.size(1)})});
+                        at::empty({a.size(0), b.size(1)}, device)});
   };
+  const auto matrix = [&](int64_t rows, int64_t columns) { return at::rand({rows, columns}, device); };
   for (size_t i = 0; i + 1 < widths.size(); ++i) {
-    const Tensor phi = at::rand({samples, widths[i] * features}), weight = at::rand({widths[i] * features, widths[i + 1]}),
-                 gradient = at::rand({samples, widths[i + 1]});
+    const Tensor phi = matrix(samples, widths[i] * features), weight = matrix(widths[i] * features, widths[i + 1]),
+                 gradient = matrix(samples, widths[i + 1]);
     add(str("layer ", i + 1, " forward"), phi, weight);
     add(str("layer ", i + 1, " weights"), phi.t(), gradient);
     add(str("layer ", i + 1, " inputs"), gradient, weight.t());
   }
-  const Tensor x = at::rand({batch, data_size}), generated = at::rand({samples, data_size}), weights = at::rand({batch, samples});
+  const Tensor x = matrix(batch, data_size), generated = matrix(samples, data_size), weights = matrix(batch, samples);
   add("likelihood", x, generated.t());
   add("likelihood backward", weights.t(), x);
   return products;
@@ -111,8 +117,9 @@ Dataset data_of(const Options& options, const Config& config, std::string& note)
 Result mnist_is_step(const Options& options) {
   const Config config = load_config("", {}, "MNIST", "vanilla");
   Result result;
-  Step step(config, data_of(options, config, result.note));
-  auto products = products_of(config, step.model->data_size());
+  const at::Device device(options.device);
+  Step step(config, data_of(options, config, result.note), device);
+  auto products = products_of(config, step.model->data_size(), device);
   for (int64_t i = 0; i < kWarmUp; ++i) {
     step();
     for (auto& product : products) product();

@@ -15,6 +15,7 @@
 #include "kaem/core/str.h"
 #include "kaem/io/file.h"
 #include "kaem/ops/ops.h"
+#include "kaem/train/trainer.h"
 #include "kaem/train/version.h"
 
 namespace kaem::app {
@@ -39,7 +40,7 @@ std::regex filter_of(const std::string& text) {
   }
 }
 
-Json machine() {
+Json machine(const std::string& device) {
   std::ifstream file("/proc/cpuinfo");
   std::string cpu = "unknown";
   for (std::string line; std::getline(file, line);)
@@ -47,7 +48,7 @@ Json machine() {
       cpu = line.substr(line.find(':') + 2);
       break;
     }
-  return {{"cpu", cpu}, {"threads", at::get_num_threads()}, {"kernels", ops::cpu_kernel_level()}, {"libtorch", libtorch_version()},
+  return {{"cpu", cpu}, {"device", device}, {"threads", at::get_num_threads()}, {"kernels", ops::cpu_kernel_level()}, {"libtorch", libtorch_version()},
           {"version", version()}};
 }
 
@@ -61,6 +62,7 @@ void print(std::string_view name, const bench::Result& r) {
 void run_bench(const BenchArguments& a, const Common& common) {
   const std::regex filter = filter_of(a.filter);
   prepare_threads(common);
+  const bench::Options options{data_dir_of(common), resolve_device(common.device.empty() ? "cpu" : common.device)};
   Json results = Json::array();
   for (const auto& benchmark : bench::benchmarks()) {
     const std::string name(benchmark.name);
@@ -68,12 +70,12 @@ void run_bench(const BenchArguments& a, const Common& common) {
     if (results.empty())
       std::cout << std::left << std::setw(24) << "benchmark" << std::right << std::setw(10) << "median ms" << std::setw(10) << "floor ms"
                 << std::setw(9) << "ratio" << "\n";
-    const bench::Result r = benchmark.run({.data_dir = data_dir_of(common)});
+    const bench::Result r = benchmark.run(options);
     print(name, r);
     results.push_back({{"name", name}, {"median_ms", r.median_ms}, {"floor_ms", r.floor_ms}, {"floor_ratio", r.median_ms / r.floor_ms}});
   }
   if (results.empty()) throw UsageError(str("--filter ", a.filter, ": no benchmark has such a name"));
-  if (!a.json.empty()) io::write_file_atomic(a.json, Json{{"machine", machine()}, {"benchmarks", results}}.dump(2) + "\n");
+  if (!a.json.empty()) io::write_file_atomic(a.json, Json{{"machine", machine(options.device)}, {"benchmarks", results}}.dump(2) + "\n");
 }
 
 }  // namespace
@@ -84,7 +86,7 @@ Command add_bench(CLI::App& program, const Common& common) {
   app->add_option("--filter", a->filter, "Only those whose name matches")->type_name("REGEX");
   app->add_option("--json", a->json, "Also write the results as JSON")->type_name("FILE");
   app->footer(kExamples);
-  return {app, [a, &common] { run_bench(*a, common); }, {"threads", "data-dir", "log", "quiet", "verbose", "memory", "deterministic"}};
+  return {app, [a, &common] { run_bench(*a, common); }, {"device", "threads", "data-dir", "log", "quiet", "verbose", "memory", "deterministic"}};
 }
 
 }  // namespace kaem::app

@@ -96,12 +96,18 @@ bool read(std::string_view text, const Key& key, std::vector<T>& value) {
   return true;
 }
 
+/// A bound as one would write it: 1000000, not 1e+06.
+std::string bound(double value) {
+  const bool whole = std::abs(value) < 1e15 && value == std::floor(value);
+  return whole ? written(static_cast<int64_t>(value)) : written(value);
+}
+
 /// " in 1..100", " in 1..", " above 0", " above 0, at most 1" or nothing.
 std::string range(const Key& key) {
   const bool low = std::isfinite(key.min), high = std::isfinite(key.max);
-  if (low && key.min_open) return str(" above ", written(key.min), high ? ", at most " + written(key.max) : "");
+  if (low && key.min_open) return str(" above ", bound(key.min), high ? str(", at most ", bound(key.max)) : "");
   if (!low && !high) return {};
-  return str(" in ", low ? written(key.min) : "", "..", high ? written(key.max) : "");
+  return str(" in ", low ? bound(key.min) : "", "..", high ? bound(key.max) : "");
 }
 
 std::string kind(const Key&, const bool*) { return "true or false"; }

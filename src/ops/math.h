@@ -47,37 +47,37 @@ KAEM_HD inline T sinc_derivative(T v) {
 /// φ(u) of the bases that are one function of the distance u = (x - c)/(τh).
 template <class T>
 KAEM_HD inline T radial(int64_t kind, T u) {
+  if (kind == kRswaf) {
+    const T e = exp(T(-2) * fabs(u));
+    return 4 * e / ((1 + e) * (1 + e));
+  }
+  if (kind == kShannon) return sinc(u / 2) * cos(T(1.5 * kPi) * u);
   const T gauss = exp(T(-0.5) * u * u);
   switch (kind) {
     case kRbf: return gauss;
-    case kRswaf: {
-      const T e = exp(T(-2) * fabs(u));
-      return 4 * e / ((1 + e) * (1 + e));
-    }
     case kDog: return -u * gauss;
     case kMexicanHat: return T(kMexicanHatScale) * (1 - u * u) * gauss;
-    case kMorlet: return cos(5 * u) * gauss;
-    default: return sinc(u / 2) * cos(T(1.5 * kPi) * u);
+    default: return cos(5 * u) * gauss;  // Morlet
   }
 }
 
 /// dφ/du.
 template <class T>
 KAEM_HD inline T radial_derivative(int64_t kind, T u) {
+  if (kind == kRswaf) {
+    const T e = exp(T(-2) * fabs(u)), slope = 8 * e * (1 - e) / ((1 + e) * (1 + e) * (1 + e));
+    return u > 0 ? -slope : slope;
+  }
+  if (kind == kShannon) {
+    const T angle = T(1.5 * kPi) * u;
+    return T(0.5) * sinc_derivative(u / 2) * cos(angle) - T(1.5 * kPi) * sinc(u / 2) * sin(angle);
+  }
   const T gauss = exp(T(-0.5) * u * u);
   switch (kind) {
     case kRbf: return -u * gauss;
-    case kRswaf: {
-      const T e = exp(T(-2) * fabs(u)), slope = 8 * e * (1 - e) / ((1 + e) * (1 + e) * (1 + e));
-      return u > 0 ? -slope : slope;
-    }
     case kDog: return (u * u - 1) * gauss;
     case kMexicanHat: return T(kMexicanHatScale) * (u * u - 3) * u * gauss;
-    case kMorlet: return (-5 * sin(5 * u) - u * cos(5 * u)) * gauss;
-    default: {
-      const T angle = T(1.5 * kPi) * u;
-      return T(0.5) * sinc_derivative(u / 2) * cos(angle) - T(1.5 * kPi) * sinc(u / 2) * sin(angle);
-    }
+    default: return (-5 * sin(5 * u) - u * cos(5 * u)) * gauss;  // Morlet
   }
 }
 
@@ -171,6 +171,83 @@ KAEM_HD inline void local_bsplines(const T* knots, int64_t intervals, int64_t ex
     }
     out[j] = saved;
   }
+}
+
+/// One input of a basis: its grid and its scale, as a sum of two numbers (radial: 1/(τh); FFT: τ/(b-a)).
+template <class T>
+struct Grid {
+  int64_t kind, degree, activation, intervals, functions;
+  const T* knots;
+  T scale, scale_low;
+};
+
+/// The scale of an input, in float64: the caller rounds it to a Grid's two numbers.
+KAEM_HD inline double grid_scale(int64_t kind, int64_t intervals, double first, double last, double tau) {
+  return kind == kFft ? tau / (last - first) : static_cast<double>(intervals) / (tau * (last - first));
+}
+
+/// cos(π·frequency·κ·(x - a) - π·shift) with the phase's rounding carried along: it would count k times.
+template <class T>
+KAEM_HD inline T fourier(const Grid<T>& g, T x, T frequency, T shift) {
+  const T d = x - g.knots[0], turns = d * g.scale;
+  const T rest = fma(d, g.scale, -turns) + d * g.scale_low;
+  const T phase = turns - 2 * rint(turns / 2), p = frequency * phase;
+  const T lost = fma(frequency, phase, -p) + frequency * rest;
+  return cos(T(kPi) * ((p - 2 * rint(p / 2)) - shift + lost));
+}
+
+/// T_n(x̂) or dT_n/dx; in float64, as T_n' reaches n².
+template <class T>
+KAEM_HD inline T chebyshev(const Grid<T>& g, T x, int64_t n, int order) {
+  const double a = g.knots[0], b = g.knots[g.intervals], unit = 2.0 / (b - a);
+  if (order == 1 && !(x >= g.knots[0] && x <= g.knots[g.intervals])) return T(0);
+  const double free = (static_cast<double>(x) - a) * unit - 1.0, hat = free < -1.0 ? -1.0 : free > 1.0 ? 1.0 : free;
+  double t0 = 1.0, t1 = hat, d0 = 0.0, d1 = 1.0;
+  for (int64_t i = 0; i < n; ++i) {
+    const double t = 2.0 * hat * t1 - t0, d = 2.0 * t1 + 2.0 * hat * d1 - d0;
+    t0 = t1, t1 = t, d0 = d1, d1 = d;
+  }
+  return static_cast<T>(order == 0 ? t0 : d0 * unit);
+}
+
+/// B-spline f at x or its derivative; `where` decides the piece.
+template <class T>
+KAEM_HD inline T bspline(const Grid<T>& g, T x, T where, int64_t f, int order) {
+  const int64_t k = g.degree, cell = spline_cell(g.knots, g.intervals, k, where), local = f - (cell - k);
+  if (cell < 0 || local < 0 || local > k || (order == 1 && k == 0)) return T(0);
+  T n[kMaxDegree + 1];
+  if (order == 0) {
+    local_bsplines(g.knots, g.intervals, k, k, cell, x, n);
+    return n[local];
+  }
+  local_bsplines(g.knots, g.intervals, k, k - 1, cell, x, n);  // functions cell-k+1..cell of the degree below
+  const auto knot = [&](int64_t j) { return extended_knot(g.knots, g.intervals, k, j); };
+  const T below = local > 0 ? n[local - 1] / (knot(f + k) - knot(f)) : T(0);
+  const T above = local < k ? n[local] / (knot(f + k + 1) - knot(f + 1)) : T(0);
+  return static_cast<T>(k) * (below - above);
+}
+
+/// Feature f of an input at x (order 0) or its derivative in x (order 1).
+template <class T>
+KAEM_HD inline T feature(const Grid<T>& g, T x, T where, int64_t f, int order) {
+  if (f == g.functions) return flush_tiny(order == 0 ? activate(g.activation, x) : activate_derivative(g.activation, x));
+  if (g.kind == kBSpline) return flush_tiny(bspline(g, x, where, f, order));
+  if (g.kind == kCheby) return flush_tiny(chebyshev(g, x, f, order));
+  if (g.kind == kFft) {
+    const bool sine = f > g.intervals;
+    const T k = static_cast<T>(sine ? f - g.intervals : f), shift = sine ? T(0.5) : T(0);
+    if (order == 0) return flush_tiny(fourier(g, x, k, shift));
+    return flush_tiny(T(kPi) * k * g.scale * fourier(g, x, k, shift - T(0.5)));
+  }
+  const T u = (x - g.knots[f]) * g.scale;
+  return flush_tiny(order == 0 ? radial(g.kind, u) : radial_derivative(g.kind, u) * g.scale);
+}
+
+/// What dφ_f/dx is to be multiplied by to give -τ (radial) or +τ (FFT) times dφ_f/dτ; 0 for the others.
+template <class T>
+KAEM_HD inline T tau_distance(const Grid<T>& g, T x, int64_t f) {
+  if (f == g.functions || g.kind == kBSpline || g.kind == kCheby) return T(0);
+  return x - g.knots[g.kind == kFft ? 0 : f];
 }
 
 }  // namespace kaem::ops::math

@@ -18,6 +18,11 @@ inline std::string content_of(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+/// The program stands beside the folder of the tests, in the build and in a staged tree alike.
+inline std::string program() {
+  return (std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() / "kaem").string();
+}
+
 /// What a run of the program left behind.
 struct Outcome {
   int status = -1;
@@ -46,7 +51,7 @@ class Program : public ::testing::Test {
   /// `arguments` are shell words. The cache and the data folder are the test's own.
   Outcome kaem(const std::string& arguments) const {
     const std::string command = "cd " + folder.string() + " && XDG_CACHE_HOME=" + folder.string() + "/cache KAEM_DATA_DIR= " +
-                                KAEM_PROGRAM + " " + arguments + " >out.txt 2>err.txt </dev/null";
+                                program() + " " + arguments + " >out.txt 2>err.txt </dev/null";
     const int status = std::system(command.c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), content_of(folder / "out.txt"), content_of(folder / "err.txt")};
   }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <iterator>
@@ -92,6 +93,39 @@ Config random_config(std::mt19937_64& random) {
   return c;
 }
 
+/// Checks that no section has a spelling twice, and that all keys are explained.
+struct Checker {
+  std::vector<std::string> seen;
+  std::string name;
+  void section(std::string_view section, std::string_view help) {
+    name = section;
+    EXPECT_FALSE(help.empty());
+  }
+  void take(std::string_view spelling) {
+    const std::string id = name + "." + std::string(spelling);
+    EXPECT_EQ(std::count(seen.begin(), seen.end(), id), 0) << id;
+    seen.push_back(id);
+  }
+  template <class T>
+  void operator()(const Key& key, T&) {
+    take(key.name);
+    for (const auto& alias : key.aliases) take(alias);
+    EXPECT_FALSE(key.help.empty()) << key.name;
+    for (const char c : std::string(key.name)) EXPECT_NE(c, ' ');
+  }
+};
+
+/// Finds the choices of [OPTIMIZER] type.
+struct Finder {
+  std::vector<std::string> choices;
+  bool optimizer = false;
+  void section(std::string_view section, std::string_view) { optimizer = section == "OPTIMIZER"; }
+  template <class T>
+  void operator()(const Key& key, T&) {
+    if (optimizer && key.name == "type") choices = key.choices;
+  }
+};
+
 TEST(Print, ResolvedFilesLoadToTheSameConfig) {
   std::mt19937_64 random(20);
   for (int i = 0; i < 300; ++i) {
@@ -116,41 +150,14 @@ TEST(Print, HoldsWhatACommandLineChose) {
 }
 
 TEST(Print, EveryKeyHasAUniqueSpellingAndAHelpText) {
-  struct Checker {
-    std::vector<std::string> seen;
-    std::string name;
-    void section(std::string_view section, std::string_view help) {
-      name = section;
-      EXPECT_FALSE(help.empty());
-    }
-    void take(std::string_view spelling) {
-      const std::string id = name + "." + std::string(spelling);
-      EXPECT_EQ(std::count(seen.begin(), seen.end(), id), 0) << id;
-      seen.push_back(id);
-    }
-    template <class T>
-    void operator()(const Key& key, T&) {
-      take(key.name);
-      for (const auto& alias : key.aliases) take(alias);
-      EXPECT_FALSE(key.help.empty()) << key.name;
-      for (const char c : std::string(key.name)) EXPECT_NE(c, ' ');
-    }
-  } checker;
+  Checker checker;
   Config c;
   Config::visit(c, checker);
   EXPECT_GT(checker.seen.size(), 80u);
 }
 
 TEST(Print, OptimisersAreThoseThatExist) {
-  struct Finder {
-    std::vector<std::string> choices;
-    bool optimizer = false;
-    void section(std::string_view section, std::string_view) { optimizer = section == "OPTIMIZER"; }
-    template <class T>
-    void operator()(const Key& key, T&) {
-      if (optimizer && key.name == "type") choices = key.choices;
-    }
-  } finder;
+  Finder finder;
   Config c;
   Config::visit(c, finder);
   auto names = optimizer_names();

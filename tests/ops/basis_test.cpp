@@ -184,20 +184,28 @@ TEST(Basis, NamesTheArgumentThatIsWrong) {
 /// The scalar formulas that CUDA is built of, in float64 on the host.
 TEST(ScalarFormulas, AgreeWithTheTwin) {
   for (const auto& [kind, name] : kinds()) {
-    const Case c{.kind = kind};
-    const Problem p(c);
-    const auto number = static_cast<int64_t>(kind);
-    if (!math::is_radial(number)) continue;
-    const Tensor width = (p.knots.select(1, -1) - p.knots.select(1, 0)) / static_cast<double>(c.intervals);
-    const Tensor u = (p.x.unsqueeze(-1) - p.knots) / (p.tau * width).unsqueeze(-1), scale = (p.tau * width).unsqueeze(-1);
-    Tensor value = at::empty_like(u), slope = at::empty_like(u);
-    for (int64_t i = 0; i < u.numel(); ++i) {
-      value.mutable_data_ptr<double>()[i] = math::radial(number, u.const_data_ptr<double>()[i]);
-      slope.mutable_data_ptr<double>()[i] = math::radial_derivative(number, u.const_data_ptr<double>()[i]);
+    for (const int64_t degree : {0, 1, 3, 5}) {
+      const Case c{.kind = kind, .degree = degree, .intervals = 6, .inputs = 5};
+      const Problem p(c);
+      const auto number = static_cast<int64_t>(kind);
+      Tensor value = at::empty({c.rows, c.inputs, c.features()}, wide()), slope = at::empty_like(value), tau = at::empty_like(value);
+      for (int64_t j = 0; j < value.numel(); ++j) {
+        const int64_t f = j % c.features(), i = j / c.features() % c.inputs, n = j / c.features() / c.inputs;
+        math::Grid<double> grid{number, degree, static_cast<int64_t>(c.activation), c.intervals, c.features() - 1,
+                                p.knots.const_data_ptr<double>() + i * (c.intervals + 1), 0.0, 0.0};
+        grid.scale = math::grid_scale(number, c.intervals, grid.knots[0], grid.knots[c.intervals], c.tau);
+        const double x = p.x.const_data_ptr<double>()[n * c.inputs + i];
+        value.mutable_data_ptr<double>()[j] = math::feature(grid, x, x, f, 0);
+        slope.mutable_data_ptr<double>()[j] = math::feature(grid, x, x, f, 1);
+        tau.mutable_data_ptr<double>()[j] = math::feature(grid, x, x, f, 1) * math::tau_distance(grid, x, f) / c.tau *
+                                            (number == math::kFft ? 1 : -1);
+      }
+      const std::string what = std::string(name) + " of degree " + std::to_string(degree);
+      const Tensor exact_tau = at::full({}, c.tau, wide());
+      expect_close(value, reference::basis(p.x, p.knots, exact_tau, p.spec), 1e-12, what);
+      expect_close(slope, reference::basis_derivative(p.x, p.knots, exact_tau, p.spec), 1e-10, what + " slope");
+      expect_close(tau, reference::basis_tau_derivative(p.x, p.knots, exact_tau, p.spec), 1e-10, what + " tau");
     }
-    const BasisSpec bare{kind, 3, Activation::kNone};
-    expect_close(value, reference::basis(p.x, p.knots, p.tau, bare), 1e-12, name);
-    expect_close(slope / scale, reference::basis_derivative(p.x, p.knots, p.tau, bare), 1e-10, name);
   }
   const Tensor x = at::linspace(-6, 6, 241, wide());
   for (int64_t a = 0; a <= math::kSoftplus; ++a) {
@@ -208,29 +216,6 @@ TEST(ScalarFormulas, AgreeWithTheTwin) {
     }
     expect_close(value, activate(x, static_cast<Activation>(a)), 1e-12, "activation " + std::to_string(a));
     expect_close(slope, activate_derivative(x, static_cast<Activation>(a)), 1e-12, "activation " + std::to_string(a));
-  }
-}
-
-TEST(ScalarFormulas, LocalSplinesAgreeWithTheTwin) {
-  for (const int64_t degree : {0, 1, 2, 3, 5}) {
-    const Case c{.kind = BasisKind::kBSpline, .degree = degree, .activation = Activation::kNone, .intervals = 6};
-    const Problem p(c);
-    Tensor got = at::zeros({c.rows, c.inputs, c.features()}, wide());
-    for (int64_t n = 0; n < c.rows; ++n) {
-      for (int64_t i = 0; i < c.inputs; ++i) {
-        const double* knots = p.knots.const_data_ptr<double>() + i * (c.intervals + 1);
-        const double x = p.x[n][i].item<double>();
-        const int64_t cell = math::spline_cell(knots, c.intervals, degree, x);
-        if (cell < 0) continue;
-        double local[math::kMaxDegree + 1];
-        math::local_bsplines(knots, c.intervals, degree, degree, cell, x, local);
-        for (int64_t d = 0; d <= degree; ++d) {
-          const int64_t f = cell - degree + d;
-          if (f >= 0 && f < c.features()) got[n][i][f] = local[d];
-        }
-      }
-    }
-    expect_close(got, reference::basis(p.x, p.knots, p.tau, p.spec), 1e-12, "degree " + std::to_string(degree));
   }
 }
 

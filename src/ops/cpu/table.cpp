@@ -74,13 +74,13 @@ Tensor inverse_cdf_cpu(const Tensor& u_in, const Tensor& cells, const Tensor& cd
                                  t.cdf.const_data_ptr<float>(),
                                  t.slope.const_data_ptr<float>(),
                                  t.edges.const_data_ptr<float>()};
-  // Blocks of components whose tables stay in the first cache, and of samples whose transposed copy stays in the second.
-  constexpr int64_t kComponents = 16, kSamples = 512;
+  // Blocks whose transposed copy stays in the first cache; a row of one is a few whole cache lines of u and of z.
+  constexpr int64_t kComponents = 64, kSamples = 128;
   const int64_t across = (components + kComponents - 1) / kComponents, down = (samples + kSamples - 1) / kSamples;
   const simd::Kernels& kernels = simd::kernels();
   cpu::parallel(across * down, std::max<int64_t>(1, 4096 / (kComponents * std::min(samples, kSamples))),
                 [&](int64_t begin, int64_t end) {
-                  float* scratch = cpu::scratch(kernels.inverse_scratch(std::min(samples, kSamples)));
+                  float* scratch = cpu::scratch(kernels.inverse_scratch(kComponents, std::min(samples, kSamples)));
                   for (int64_t task = begin; task < end; ++task) {
                     simd::InverseRange own = range;
                     const int64_t first = task % down * kSamples;

@@ -33,7 +33,7 @@ inline auto with_kind(int64_t kind, Run run) {
 template <int64_t kind>
 inline void radial_pair(const V& u, V& phi, V& slope) {
   if constexpr (kind == kRswaf) {
-    const V e = decay(u.abs(), -2.0F * kLog2e), d = V(1.0F) / (V(1.0F) + e);
+    const V e = decay(u.abs(), -2.0F * kLog2e), d = reciprocal(V(1.0F) + e);
     const V steep = V(2.0F) * (V(1.0F) - e) * d;
     phi = V(4.0F) * e * d * d;
     slope = choose(less(u, V(0.0F)), steep, steep.neg()) * phi;

@@ -20,7 +20,7 @@ struct SlotTables {
   float* product;   // gradient times derivative
 };
 
-int64_t basis_scratch(const Basis& b) { return 6 * W * b.features; }
+int64_t basis_scratch(const Basis& b) { return 6 * W * b.features + W; }  // one vector more: rows are read by whole ones
 
 inline SlotTables slot_tables(const Basis& b, float* scratch) {
   const int64_t n = W * b.features;
@@ -100,22 +100,39 @@ inline void finish_activation(const Basis& b, const V& x, int64_t count, float* 
   store_activation(value, count, b.features, out);
 }
 
+/// Some rows of W inputs at a time: the tables are read once for all, and the rows hide each other's latency.
+template <int64_t kind, int order, int row_count>
+inline void slot_rows(const Basis& b, const BasisRange& r, const SlotTables& t, const Window& window, int64_t row, int64_t input,
+                      int64_t count, float* out) {
+  V x[row_count];
+  Phase phase[row_count];
+  float* to[row_count];
+  for (int n = 0; n < row_count; ++n) {
+    x[n] = V::loadu(r.x + (row + n) * r.inputs + input, count);
+    phase[n] = window_phase<kind>(window, x[n]);
+    to[n] = out + ((row + n) * r.inputs + input) * b.features;
+  }
+  const int64_t slots = count * b.features;
+  int64_t j = 0;
+  for (; j + W <= slots; j += W) {
+    for (int n = 0; n < row_count; ++n) slot_value<kind, order>(t, j, x[n], phase[n]).store(to[n] + j);
+  }
+  for (int n = 0; n < row_count; ++n) {
+    if (j < slots) slot_value<kind, order>(t, j, x[n], phase[n]).store(to[n] + j, slots - j);
+    finish_activation<order>(b, x[n], count, to[n]);
+  }
+}
+
 template <int64_t kind, int order>
 void slot_basis(const Basis& b, const BasisRange& r, float* out, float* scratch) {
   const SlotTables t = slot_tables(b, scratch);
   for (int64_t i = r.input_begin; i < r.input_end; i += W) {
-    const int64_t count = r.input_end - i < W ? r.input_end - i : W, slots = count * b.features;
+    const int64_t count = r.input_end - i < W ? r.input_end - i : W;
     fill_slots<kind>(b, i, count, t);
     const Window window = make_window<kind>(b, i, count);
-    for (int64_t row = r.row_begin; row < r.row_end; ++row) {
-      const V x = V::loadu(r.x + row * r.inputs + i, count);
-      const Phase phase = window_phase<kind>(window, x);
-      float* to = out + (row * r.inputs + i) * b.features;
-      int64_t j = 0;
-      for (; j + W <= slots; j += W) slot_value<kind, order>(t, j, x, phase).store(to + j);
-      if (j < slots) slot_value<kind, order>(t, j, x, phase).store(to + j, slots - j);
-      finish_activation<order>(b, x, count, to);
-    }
+    int64_t row = r.row_begin;
+    for (; row + 4 <= r.row_end; row += 4) slot_rows<kind, order, 4>(b, r, t, window, row, i, count, out);
+    for (; row < r.row_end; ++row) slot_rows<kind, order, 1>(b, r, t, window, row, i, count, out);
   }
 }
 
@@ -180,14 +197,7 @@ void basis(const Basis& b, const BasisRange& r, int64_t order, float* out, float
   return order == 0 ? basis_of_order<0>(b, r, out, scratch) : basis_of_order<1>(b, r, out, scratch);
 }
 
-/// Lane i takes element i·stride.
-inline VI strided(int64_t stride) {
-  int32_t lanes[W];
-  for (int64_t i = 0; i < W; ++i) lanes[i] = static_cast<int32_t>(i * stride);
-  return load(lanes);
-}
-
-/// gather that reads nothing beyond the `count` inputs that exist.
+/// Lane i takes element i·stride, but nothing beyond the `count` inputs that exist.
 inline VI strided(int64_t stride, int64_t count) {
   int32_t lanes[W];
   for (int64_t i = 0; i < W; ++i) lanes[i] = static_cast<int32_t>((i < count ? i : count - 1) * stride);
@@ -199,32 +209,45 @@ inline V activation_gradient(const Basis& b, const V& x, const float* grad, cons
   return gather(grad + b.features - 1, rows) * activation_slope(b.activation, x);
 }
 
+/// Sums of W rows of `length` floats; may read a vector beyond the last.
+inline V sum_rows(const float* rows, int64_t length) {
+  int32_t lanes[W];
+  for (int64_t i = 0; i < W; ++i) lanes[i] = static_cast<int32_t>(i);
+  const int64_t whole = length / W * W;
+  const Mask in_tail = less(to_float(load(lanes)), V(static_cast<float>(length - whole)));
+  float partial[W * W];
+  for (int64_t i = 0; i < W; ++i) {
+    const float* row = rows + i * length;
+    V total = choose(in_tail, load(row + whole), V(0.0F));
+    for (int64_t f = 0; f < whole; f += W) total = total + load(row + f);
+    total.store(partial + i * W);
+  }
+  return row_sums(partial);
+}
+
 template <int64_t kind>
 double slot_backward(const Basis& b, const BasisRange& r, const float* grad, float* grad_x, float* scratch) {
   const SlotTables t = slot_tables(b, scratch);
-  const VI rows = strided(b.features);
   double tau = 0.0;
   for (int64_t i = r.input_begin; i < r.input_end; i += W) {
     const int64_t count = r.input_end - i < W ? r.input_end - i : W, slots = count * b.features;
     fill_slots<kind>(b, i, count, t);
     const Window window = make_window<kind>(b, i, count);
-    const VI safe_rows = strided(b.features, count);
+    const VI rows = strided(b.features, count);
     for (int64_t row = r.row_begin; row < r.row_end; ++row) {
       const V x = V::loadu(r.x + row * r.inputs + i, count);
       const Phase phase = window_phase<kind>(window, x);
       const float* from = grad + (row * r.inputs + i) * b.features;
       V tau_row(0.0F);
       for (int64_t j = 0; j < slots; j += W) {
-        const V g = V::loadu(from + j, slots - j < W ? slots - j : W);
+        const V g = j + W <= slots ? load(from + j) : V::loadu(from + j, slots - j);
         const V product = g * slot_value<kind, 1>(t, j, x, phase);
         product.store(t.product + j);
         tau_row = fma(product, permute(x, load(t.index + j)) - load(t.centre + j), tau_row);
       }
       tau += static_cast<double>(sum(tau_row));
       if (grad_x == nullptr) continue;
-      V total = activation_gradient(b, x, from, safe_rows);
-      for (int64_t f = 0; f < b.functions; ++f) total = total + gather(t.product + f, rows);
-      total.store(grad_x + row * r.inputs + i, count);
+      (activation_gradient(b, x, from, rows) + sum_rows(t.product, b.features)).store(grad_x + row * r.inputs + i, count);
     }
   }
   return tau;

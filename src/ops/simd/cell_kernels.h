@@ -36,7 +36,7 @@ inline Integral log_linear(const V& l, const V& r, const V& l_exp, const V& r_ex
   const V e = decay(distance, -kLog2e);
   // ψ(d) = (e^d (d-1) + 1)/d²; its own polynomial where that cancels. φ1(d) = (e^d - 1)/d = e^d - dψ.
   const V near = horner(d, 1.12247224e-4F, 1.11274794e-3F, 6.89359894e-3F, 3.33159752e-2F, 1.24997154e-1F, 3.33333164e-1F, 0.5F);
-  const V far = fma(e, d - V(1.0F), V(1.0F)) / (d * d);
+  const V far = fma(e, d - V(1.0F), V(1.0F)) * reciprocal(d * d);
   const V psi = choose(less(distance, V(1.0F)), near, far);
   const V peak = width * at::vec::maximum(l_exp, r_exp);
   const V value = peak * fma(distance, psi, e), lower = peak * psi, upper = value - lower;

@@ -80,7 +80,7 @@ struct EdgeGradient {
 };
 
 /// Adds g·φ_f to the accumulators [F,W], and sums what the gradients of x and τ need if they are wanted.
-template <int64_t kind, bool with_slope>
+template <int64_t kind, bool with_slope, bool with_tau>
 inline EdgeGradient edge_gradient(const Basis& b, int64_t p, const float* w, const V& x, const V& g, float* acc) {
   EdgeGradient out{V(0.0F), V(0.0F)};
   if constexpr (kind == kBSpline) {
@@ -102,13 +102,12 @@ inline EdgeGradient edge_gradient(const Basis& b, int64_t p, const float* w, con
   } else {
     each_function<kind>(b, p, x, [&](int64_t f, const V& phi, const V& slope, const V& distance) {
       fma(g, phi, load(acc + f * W)).store(acc + f * W);
-      if constexpr (with_slope) {
-        const V weighted = slope * V(w[f]);
-        out.slope = out.slope + weighted;
-        if constexpr (kind != kCheby) out.tau = fma(weighted, distance, out.tau);
-      }
+      const V weighted = slope * V(w[f]);
+      if constexpr (with_slope) out.slope = out.slope + weighted;
+      if constexpr (with_tau && kind != kCheby) out.tau = fma(weighted, distance, out.tau);
     });
-    if constexpr (with_slope) out.slope = out.slope * edge_unit<kind>(b, p), out.tau = out.tau * edge_unit<kind>(b, p);
+    if constexpr (with_slope) out.slope = out.slope * edge_unit<kind>(b, p);
+    if constexpr (with_tau) out.tau = out.tau * edge_unit<kind>(b, p);
   }
   if (b.features > b.functions) {
     float* last = acc + b.functions * W;
@@ -197,7 +196,18 @@ void edge_values_of(const Basis& b, const EdgeRange& r, float* out, float* scrat
   }
 }
 
-template <int64_t kind, bool with_slope>
+/// Adds the sums of the accumulators' rows to an edge's gradients, `stride` floats apart.
+inline void add_weight_gradients(const float* acc, int64_t features, int64_t stride, float* to) {
+  int64_t f = 0;
+  for (; f + W <= features; f += W) {
+    float sums[W];
+    row_sums(acc + f * W).store(sums);
+    for (int64_t i = 0; i < W; ++i) to[(f + i) * stride] += sums[i];
+  }
+  for (; f < features; ++f) to[f * stride] += sum(load(acc + f * W));
+}
+
+template <int64_t kind, bool with_slope, bool with_tau>
 double edge_backward_of(const Basis& b, const EdgeRange& r, const float* grad, float* grad_weights, float* grad_z,
                         float* scratch) {
   const EdgeScratch s = split_scratch(b, r, scratch);
@@ -212,16 +222,13 @@ double edge_backward_of(const Basis& b, const EdgeRange& r, const float* grad, f
       V tau_edge(0.0F);
       for (int64_t n = 0; n < s.padded; n += W) {
         const V g = load(s.samples + n);
-        const EdgeGradient e = edge_gradient<kind, with_slope>(b, p, s.weights, load(s.z + at + n), g, s.acc);
-        if constexpr (with_slope) {
-          (g * e.slope).store(s.out + at + n);
-          tau_edge = fma(g, e.tau, tau_edge);
-        }
+        const EdgeGradient e = edge_gradient<kind, with_slope, with_tau>(b, p, s.weights, load(s.z + at + n), g, s.acc);
+        if constexpr (with_slope) (g * e.slope).store(s.out + at + n);
+        if constexpr (with_tau) tau_edge = fma(g, e.tau, tau_edge);
       }
-      if constexpr (with_slope) tau += static_cast<double>(sum(tau_edge));
+      if constexpr (with_tau) tau += static_cast<double>(sum(tau_edge));
       if (grad_weights == nullptr) continue;
-      float* to = grad_weights + p * b.features * r.q_count + q;
-      for (int64_t f = 0; f < b.features; ++f) to[f * r.q_count] += sum(load(s.acc + f * W));
+      add_weight_gradients(s.acc, b.features, r.q_count, grad_weights + p * b.features * r.q_count + q);
     }
     if (grad_z != nullptr) distribute(r, q, s, grad_z);
   }
@@ -235,8 +242,13 @@ void edge_sum(const Basis& b, const EdgeRange& r, float* sums, float* scratch) {
 double edge_sum_backward(const Basis& b, const EdgeRange& r, const float* grad, float* grad_weights, float* grad_z,
                          bool want_tau, float* scratch) {
   return with_kind(b.kind, [&](auto kind) {
-    if (want_tau || grad_z != nullptr) return edge_backward_of<kind, true>(b, r, grad, grad_weights, grad_z, scratch);
-    return edge_backward_of<kind, false>(b, r, grad, grad_weights, grad_z, scratch);
+    const auto run = [&](auto with_slope, auto with_tau) {
+      return edge_backward_of<kind, with_slope, with_tau>(b, r, grad, grad_weights, grad_z, scratch);
+    };
+    const std::true_type yes;
+    const std::false_type no;
+    if (want_tau) return grad_z != nullptr ? run(yes, yes) : run(no, yes);
+    return grad_z != nullptr ? run(yes, no) : run(no, no);
   });
 }
 

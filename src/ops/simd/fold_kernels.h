@@ -16,23 +16,30 @@ void fold(const float* spline, const float* coefficients, int64_t functions, int
   }
 }
 
+/// One row of the gradient; the first one starts the sums of grad_spline.
+template <bool first>
+inline void fold_backward_row(const float* grad, const float* spline, const float* coefficients, int64_t outputs,
+                              float* grad_coefficients, float* grad_spline) {
+  int64_t o = 0;
+  for (; o + W <= outputs; o += W) {
+    const V row = load(grad + o);
+    if (grad_coefficients != nullptr) (row * load(spline + o)).store(grad_coefficients + o);
+    if (grad_spline == nullptr) continue;
+    const V product = row * load(coefficients + o);
+    (first ? product : load(grad_spline + o) + product).store(grad_spline + o);
+  }
+  for (; o < outputs; ++o) {
+    if (grad_coefficients != nullptr) grad_coefficients[o] = grad[o] * spline[o];
+    if (grad_spline != nullptr) grad_spline[o] = (first ? 0.0F : grad_spline[o]) + grad[o] * coefficients[o];
+  }
+}
+
 void fold_backward(const float* grad, const float* spline, const float* coefficients, int64_t functions, int64_t outputs,
                    float* grad_coefficients, float* grad_spline) {
-  if (grad_spline != nullptr) {
-    for (int64_t o = 0; o < outputs; ++o) grad_spline[o] = 0.0F;
-  }
   for (int64_t g = 0; g < functions; ++g, grad += outputs, coefficients += outputs) {
-    int64_t o = 0;
-    for (; o < outputs; o += W) {
-      const int64_t count = outputs - o < W ? outputs - o : W;
-      const V row = V::loadu(grad + o, count);
-      if (grad_coefficients != nullptr) {
-        (row * V::loadu(spline + o, count)).store(grad_coefficients + g * outputs + o, count);
-      }
-      if (grad_spline != nullptr) {
-        fma(row, V::loadu(coefficients + o, count), V::loadu(grad_spline + o, count)).store(grad_spline + o, count);
-      }
-    }
+    float* to = grad_coefficients == nullptr ? nullptr : grad_coefficients + g * outputs;
+    if (g == 0) fold_backward_row<true>(grad, spline, coefficients, outputs, to, grad_spline);
+    else fold_backward_row<false>(grad, spline, coefficients, outputs, to, grad_spline);
   }
 }
 

@@ -24,7 +24,14 @@ inline V exp2_unchecked(const V& t) {
 /// exp(-c·x) for x >= 0 with `scale` = -c·log2(e); exactly zero below 1e-20.
 inline V decay(const V& x, float scale) {
   const V t = x * V(scale);
+#if defined(CPU_CAPABILITY_AVX512)
+  // 2^t = 2^floor(t)·2^f in two instructions of this set, with f in [0,1)
+  const V f = _mm512_reduce_ps(t, 0x09);
+  const V p = horner(f, 1.87757669e-3F, 8.98934063e-3F, 5.58263175e-2F, 2.40153611e-1F, 6.93153083e-1F, 0.999999940F);
+  return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(t, V(-66.4385619F), _CMP_NLT_UQ), p, t);
+#else
   return choose(less(t, V(-66.4385619F)), V(0.0F), exp2_unchecked(t));
+#endif
 }
 
 /// exp(-u²/2).
@@ -95,7 +102,7 @@ inline V sine_part(const Turn& a) {
 
 inline V flush_tiny(const V& phi) { return choose(less(phi.abs(), V(kTiny)), V(0.0F), phi); }
 
-inline V sigmoid(const V& x) { return V(1.0F) / (V(1.0F) + exp(x.neg())); }
+inline V sigmoid(const V& x) { return reciprocal(V(1.0F) + exp(x.neg())); }
 inline V minimum0(const V& x) { return at::vec::clamp_max(x, V(0.0F)); }
 inline V maximum0(const V& x) { return at::vec::clamp_min(x, V(0.0F)); }
 

@@ -13,58 +13,85 @@ namespace {
 
 inline int64_t padded_samples(int64_t samples) { return (samples + W - 1) / W * W; }
 
-int64_t inverse_scratch(int64_t samples) { return W * padded_samples(samples); }
+int64_t inverse_scratch(int64_t components, int64_t samples) { return (components + W) * padded_samples(samples); }
 
-/// u [samples, begin..begin+count] -> [component][sample], padded.
-inline void gather_columns(const InverseRange& r, int64_t begin, int64_t count, int64_t padded, float* out) {
-  int64_t s = 0;
-  if (count == W) {
-    for (; s + W <= r.samples; s += W) transpose(r.u + s * r.stride + begin, r.stride, out + s, padded);
-  }
-  for (; s < padded; ++s) {
-    const float* from = r.u + (s < r.samples ? s : r.samples - 1) * r.stride + begin;
-    for (int64_t c = 0; c < count; ++c) out[c * padded + s] = from[c];
+/// Asks for the rows of u (or z, to be written) that come next: they are a page apart, which the processor does not foresee.
+template <int write>
+inline void prefetch_rows(const float* first, int64_t stride, int64_t rows, int64_t count) {
+  for (int64_t s = 0; s < rows; ++s) {
+    for (int64_t c = 0; c < count; c += 16) __builtin_prefetch(first + s * stride + c, write);
   }
 }
 
-inline void scatter_columns(const InverseRange& r, int64_t begin, int64_t count, int64_t padded, const float* from) {
-  int64_t s = 0;
-  if (count == W) {
-    for (; s + W <= r.samples; s += W) transpose(from + s, padded, r.z + s * r.stride + begin, r.stride);
+/// u [samples, begin..end] -> [component][sample], padded.
+inline void gather_columns(const InverseRange& r, int64_t padded, float* out) {
+  const int64_t count = r.end - r.begin, whole = count / W * W, full = r.samples / W * W;
+  const float* from = r.u + r.begin;
+  for (int64_t s = 0; s < full; s += W) {
+    if (s + 2 * W <= r.samples) prefetch_rows<0>(from + (s + W) * r.stride, r.stride, W, count);
+    for (int64_t c = 0; c < whole; c += W) transpose(from + s * r.stride + c, r.stride, out + c * padded + s, padded);
   }
-  for (; s < r.samples; ++s) {
-    for (int64_t c = 0; c < count; ++c) r.z[s * r.stride + begin + c] = from[c * padded + s];
+  for (int64_t s = 0; s < padded; ++s) {
+    const float* row = from + (s < r.samples ? s : r.samples - 1) * r.stride;
+    for (int64_t c = s < full ? whole : 0; c < count; ++c) out[c * padded + s] = row[c];
   }
 }
 
-/// One component's distribution function: every `stride`-th value in a register, for the first steps of the search.
+inline void scatter_columns(const InverseRange& r, int64_t padded, const float* from) {
+  const int64_t count = r.end - r.begin, whole = count / W * W, full = r.samples / W * W;
+  float* to = r.z + r.begin;
+  for (int64_t s = 0; s < full; s += W) {
+    if (s + 2 * W <= r.samples) prefetch_rows<1>(to + (s + W) * r.stride, r.stride, W, count);
+    for (int64_t c = 0; c < whole; c += W) transpose(from + c * padded + s, padded, to + s * r.stride + c, r.stride);
+  }
+  for (int64_t s = 0; s < r.samples; ++s) {
+    for (int64_t c = s < full ? whole : 0; c < count; ++c) to[s * r.stride + c] = from[c * padded + s];
+  }
+}
+
+/// One component's distribution function: 2W of its values in two registers, for the first steps of the search.
 struct Guide {
-  V pivots;
+  V low_half, high_half;
   int32_t stride, first_step, cells;
 };
 
 inline Guide make_guide(const float* cdf, int64_t cells) {
-  const int64_t stride = (cells + W - 1) / W;
-  int32_t lanes[W];
-  for (int64_t i = 0; i < W; ++i) lanes[i] = static_cast<int32_t>(i * stride < cells ? i * stride : cells);
+  const int64_t stride = (cells + 2 * W - 1) / (2 * W);
+  int32_t lanes[2 * W];
+  for (int64_t i = 0; i < 2 * W; ++i) lanes[i] = static_cast<int32_t>(i * stride < cells ? i * stride : cells);
   int64_t step = 1;
   while (step < stride) step *= 2;
-  return {gather(cdf, load(lanes)), static_cast<int32_t>(stride), static_cast<int32_t>(step / 2), static_cast<int32_t>(cells)};
+  return {gather(cdf, load(lanes)), gather(cdf, load(lanes + W)), static_cast<int32_t>(stride), static_cast<int32_t>(step / 2),
+          static_cast<int32_t>(cells)};
 }
 
-/// The last cell that starts at or below u. A cell without mass ends where it starts, so the next one is taken.
-inline VI find_cell(const Guide& g, const float* cdf, const V& u) {
-  VI low(0);
-  for (int32_t step = W / 2; step > 0; step /= 2) {
-    const VI candidate = low + VI(step);
-    low = choose(at_most(permute(g.pivots, candidate), u), candidate, low);
+struct Cell {
+  VI index;
+  V low, high;  // the distribution function at its two edges
+};
+
+/// The last cell that starts at or below u. A cell without mass ends where it starts, so the next one is taken. Values
+/// that were seen on the way are kept: the last ones below and above u are those of the cell's edges.
+inline Cell find_cell(const Guide& g, const float* cdf, const V& u) {
+  Cell at{VI(0), V(0.0F), V(1.0F)};
+  const auto try_step = [&](const VI& candidate, const V& value) {
+    const Mask below = at_most(value, u);
+    at.index = choose(below, candidate, at.index);
+    at.low = choose(below, value, at.low);
+    at.high = choose(below, at.high, value);
+  };
+  for (int32_t step = W; step > 0; step /= 2) {
+    const VI candidate = at.index + VI(step);
+    try_step(candidate, permute(g.low_half, g.high_half, candidate));
   }
-  low = low * VI(g.stride);
+  at.index = at.index * VI(g.stride);
+  const VI end(g.cells);
   for (int32_t step = g.first_step; step > 0; step /= 2) {
-    const VI candidate = at::vec::minimum(low + VI(step), VI(g.cells));
-    low = choose(at_most(gather(cdf, candidate), u), candidate, low);
+    const VI candidate = at::vec::minimum(at.index + VI(step), end);
+    try_step(candidate, gather(cdf, candidate));
   }
-  return at::vec::minimum(low, VI(g.cells - 1));
+  at.index = at::vec::minimum(at.index, VI(g.cells - 1));  // only u >= 1 gets there
+  return at;
 }
 
 /// log1p(t (e^d - 1))/d for t in [0,1], mirrored where d > 0 so that nothing overflows.
@@ -72,34 +99,32 @@ inline V invert_in_cell(const V& t, const V& d) {
   const V zero(0.0F), one(1.0F), down = d.abs().neg();
   const Mask rising = less(zero, d);
   const V mirrored = choose(rising, one - t, t);
-  const V curved = log1p(mirrored * expm1(down)) / down;
+  const V curved = log1p(mirrored * expm1(down)) * reciprocal(down);
   const V y = choose(less(down, V(-1e-6F)), at::vec::clamp(curved, zero, one), mirrored);
   return choose(rising, one - y, y);
 }
 
+/// u -> z of one component, in place.
+inline void invert_column(const InverseRange& r, int64_t component, int64_t padded, float* column) {
+  const float* cdf = r.cdf + r.cdf_offset[component];
+  const float* slope = r.slope + r.slope_offset[component];
+  const float* edges = r.edges + r.edge_offset[component];
+  const Guide guide = make_guide(cdf, r.cells[component]);
+  for (int64_t s = 0; s < padded; s += W) {
+    const V u = load(column + s);
+    const Cell cell = find_cell(guide, cdf, u);
+    const V share = (u - cell.low) * reciprocal(at::vec::clamp_min(cell.high - cell.low, V(1e-30F)));
+    const V y = invert_in_cell(at::vec::clamp(share, V(0.0F), V(1.0F)), gather(slope, cell.index));
+    const V start = gather(edges, cell.index);
+    fma(y, gather(edges + 1, cell.index) - start, start).store(column + s);
+  }
+}
+
 void inverse_cdf(const InverseRange& r, float* scratch) {
   const int64_t padded = padded_samples(r.samples);
-  for (int64_t begin = r.begin; begin < r.end; begin += W) {
-    const int64_t count = r.end - begin < W ? r.end - begin : W;
-    gather_columns(r, begin, count, padded, scratch);
-    for (int64_t c = 0; c < count; ++c) {
-      const float* cdf = r.cdf + r.cdf_offset[begin + c];
-      const float* slope = r.slope + r.slope_offset[begin + c];
-      const float* edges = r.edges + r.edge_offset[begin + c];
-      const Guide guide = make_guide(cdf, r.cells[begin + c]);
-      float* column = scratch + c * padded;
-      for (int64_t s = 0; s < padded; s += W) {
-        const V u = load(column + s);
-        const VI cell = find_cell(guide, cdf, u);
-        const V low = gather(cdf, cell), mass = gather(cdf + 1, cell) - low;
-        const V t = at::vec::clamp((u - low) / at::vec::clamp_min(mass, V(1e-37F)), V(0.0F), V(1.0F));
-        const V y = invert_in_cell(t, gather(slope, cell));
-        const V start = gather(edges, cell);
-        fma(y, gather(edges + 1, cell) - start, start).store(column + s);
-      }
-    }
-    scatter_columns(r, begin, count, padded, scratch);
-  }
+  gather_columns(r, padded, scratch);
+  for (int64_t c = r.begin; c < r.end; ++c) invert_column(r, c, padded, scratch + (c - r.begin) * padded);
+  scatter_columns(r, padded, scratch);
 }
 
 }  // namespace

@@ -88,7 +88,7 @@ struct Kernels {
 
   int64_t (*cell_scratch)(int64_t cells);
   void (*cell_masses)(const CellRange&, float* scratch);
-  int64_t (*inverse_scratch)(int64_t samples);
+  int64_t (*inverse_scratch)(int64_t components, int64_t samples);
   void (*inverse_cdf)(const InverseRange&, float* scratch);
 };
 

@@ -34,7 +34,14 @@ inline VI shift_right(const VI& a) { return VI(_mm512_srai_epi32(a, n)); }
 inline VI truncate(const V& a) { return VI(_mm512_cvttps_epi32(a)); }
 inline V to_float(const VI& a) { return V(_mm512_cvtepi32_ps(a)); }
 inline V permute(const V& a, const VI& index) { return V(_mm512_permutexvar_ps(index, a)); }
+/// Element index of the 2W values (a,b).
+inline V permute(const V& a, const V& b, const VI& index) { return V(_mm512_permutex2var_ps(a, index, b)); }
 inline V gather(const float* base, const VI& index) { return V(_mm512_i32gather_ps(index, base, 4)); }
+/// 1/a but for its last bit; NaN at 0 and infinity.
+inline V reciprocal(const V& a) {
+  const __m512 r = _mm512_rcp14_ps(a);
+  return V(_mm512_fmadd_ps(r, _mm512_fnmadd_ps(a, r, _mm512_set1_ps(1.0F)), r));
+}
 inline float sum(const V& a) { return _mm512_reduce_add_ps(a); }
 inline float largest(const V& a) { return _mm512_reduce_max_ps(a); }
 
@@ -84,7 +91,12 @@ inline VI shift_right(const VI& a) { return VI(_mm256_srai_epi32(a, n)); }
 inline VI truncate(const V& a) { return VI(_mm256_cvttps_epi32(a)); }
 inline V to_float(const VI& a) { return V(_mm256_cvtepi32_ps(a)); }
 inline V permute(const V& a, const VI& index) { return V(_mm256_permutevar8x32_ps(a, index)); }
+inline V permute(const V& a, const V& b, const VI& index) {
+  const __m256 from_b = _mm256_castsi256_ps(_mm256_cmpgt_epi32(index, _mm256_set1_epi32(7)));
+  return _mm256_blendv_ps(_mm256_permutevar8x32_ps(a, index), _mm256_permutevar8x32_ps(b, index), from_b);
+}
 inline V gather(const float* base, const VI& index) { return V(_mm256_i32gather_ps(base, index, 4)); }
+inline V reciprocal(const V& a) { return V(1.0F) / a; }
 inline float sum(const V& a) {
   const __m128 half = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
   const __m128 pair = _mm_add_ps(half, _mm_movehl_ps(half, half));
@@ -178,6 +190,12 @@ inline V permute(const V& a, const VI& index) {
   for (int64_t i = 0; i < W; ++i) out[i] = a[index[i]];
   return V::loadu(out);
 }
+inline V permute(const V& a, const V& b, const VI& index) {
+  float out[W];
+  for (int64_t i = 0; i < W; ++i) out[i] = index[i] < W ? a[index[i]] : b[index[i] - W];
+  return V::loadu(out);
+}
+inline V reciprocal(const V& a) { return V(1.0F) / a; }
 inline V gather(const float* base, const VI& index) {
   float out[W];
   for (int64_t i = 0; i < W; ++i) out[i] = base[index[i]];
@@ -203,6 +221,15 @@ inline void transpose(const float* from, int64_t from_stride, float* to, int64_t
 }
 
 #endif
+
+/// Sums of W rows of W floats: lane i the i-th row's.
+inline V row_sums(const float* rows) {
+  float columns[W * W];
+  transpose(rows, W, columns, W);
+  V even = load(columns), odd = load(columns + W);
+  for (int64_t i = 2; i < W; i += 2) even = even + load(columns + i * W), odd = odd + load(columns + (i + 1) * W);
+  return even + odd;
+}
 
 /// Horner's scheme, highest coefficient first.
 template <class... Rest>

@@ -1,0 +1,63 @@
+#pragma once
+
+// Launches of the CUDA kernels: device pointers and a stream, no header of LibTorch (nvcc reads those for half a minute).
+
+#include <cstdint>
+
+struct CUstream_st;
+
+namespace kaem::ops::cuda {
+
+using Stream = CUstream_st*;
+
+/// A basis on `inputs` grids. `knots` [I,G+1], `tau` [], `scales` [2,I]: all on the device.
+struct Basis {
+  int64_t kind, degree, activation, intervals, functions, features, inputs;
+  const float* knots;
+  const float* tau;
+  float* scales;  ///< filled by prepare()
+};
+
+/// Fills the scales from knots and tau; before any other launch.
+void prepare(const Basis& basis, Stream stream);
+
+/// x [N,I] (cell: null or as x) -> out [N,I,F]: features (order 0) or their derivatives (order 1).
+void basis(const Basis& basis, const float* x, const float* cell, int64_t rows, int order, float* out, Stream stream);
+
+/// grad [N,I,F] -> grad_x [N,I] (null: not wanted) and grad_tau [] (null: not wanted). `partial`: doubles for
+/// partial_sums(N·I) blocks; they are added in one order, so that the result is the same every time.
+void basis_backward(const Basis& basis, const float* x, const float* cell, const float* grad, int64_t rows, float* grad_x,
+                    float* grad_tau, double* partial, Stream stream);
+
+/// z [S,Q,P], weights [P,F,Q] -> out [S].
+void edge_sum(const Basis& basis, const float* z, const float* weights, int64_t samples, int64_t outputs, float* out,
+              Stream stream);
+
+/// f (order 0) or f' (order 1) -> out [S,Q,P]; with `grad` [S] (or null) every value is multiplied by its sample's.
+void edge_values(const Basis& basis, const float* z, const float* weights, const float* grad, int64_t samples,
+                 int64_t outputs, int order, float* out, Stream stream);
+
+/// grad [S] -> grad_weights [P,F,Q].
+void edge_weight_gradient(const Basis& basis, const float* z, const float* grad, int64_t samples, int64_t outputs,
+                          float* grad_weights, Stream stream);
+
+/// grad [S] -> grad_tau []; `partial`: doubles for partial_sums(S·Q·P) blocks.
+void edge_tau_gradient(const Basis& basis, const float* z, const float* weights, const float* grad, int64_t samples,
+                       int64_t outputs, float* grad_tau, double* partial, Stream stream);
+
+/// Blocks of a launch over `count` elements.
+int64_t partial_sums(int64_t count);
+
+/// A table of inverse transforms, as InverseTable of kaem/ops/ops.h.
+struct Table {
+  const int64_t *cells, *cdf_offset, *slope_offset, *edge_offset;
+  const float *cdf, *slope, *edges;
+};
+
+/// u [S,C] -> z [S,C].
+void inverse_cdf(const Table& table, const float* u, int64_t samples, int64_t components, float* z, Stream stream);
+
+/// z [S,C] -> u [S,C].
+void forward_cdf(const Table& table, const float* z, int64_t samples, int64_t components, float* u, Stream stream);
+
+}  // namespace kaem::ops::cuda

@@ -1,0 +1,78 @@
+#include "kaem/core/rng.h"
+
+#include <gtest/gtest.h>
+#include <torch/types.h>
+
+#include <cmath>
+#include <vector>
+
+namespace kaem {
+namespace {
+
+TEST(Rng, IsPhilox) {  // Random123's known answer for counter 0 and key 0
+  const Rng rng(0);
+  const auto none = static_cast<Stream>(0);
+  const std::vector<uint32_t> expected = {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8};
+  for (int64_t k = 0; k < 4; ++k) EXPECT_EQ(rng.bits(none, 0, k), expected[k]);
+}
+
+TEST(Rng, NumbersAreTheSameWhateverTheChunks) {
+  const Rng rng(7);
+  for (const auto dtype : {torch::kFloat, torch::kDouble}) {
+    const at::Tensor whole = rng.uniform(Stream::kTest, 3, {1001}, dtype), normal = rng.normal(Stream::kTest, 3, {1001}, dtype);
+    for (const int64_t first : {0, 1, 2, 3, 5, 998}) {
+      const int64_t n = std::min<int64_t>(500, 1001 - first);
+      EXPECT_TRUE(torch::equal(whole.slice(0, first, first + n), rng.uniform(Stream::kTest, 3, {n}, dtype, first)));
+      EXPECT_TRUE(torch::equal(normal.slice(0, first, first + n), rng.normal(Stream::kTest, 3, {n}, dtype, first)));
+    }
+  }
+}
+
+TEST(Rng, StreamsStepsAndSeedsDiffer) {
+  const at::Tensor base = Rng(1).uniform(Stream::kTest, 0, {64});
+  EXPECT_FALSE(torch::equal(base, Rng(1).uniform(Stream::kPrior, 0, {64})));
+  EXPECT_FALSE(torch::equal(base, Rng(1).uniform(Stream::kTest, 1, {64})));
+  EXPECT_FALSE(torch::equal(base, Rng(2).uniform(Stream::kTest, 0, {64})));
+  EXPECT_FALSE(torch::equal(base, Rng(uint64_t{1} << 40).uniform(Stream::kTest, 0, {64})));
+}
+
+// Means, variances and lag-1 correlation of 10^6 numbers within 5 standard errors: false-alarm rate 8 x 6e-7.
+TEST(Rng, HasTheRightMoments) {
+  constexpr double kN = 1e6, kErrors = 5;
+  const at::Tensor u = Rng(3).uniform(Stream::kTest, 0, {1'000'000}, torch::kDouble);
+  EXPECT_NEAR(u.mean().item<double>(), 0.5, kErrors * std::sqrt(1 / (12 * kN)));
+  EXPECT_NEAR(u.var().item<double>(), 1.0 / 12, kErrors * std::sqrt(1 / (180 * kN)));
+  EXPECT_GT(u.min().item<double>(), 0);
+  EXPECT_LT(u.max().item<double>(), 1);
+  const at::Tensor z = Rng(3).normal(Stream::kTest, 0, {1'000'000}, torch::kDouble);
+  EXPECT_NEAR(z.mean().item<double>(), 0, kErrors / std::sqrt(kN));
+  EXPECT_NEAR(z.var().item<double>(), 1, kErrors * std::sqrt(2 / kN));
+  EXPECT_NEAR(z.pow(4).mean().item<double>(), 3, kErrors * std::sqrt(96 / kN));
+  EXPECT_NEAR((z.slice(0, 1) * z.slice(0, 0, -1)).mean().item<double>(), 0, kErrors / std::sqrt(kN));
+}
+
+TEST(Rng, UniformsAreStrictlyInsideInSinglePrecision) {
+  const at::Tensor u = Rng(9).uniform(Stream::kTest, 0, {1 << 22});
+  EXPECT_GT(u.min().item<float>(), 0.0F);
+  EXPECT_LT(u.max().item<float>(), 1.0F);
+}
+
+TEST(Rng, PermutationHoldsEveryIndexOnce) {
+  const at::Tensor p = Rng(5).permutation(Stream::kData, 2, 1000);
+  EXPECT_TRUE(torch::equal(std::get<0>(p.sort()), torch::arange(1000)));
+  EXPECT_FALSE(torch::equal(p, torch::arange(1000)));
+  EXPECT_FALSE(torch::equal(p, Rng(5).permutation(Stream::kData, 3, 1000)));
+}
+
+// Position of index 0 over 6000 permutations of 6: chi-squared of 5 degrees of freedom below 45, false-alarm rate 2e-8.
+TEST(Rng, PermutationIsUniform) {
+  std::vector<double> counts(6);
+  for (int64_t step = 0; step < 6000; ++step)
+    ++counts[Rng(5).permutation(Stream::kTest, step, 6).eq(0).nonzero().item<int64_t>()];
+  double chi_squared = 0;
+  for (const double count : counts) chi_squared += (count - 1000) * (count - 1000) / 1000;
+  EXPECT_LT(chi_squared, 45);
+}
+
+}  // namespace
+}  // namespace kaem
