@@ -7,7 +7,8 @@ namespace kaem::bench {
 
 const std::vector<Benchmark>& benchmarks() {
   static const std::vector<Benchmark> table = {
-      {"mnist_is_step", "an update of the MNIST model against the matrix products of its generator and likelihood", mnist_is_step},
+      {"mnist_is_step", "an update of the MNIST model against the matrix products of its generator and likelihood",
+       mnist_is_step},
   };
   return table;
 }

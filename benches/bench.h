@@ -16,9 +16,9 @@ struct Options {
 
 struct Result {
   double median_ms = 0;
-  double floor_ms = 0;                                  ///< the least work that the task needs, measured between the others
-  std::vector<std::pair<std::string, double>> parts;    ///< what the floor is made of, median milliseconds
-  std::string note;                                     ///< what it ran on
+  double floor_ms = 0;  ///< the least work that the task needs, measured between the others
+  std::vector<std::pair<std::string, double>> parts;  ///< what the floor is made of, median milliseconds
+  std::string note;                                   ///< what it ran on
 };
 
 struct Benchmark {

@@ -21,8 +21,13 @@ constexpr double kSeconds = 8;
 /// The model, criterion and optimiser of a MNIST run, as the trainer puts them together, and its update.
 struct Step {
   Step(const Config& c, Dataset dataset, at::Device where)
-      : config(c), data(std::move(dataset)), device(where), rng(c.run.seed), model(c.model, data.shape, rng),
-        posterior(make_posterior(c.posterior)), objective(make_objective(c.objective)) {
+      : config(c),
+        data(std::move(dataset)),
+        device(where),
+        rng(c.run.seed),
+        model(c.model, data.shape, rng),
+        posterior(make_posterior(c.posterior)),
+        objective(make_objective(c.objective)) {
     model->to(device);
     model->initialise_grids(rng, c.posterior.samples);
     std::vector<NamedParameter> parameters;

@@ -48,15 +48,21 @@ Json machine(const std::string& device) {
       cpu = line.substr(line.find(':') + 2);
       break;
     }
-  return {{"cpu", cpu}, {"device", device}, {"threads", at::get_num_threads()}, {"kernels", ops::cpu_kernel_level()}, {"libtorch", libtorch_version()},
+  return {{"cpu", cpu},
+          {"device", device},
+          {"threads", at::get_num_threads()},
+          {"kernels", ops::cpu_kernel_level()},
+          {"libtorch", libtorch_version()},
           {"version", version()}};
 }
 
 void print(std::string_view name, const bench::Result& r) {
-  std::cout << std::fixed << std::setprecision(3) << std::left << std::setw(24) << name << std::right << std::setw(10) << r.median_ms
-            << std::setw(10) << r.floor_ms << std::setprecision(2) << std::setw(9) << r.median_ms / r.floor_ms << "   " << r.note << "\n";
+  std::cout << std::fixed << std::setprecision(3) << std::left << std::setw(24) << name << std::right << std::setw(10)
+            << r.median_ms << std::setw(10) << r.floor_ms << std::setprecision(2) << std::setw(9)
+            << r.median_ms / r.floor_ms << "   " << r.note << "\n";
   for (const auto& [part, time] : r.parts)
-    std::cout << "    " << std::left << std::setw(48) << part << std::right << std::setprecision(3) << std::setw(9) << time << "\n";
+    std::cout << "    " << std::left << std::setw(48) << part << std::right << std::setprecision(3) << std::setw(9)
+              << time << "\n";
 }
 
 void run_bench(const BenchArguments& a, const Common& common) {
@@ -68,14 +74,19 @@ void run_bench(const BenchArguments& a, const Common& common) {
     const std::string name(benchmark.name);
     if (!std::regex_search(name, filter)) continue;
     if (results.empty())
-      std::cout << std::left << std::setw(24) << "benchmark" << std::right << std::setw(10) << "median ms" << std::setw(10) << "floor ms"
-                << std::setw(9) << "ratio" << "\n";
+      std::cout << std::left << std::setw(24) << "benchmark" << std::right << std::setw(10) << "median ms"
+                << std::setw(10) << "floor ms" << std::setw(9) << "ratio"
+                << "\n";
     const bench::Result r = benchmark.run(options);
     print(name, r);
-    results.push_back({{"name", name}, {"median_ms", r.median_ms}, {"floor_ms", r.floor_ms}, {"floor_ratio", r.median_ms / r.floor_ms}});
+    results.push_back({{"name", name},
+                       {"median_ms", r.median_ms},
+                       {"floor_ms", r.floor_ms},
+                       {"floor_ratio", r.median_ms / r.floor_ms}});
   }
   if (results.empty()) throw UsageError(str("--filter ", a.filter, ": no benchmark has such a name"));
-  if (!a.json.empty()) io::write_file_atomic(a.json, Json{{"machine", machine(options.device)}, {"benchmarks", results}}.dump(2) + "\n");
+  if (!a.json.empty())
+    io::write_file_atomic(a.json, Json{{"machine", machine(options.device)}, {"benchmarks", results}}.dump(2) + "\n");
 }
 
 }  // namespace
@@ -86,7 +97,9 @@ Command add_bench(CLI::App& program, const Common& common) {
   app->add_option("--filter", a->filter, "Only those whose name matches")->type_name("REGEX");
   app->add_option("--json", a->json, "Also write the results as JSON")->type_name("FILE");
   app->footer(kExamples);
-  return {app, [a, &common] { run_bench(*a, common); }, {"device", "threads", "data-dir", "log", "quiet", "verbose", "memory", "deterministic"}};
+  return {app,
+          [a, &common] { run_bench(*a, common); },
+          {"device", "threads", "data-dir", "log", "quiet", "verbose", "memory", "deterministic"}};
 }
 
 }  // namespace kaem::app

@@ -27,7 +27,8 @@ std::string cpu_name() {
 /// What --device auto and --device cuda would do here.
 void print_devices() {
   const std::string automatic = resolve_device("auto");
-  label("devices") << (automatic == "cpu" ? "cpu (no usable CUDA device)" : "cpu, " + automatic) << "; auto takes " << automatic << "\n";
+  label("devices") << (automatic == "cpu" ? "cpu (no usable CUDA device)" : "cpu, " + automatic) << "; auto takes "
+                   << automatic << "\n";
 }
 
 void print_datasets(const std::string& root) {
@@ -36,7 +37,9 @@ void print_datasets(const std::string& root) {
     std::string& line = info.files.empty() ? made : info.complete ? found : absent;
     line += str(line.empty() ? "" : " ", info.name);
   }
-  const auto print = [](const char* name, const std::string& names) { label(name) << (names.empty() ? "-" : names) << "\n"; };
+  const auto print = [](const char* name, const std::string& names) {
+    label(name) << (names.empty() ? "-" : names) << "\n";
+  };
   label("data folder") << root << "\n";
   print("  found", found);
   print("  made here", made);

@@ -31,7 +31,8 @@ void print_meta(const std::string& path) {
   heading("origin (meta.json)");
   for (const auto& [key, value] : meta.items()) {
     if (!value.is_array()) {
-      std::cout << std::left << std::setw(16) << key << (value.is_string() ? value.get<std::string>() : value.dump()) << "\n";
+      std::cout << std::left << std::setw(16) << key << (value.is_string() ? value.get<std::string>() : value.dump())
+                << "\n";
       continue;
     }
     for (const auto& entry : value) std::cout << std::left << std::setw(16) << key << entry.dump() << "\n";
@@ -43,8 +44,8 @@ void print_parameters(const Checkpoint& checkpoint) {
   int64_t total = 0;
   for (const auto& [name, tensor] : checkpoint.tensors) {
     if (!name.starts_with("model.")) continue;
-    std::cout << std::left << std::setw(44) << name.substr(6) << std::setw(16) << shape_text(tensor.sizes()) << std::right
-              << std::setw(12) << grouped(tensor.numel()) << "\n";
+    std::cout << std::left << std::setw(44) << name.substr(6) << std::setw(16) << shape_text(tensor.sizes())
+              << std::right << std::setw(12) << grouped(tensor.numel()) << "\n";
     total += tensor.numel();
   }
   std::cout << std::left << std::setw(60) << "all" << std::right << std::setw(12) << grouped(total) << "\n";
@@ -52,9 +53,11 @@ void print_parameters(const Checkpoint& checkpoint) {
 
 void print_data(const Checkpoint& checkpoint) {
   heading("data");
-  for (const auto& [name, tensor] : checkpoint.tensors) {
-    if (!name.starts_with("data.")) continue;
-    std::cout << std::left << std::setw(16) << name.substr(5);
+  for (const char* name : {"data.shape", "data.scale"}) {
+    const auto found = checkpoint.tensors.find(name);
+    if (found == checkpoint.tensors.end()) continue;
+    const at::Tensor& tensor = found->second;
+    std::cout << std::left << std::setw(16) << std::string(name).substr(5);
     for (int64_t i = 0; i < tensor.numel(); ++i) std::cout << (i > 0 ? " " : "") << tensor.flatten()[i].item<double>();
     std::cout << "\n";
   }
@@ -82,7 +85,8 @@ void print_history(const std::string& path) {
   for (size_t i = 0; i < count; ++i) shown.push_back(count == 1 ? last : 1 + i * (last - 1) / (count - 1));
   std::vector<size_t> width(rows[0].size(), 0);
   for (const size_t row : shown)
-    for (size_t c = 0; c < std::min(width.size(), rows[row].size()); ++c) width[c] = std::max(width[c], rows[row][c].size());
+    for (size_t c = 0; c < std::min(width.size(), rows[row].size()); ++c)
+      width[c] = std::max(width[c], rows[row][c].size());
   for (const size_t row : shown) {
     for (size_t c = 0; c < std::min(width.size(), rows[row].size()); ++c)
       std::cout << std::right << std::setw(static_cast<int>(width[c]) + (c > 0 ? 2 : 0)) << rows[row][c];

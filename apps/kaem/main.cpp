@@ -27,8 +27,8 @@ Examples:
 
 Exit status: 0 done, 1 a run failed, 2 bad usage or configuration, 3 data missing or corrupt, 130/143 interrupted.)";
 
-constexpr auto kLaterCommands = std::to_array<std::string_view>(
-    {"jobs", "evaluate", "symbolic", "tune", "plot", "report", "compare", "export"});
+constexpr auto kLaterCommands =
+    std::to_array<std::string_view>({"jobs", "evaluate", "symbolic", "tune", "plot", "report", "compare", "export"});
 
 /// The command line as one could type it again.
 std::string command_line(int argc, char** argv) {
@@ -56,7 +56,8 @@ std::vector<std::string> option_names(const CLI::App& app) {
 void refuse_leftovers(const CLI::App& app, const std::string& name) {
   const auto left = app.remaining();
   if (left.empty()) return;
-  const auto option = std::find_if(left.begin(), left.end(), [](const auto& word) { return word.starts_with('-') && word != "--"; });
+  const auto option =
+      std::find_if(left.begin(), left.end(), [](const auto& word) { return word.starts_with('-') && word != "--"; });
   const std::string word = option != left.end() ? *option : left.front();
   const std::string spelling = word.substr(0, word.find('='));
   const std::string near = option != left.end() ? nearest_name(spelling, option_names(app)) : "";
@@ -68,7 +69,8 @@ void refuse_leftovers(const CLI::App& app, const std::string& name) {
   std::vector<std::string> names;
   for (const auto& command : commands) names.push_back(command.app->get_name());
   const auto left = program.remaining();
-  if (left.empty()) throw UsageError("no command given; one of: " + CLI::detail::join(names, " ") + " (see kaem --help)");
+  if (left.empty())
+    throw UsageError("no command given; one of: " + CLI::detail::join(names, " ") + " (see kaem --help)");
   if (left.front().starts_with('-')) refuse_leftovers(program, "kaem");
   for (const auto& later : kLaterCommands)
     if (left.front() == later) throw UsageError(str("command '", later, "' is not built yet"));

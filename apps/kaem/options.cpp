@@ -25,7 +25,9 @@ void add_common_options(CLI::App& command, Common& c) {
     command.add_flag(name, value, help)->group("Common options");
   };
   command.add_option("--set", c.set, "Set a key of the configuration (repeatable)")
-      ->type_name("SECTION.key=value")->allow_extra_args(false)->group("Common options");
+      ->type_name("SECTION.key=value")
+      ->allow_extra_args(false)
+      ->group("Common options");
   text("--device", c.device, "auto|cpu|cuda|cuda:N", "Where to compute");
   text("--threads", c.threads, "N", "CPU threads");
   text("--seed", c.seed, "N", "The seed that decides everything");
@@ -35,7 +37,9 @@ void add_common_options(CLI::App& command, Common& c) {
   text("--name", c.name, "NAME", "Name of the run (else the time)");
   text("--resize", c.resize, "HxW", "Resize images");
   flag("--overfit-batch", c.overfit_batch, "Train on the first batch only");
-  command.add_option("--log", c.log_format, "Format of messages")->check(CLI::IsMember({"text", "json"}))->group("Common options");
+  command.add_option("--log", c.log_format, "Format of messages")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->group("Common options");
   flag("--offline", c.offline, "Never download");
   flag("--deterministic", c.deterministic, "Refuse kernels whose results depend on the order of execution");
   flag("--quiet", c.quiet, "Only warnings and errors");
@@ -58,8 +62,10 @@ std::vector<Override> overrides_of(const Common& c) {
   if (c.overfit_batch) add("TRAINING", "overfit_batch", "true", "--overfit-batch");
   if (c.deterministic) add("TRAINING", "deterministic", "true", "--deterministic");
   if (c.verbose) add("TRAINING", "verbose", "true", "--verbose");
-  if (!c.data_dir.empty()) add("DATA", "root", c.data_dir, "--data-dir " + c.data_dir);
-  else if (const char* root = std::getenv("KAEM_DATA_DIR")) add("DATA", "root", root, str("KAEM_DATA_DIR=", root));
+  if (!c.data_dir.empty())
+    add("DATA", "root", c.data_dir, "--data-dir " + c.data_dir);
+  else if (const char* root = std::getenv("KAEM_DATA_DIR"))
+    add("DATA", "root", root, str("KAEM_DATA_DIR=", root));
   return list;
 }
 
@@ -68,7 +74,8 @@ int64_t integer_of(const std::string& option, const std::string& text, int64_t m
   const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (fault != std::errc() || end != text.data() + text.size() || value < min || value > max) {
     const bool open = max == std::numeric_limits<int64_t>::max();
-    throw UsageError(str(option, " ", text, ": want an integer in ", min, "..", open ? std::string() : std::to_string(max)));
+    throw UsageError(
+        str(option, " ", text, ": want an integer in ", min, "..", open ? std::string() : std::to_string(max)));
   }
   return value;
 }

@@ -28,13 +28,17 @@ std::ostream& label(const char* name) { return std::cout << std::left << std::se
 
 void print_data(const Config& config, const DataShape& shape) {
   label("data") << config.data.name << ": " << grouped(config.data.train_size) << " training and "
-                << grouped(config.data.test_size) << " test records of " << shape[0] << "x" << shape[1] << "x" << shape[2] << "\n";
+                << grouped(config.data.test_size) << " test records of " << shape[0] << "x" << shape[1] << "x"
+                << shape[2] << "\n";
   for (const auto& info : list_datasets(config.data.root)) {
     if (info.name != config.data.name) continue;
-    if (info.files.empty()) label("") << "made by the program itself, kept in its cache\n";
-    else if (info.complete) label("") << "found: " << info.found.front() << " and " << info.files.size() - 1 << " more\n";
-    else label("") << "not complete below " << config.data.root << ": " << (config.data.offline ? "the run would fail (--offline)" : "would be downloaded")
-                   << "\n";
+    if (info.files.empty())
+      label("") << "made by the program itself, kept in its cache\n";
+    else if (info.complete)
+      label("") << "found: " << info.found.front() << " and " << info.files.size() - 1 << " more\n";
+    else
+      label("") << "not complete below " << config.data.root << ": "
+                << (config.data.offline ? "the run would fail (--offline)" : "would be downloaded") << "\n";
   }
 }
 
@@ -43,10 +47,11 @@ int64_t print_parameters(const ModelImpl& model) {
   std::cout << "model\n";
   for (const auto& p : model.named_parameters()) {
     total += p.value().numel();
-    std::cout << "  " << std::left << std::setw(38) << p.key() << std::setw(16) << shape_text(p.value().sizes()) << std::right
-              << std::setw(12) << grouped(p.value().numel()) << "\n";
+    std::cout << "  " << std::left << std::setw(38) << p.key() << std::setw(16) << shape_text(p.value().sizes())
+              << std::right << std::setw(12) << grouped(p.value().numel()) << "\n";
   }
-  std::cout << "  " << std::left << std::setw(54) << "all parameters" << std::right << std::setw(12) << grouped(total) << "\n";
+  std::cout << "  " << std::left << std::setw(54) << "all parameters" << std::right << std::setw(12) << grouped(total)
+            << "\n";
   return total;
 }
 
@@ -60,7 +65,8 @@ int64_t step_bytes(const Config& c, const ModelImpl& model) {
   auto widths = generator.widths;
   widths.push_back(model.data_size());
   for (size_t i = 0; i + 1 < widths.size(); ++i)
-    floats += 2 * samples * widths[i] * features + 3 * samples * widths[i + 1] + 2 * widths[i] * features * widths[i + 1];
+    floats +=
+        2 * samples * widths[i] * features + 3 * samples * widths[i + 1] + 2 * widths[i] * features * widths[i + 1];
   return kFloat * (floats + 3 * c.run.batch_size * model.data_size() + 6 * c.run.batch_size * samples);
 }
 
@@ -75,7 +81,8 @@ void print_memory_estimate(const Config& c, const ModelImpl& model, int64_t para
   int64_t sum = 0;
   for (const auto& part : parts) sum += part.second;
   label("memory") << "about " << grouped(sum / 1000000) << " MB:";
-  for (const auto& [name, size] : parts) std::cout << " " << name << " " << grouped(size / 1000000) << (name == parts.back().first ? "\n" : ",");
+  for (const auto& [name, size] : parts)
+    std::cout << " " << name << " " << grouped(size / 1000000) << (name == parts.back().first ? "\n" : ",");
 }
 
 }  // namespace
@@ -88,13 +95,15 @@ void print_plan(const Config& config, const std::string& source) {
   label("configuration") << source << "\n";
   for (const auto& note : config.notes) label("note") << note << "\n";
   print_data(config, shape);
-  label("device") << device << ", " << (config.run.threads > 0 ? config.run.threads : at::get_num_threads()) << " threads, seed "
-                  << config.run.seed << "\n";
+  label("device") << device << ", " << (config.run.threads > 0 ? config.run.threads : at::get_num_threads())
+                  << " threads, seed " << config.run.seed << "\n";
   const int64_t parameters = print_parameters(*model);
   const int64_t steps_per_epoch = config.data.train_size / config.run.batch_size;
   const int64_t total = steps_per_epoch * config.run.epochs;
-  label("steps") << grouped(steps_per_epoch) << " an epoch, " << grouped(config.run.epochs) << " epochs: " << grouped(total) << " updates";
-  if (config.run.max_steps > 0 && config.run.max_steps < total) std::cout << ", stopped after " << grouped(config.run.max_steps);
+  label("steps") << grouped(steps_per_epoch) << " an epoch, " << grouped(config.run.epochs)
+                 << " epochs: " << grouped(total) << " updates";
+  if (config.run.max_steps > 0 && config.run.max_steps < total)
+    std::cout << ", stopped after " << grouped(config.run.max_steps);
   std::cout << " (batch " << config.run.batch_size << ", " << config.posterior.samples << " importance samples)\n";
   print_memory_estimate(config, *model, parameters);
   label("run folder") << config.run.out << "/" << config.run.dataset << "/" << config.run.mode << "/"

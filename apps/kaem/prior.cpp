@@ -43,7 +43,8 @@ class CsvFile {
     file_.close();
     std::error_code fault;
     if (file_) std::filesystem::rename(part_, path_, fault);
-    if (!file_ || fault) throw Error(str(path_, ": cannot be written", fault ? ": " + fault.message() : " (disk full?)"));
+    if (!file_ || fault)
+      throw Error(str(path_, ": cannot be written", fault ? ": " + fault.message() : " (disk full?)"));
   }
 
  private:
@@ -83,8 +84,9 @@ void print_prior(const PriorArguments& a, const Common& common) {
   write_curves(curves, file);
   file.close();
   const auto [low, high] = run.model->prior->domain();
-  std::cout << out << ": " << grouped(curves.density.numel()) << " rows, " << curves.density.size(1) << "x" << curves.density.size(2)
-            << " components on [" << low << "," << high << "] of " << run.folder << " after update " << run.step << "\n";
+  std::cout << out << ": " << grouped(curves.density.numel()) << " rows, " << curves.density.size(1) << "x"
+            << curves.density.size(2) << " components on [" << low << "," << high << "] of " << run.folder
+            << " after update " << run.step << "\n";
 }
 
 }  // namespace

@@ -47,7 +47,8 @@ at::Tensor interpolated(Prior& prior, const Rng& rng, std::pair<int64_t, int64_t
 }
 
 void check_out(const std::string& path) {
-  if (!path.ends_with(".png") && !path.ends_with(".npy")) throw UsageError(str("--out ", path, ": want a name that ends in .png or .npy"));
+  if (!path.ends_with(".png") && !path.ends_with(".npy"))
+    throw UsageError(str("--out ", path, ": want a name that ends in .png or .npy"));
 }
 
 void sample(const SampleArguments& a, const Common& common) {
@@ -69,10 +70,12 @@ void sample(const SampleArguments& a, const Common& common) {
     images.push_back(run.model->generate(z).cpu());
     if (!a.latents.empty()) latents.push_back(z.cpu().to(at::kFloat));
   }
-  if (out.ends_with(".npy")) io::write_npy(out, at::cat(images));
-  else io::write_png_grid(out, at::cat(images));
-  std::cout << out << ": " << count << (path.defined() ? " samples between two draws" : " samples") << " of " << run.folder << " after update "
-            << run.step << "\n";
+  if (out.ends_with(".npy"))
+    io::write_npy(out, at::cat(images));
+  else
+    io::write_png_grid(out, at::cat(images));
+  std::cout << out << ": " << count << (path.defined() ? " samples between two draws" : " samples") << " of "
+            << run.folder << " after update " << run.step << "\n";
   if (a.latents.empty()) return;
   io::write_npy(a.latents, at::cat(latents));
   std::cout << a.latents << ": their latents, float32 " << shape_text(latents.front().sizes().slice(1)) << " each\n";

@@ -36,9 +36,12 @@ void apply_session(Config& config, const Common& common) {
 }
 
 void print_help_config(const std::string& format) {
-  if (format.empty() || format == "text") std::cout << configuration_help();
-  else if (format == "markdown") std::cout << configuration_markdown();
-  else throw UsageError(str("--help-config ", format, ": want text or markdown"));
+  if (format.empty() || format == "text")
+    std::cout << configuration_help();
+  else if (format == "markdown")
+    std::cout << configuration_markdown();
+  else
+    throw UsageError(str("--help-config ", format, ": want text or markdown"));
 }
 
 void run_training(const Config& config, const std::string& resume, const Common& common) {
@@ -51,7 +54,8 @@ void run_training(const Config& config, const std::string& resume, const Common&
 /// A new run: the file of the data set unless one is named.
 void start(const TrainArguments& a, const Common& common) {
   if (a.dataset.empty() && a.config.empty())
-    throw UsageError("kaem train: want --dataset D (MNIST, DARCY_FLOW, ...), --config F or --resume; see kaem train --help");
+    throw UsageError(
+        "kaem train: want --dataset D (MNIST, DARCY_FLOW, ...), --config F or --resume; see kaem train --help");
   const std::string path = a.config.empty() ? default_config_path(a.dataset) : a.config;
   Config config = load_config(path, overrides_of(common), a.dataset, a.mode);
   apply_session(config, common);
@@ -84,17 +88,21 @@ Command add_train(CLI::App& program, const Common& common) {
   app->add_option("--dataset", a->dataset, "Data set, such as MNIST, FMNIST, DARCY_FLOW, DARCY_PERM")->type_name("D");
   app->add_option("--mode", a->mode, "Training criterion: vanilla")->type_name("M");
   app->add_option("--config", a->config, "Configuration file (else the data set's in config/)")->type_name("FILE");
-  a->resume_option = app->add_option("--resume", a->resume, "Go on with a run (else the newest)")->type_name("[RUN]")->expected(0, 1);
-  a->help_option = app->add_option("--help-config", a->help_config, "Print every key of the configuration and exit (text or markdown)")
-                       ->type_name("[FORMAT]")->expected(0, 1);
+  a->resume_option =
+      app->add_option("--resume", a->resume, "Go on with a run (else the newest)")->type_name("[RUN]")->expected(0, 1);
+  a->help_option = app->add_option("--help-config", a->help_config,
+                                   "Print every key of the configuration and exit (text or markdown)")
+                       ->type_name("[FORMAT]")
+                       ->expected(0, 1);
   app->footer(kExamples);
   const auto run = [a, &common] {
     if (a->help_option->count() > 0) return print_help_config(a->help_config);
     return a->resume_option->count() > 0 ? go_on(*a, common) : start(*a, common);
   };
-  return {app, run,
-          {"set", "device", "threads", "seed", "data-dir", "out", "max-steps", "name", "resize", "overfit-batch", "log", "offline",
-           "deterministic", "quiet", "verbose", "memory", "dry-run"}};
+  return {app,
+          run,
+          {"set", "device", "threads", "seed", "data-dir", "out", "max-steps", "name", "resize", "overfit-batch", "log",
+           "offline", "deterministic", "quiet", "verbose", "memory", "dry-run"}};
 }
 
 }  // namespace kaem::app

@@ -32,16 +32,16 @@ void add_unique(std::vector<std::string>& names, std::string_view name) {
 void Draft::read(std::string_view text, const std::string& name) {
   const Ini ini = read_ini(text, name);
   if (ini.format > kFormat)
-    throw ConfigError(str(name, ":1: configuration format ", ini.format, " was written by a newer version; this one reads ",
-                          kFormat));
+    throw ConfigError(str(name, ":1: configuration format ", ini.format,
+                          " was written by a newer version; this one reads ", kFormat));
   resolved = ini.format > 0;
   for (const auto& entry : ini.entries) {
     if (is_older_format(entry.section))
-      throw ConfigError(str(name, ":", entry.line, ": [", entry.section, "]: format older than EbmModel/GeneratorModel"));
+      throw ConfigError(
+          str(name, ":", entry.line, ": [", entry.section, "]: format older than EbmModel/GeneratorModel"));
     tuning_ = tuning_ || same_name(entry.section, "TUNING");
   }
-  for (const auto& entry : ini.entries)
-    set(entry.section, entry.key, entry.value, str(name, ":", entry.line), true);
+  for (const auto& entry : ini.entries) set(entry.section, entry.key, entry.value, str(name, ":", entry.line), true);
 }
 
 void Draft::set(std::string_view section, std::string_view key, std::string value, const std::string& where,
@@ -75,18 +75,22 @@ void Draft::set_field(const Field& field, std::string_view key, const std::strin
     if (!row->note.empty())
       note(str(where, ": ", quoted(field.section, key, text), " is taken as ", row->to, ": ", row->note));
   }
-  if (field.id() == "DATA.resize") std::replace_if(value.begin(), value.end(), [](char c) { return c == 'x' || c == 'X'; }, ',');
+  if (field.id() == "DATA.resize")
+    std::replace_if(
+        value.begin(), value.end(), [](char c) { return c == 'x' || c == 'X'; }, ',');
   const std::string before = print(field.slot);
   if (!assign(value, field.key, field.slot)) {
     const std::string near = nearest_name(value, field.key.choices);
-    const std::string what = str("want ", wanted(field.key, field.slot), near.empty() ? "" : str("; did you mean '", near, "'?"));
-    throw ConfigError(from_file ? str(where, ": ", quoted(field.section, key, text), ": ", what) : str(where, ": ", what));
+    const std::string what =
+        str("want ", wanted(field.key, field.slot), near.empty() ? "" : str("; did you mean '", near, "'?"));
+    throw ConfigError(from_file ? str(where, ": ", quoted(field.section, key, text), ": ", what)
+                                : str(where, ": ", what));
   }
   Given given{std::string(key), text, print(field.slot), where, from_file};
   const auto old = given_.find(field.id());
   if (from_file && old != given_.end() && old->second.value != given.value)
-    throw ConfigError(str(where, ": ", quoted(field.section, key, text), ": given before as ", old->second.spelling, " = ",
-                          old->second.text, " (", old->second.where, ")"));
+    throw ConfigError(str(where, ": ", quoted(field.section, key, text), ": given before as ", old->second.spelling,
+                          " = ", old->second.text, " (", old->second.where, ")"));
   given_[field.id()] = std::move(given);
 }
 
@@ -97,7 +101,8 @@ bool Draft::set_reserved(std::string_view section, std::string_view key, const s
   const std::string given = quoted(row->section, key, value);
   const bool off = means_off(*row, value);
   if (row->rule == Rule::kOff && !off)
-    throw ConfigError(str(where, ": ", given, ": not built yet", row->off.empty() ? "" : str(" (allowed: ", row->off, ")")));
+    throw ConfigError(
+        str(where, ": ", given, ": not built yet", row->off.empty() ? "" : str(" (allowed: ", row->off, ")")));
   if (row->rule == Rule::kIgnored && !off) note(str(where, ": ", given, " is ignored"));
   if (row->rule == Rule::kUnused || row->rule == Rule::kObsolete) add_unique(unused_[std::string(row->section)], key);
   if (row->rule != Rule::kMode) return true;
@@ -120,7 +125,8 @@ std::string Draft::known_section(std::string_view section, const std::string& wh
   for (const auto& name : names)
     if (same_name(name, section)) return name;
   const std::string near = nearest_name(section, names);
-  throw ConfigError(str(where, ": unknown section [", section, "]", near.empty() ? "" : str("; did you mean [", near, "]?")));
+  throw ConfigError(
+      str(where, ": unknown section [", section, "]", near.empty() ? "" : str("; did you mean [", near, "]?")));
 }
 
 void Draft::unknown_key(const std::string& section, std::string_view key, const std::string& where) const {
@@ -136,8 +142,10 @@ void Draft::unknown_key(const std::string& section, std::string_view key, const 
   }
   const std::string near = nearest_name(key, names);
   std::string hint;
-  if (!elsewhere.empty()) hint = str("; it belongs to [", elsewhere, "]");
-  else if (!near.empty()) hint = str("; did you mean '", near, "'?");
+  if (!elsewhere.empty())
+    hint = str("; it belongs to [", elsewhere, "]");
+  else if (!near.empty())
+    hint = str("; did you mean '", near, "'?");
   throw ConfigError(str(where, ": [", section, "] unknown key '", key, "'", hint));
 }
 
@@ -145,7 +153,8 @@ void Draft::note_unused() {
   std::string list;
   for (const auto& [section, keys] : unused_) {
     list += (list.empty() ? "[" : "; [") + section + "]";
-    if (keys.size() > kKeysNamed) list += str(" (", keys.size(), " keys)");
+    if (keys.size() > kKeysNamed)
+      list += str(" (", keys.size(), " keys)");
     else
       for (const auto& key : keys) list += " " + key;
   }
@@ -158,7 +167,8 @@ void Draft::fail(const std::string& id, const std::string& what) const {
   if (given == given_.end())
     throw ConfigError(str("configuration: ", quoted(field->section, field->key.name, print(field->slot)), ": ", what));
   if (!given->second.from_file) throw ConfigError(str(given->second.where, ": ", what));
-  throw ConfigError(str(given->second.where, ": ", quoted(field->section, given->second.spelling, given->second.text), ": ", what));
+  throw ConfigError(
+      str(given->second.where, ": ", quoted(field->section, given->second.spelling, given->second.text), ": ", what));
 }
 
 }  // namespace kaem::config

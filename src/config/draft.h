@@ -51,14 +51,15 @@ class Draft {
  private:
   const Field* find_field(std::string_view section, std::string_view key) const;
   bool set_reserved(std::string_view section, std::string_view key, const std::string& value, const std::string& where);
-  void set_field(const Field& field, std::string_view key, const std::string& value, const std::string& where, bool from_file);
+  void set_field(const Field& field, std::string_view key, const std::string& value, const std::string& where,
+                 bool from_file);
   std::string known_section(std::string_view section, const std::string& where) const;
   [[noreturn]] void unknown_key(const std::string& section, std::string_view key, const std::string& where) const;
 
   std::vector<Field> fields_;
-  std::map<std::string, Given> given_;                       // by id
-  std::map<std::string, std::vector<std::string>> unused_;   // keys by section
-  bool tuning_ = false;                                      // NaN stands for "to be searched" in files with [TUNING]
+  std::map<std::string, Given> given_;                      // by id
+  std::map<std::string, std::vector<std::string>> unused_;  // keys by section
+  bool tuning_ = false;                                     // NaN stands for "to be searched" in files with [TUNING]
 };
 
 /// Settles mode, data set and defaults that depend on other keys, then checks the keys against each other.

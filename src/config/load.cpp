@@ -13,14 +13,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kLargestFile = size_t{1} << 20;  // a configuration is a few kilobytes; a picture given by mistake is not
+// A configuration is a few kilobytes; a picture given by mistake is not.
+constexpr size_t kLargestFile = size_t{1} << 20;
 
 std::string read_text(const std::string& path) {
   std::error_code fault;
   if (fs::is_directory(path, fault)) throw ConfigError(path + ": is a folder, not a configuration file");
   std::ifstream file(path, std::ios::binary);
   if (!file) throw ConfigError(path + ": the configuration file cannot be read (is it there?)");
-  if (fs::file_size(path, fault) > kLargestFile && !fault) throw ConfigError(path + ": too large for a configuration file");
+  if (fs::file_size(path, fault) > kLargestFile && !fault)
+    throw ConfigError(path + ": too large for a configuration file");
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
@@ -59,7 +61,8 @@ Override parse_override(const std::string& text) {
     part.erase(part.find_last_not_of(" \t") + 1);
     return part;
   };
-  return {trimmed(text.substr(0, dot)), trimmed(text.substr(dot + 1, equals - dot - 1)), trimmed(text.substr(equals + 1))};
+  return {trimmed(text.substr(0, dot)), trimmed(text.substr(dot + 1, equals - dot - 1)),
+          trimmed(text.substr(equals + 1))};
 }
 
 Config load_config(const std::string& path, const std::vector<Override>& overrides, const std::string& dataset,
@@ -89,11 +92,13 @@ std::string default_config_path(const std::string& dataset) {
     for (const auto& file : row.files)
       for (const auto& folder : config_folders()) {
         std::error_code fault;
-        if (!file.empty() && fs::is_regular_file(folder / file, fault)) return (folder / file).lexically_normal().string();
+        if (!file.empty() && fs::is_regular_file(folder / file, fault))
+          return (folder / file).lexically_normal().string();
       }
     for (const auto& folder : config_folders()) looked += str(" ", (folder / row.files[0]).lexically_normal().string());
   }
-  throw ConfigError(str("no configuration file for data set ", known, "; looked for:", looked, " (give one with --config)"));
+  throw ConfigError(
+      str("no configuration file for data set ", known, "; looked for:", looked, " (give one with --config)"));
 }
 
 }  // namespace kaem

@@ -40,7 +40,8 @@ void write_sections(std::ostream& out) {
   walk(
       fields,
       [&](const Field& f) {
-        out << "\n## [" << f.section << "]\n\n" << f.section_help << "\n\n| key | default | takes | meaning |\n| --- | --- | --- | --- |\n";
+        out << "\n## [" << f.section << "]\n\n"
+            << f.section_help << "\n\n| key | default | takes | meaning |\n| --- | --- | --- | --- |\n";
       },
       [&](const Field& f) {
         out << "| `" << f.key.name << "`";
@@ -50,7 +51,8 @@ void write_sections(std::ostream& out) {
 }
 
 void write_older_spellings(std::ostream& out) {
-  out << "\n## Values that are replaced\n\n| section | key | value | becomes | why |\n| --- | --- | --- | --- | --- |\n";
+  out << "\n## Values that are replaced\n\n| section | key | value | becomes | why |\n| --- | --- | --- | --- | --- "
+         "|\n";
   for (const auto& row : config::all_mapped())
     out << "| [" << row.section << "] | `" << row.key << "` | `" << row.from << "` | `" << row.to << "` | "
         << (row.note.empty() ? "another spelling" : row.note) << " |\n";
@@ -69,8 +71,7 @@ void write_reserved(std::ostream& out, Keep&& keep) {
     std::vector<std::string> keys;
     for (const auto& row : config::all_reserved())
       if (row.section == section && keep(row.rule))
-        keys.push_back(row.key == "*" ? "every key"
-                                      : str("`", row.key, row.off.empty() ? "" : " = ", row.off, "`"));
+        keys.push_back(row.key == "*" ? "every key" : str("`", row.key, row.off.empty() ? "" : " = ", row.off, "`"));
     if (!keys.empty()) out << "- [" << section << "] " << joined(keys, ", ") << "\n";
   }
 }
@@ -106,13 +107,17 @@ std::string configuration_markdown() {
   out << kPreamble;
   write_sections(out);
   write_older_spellings(out);
-  out << "\n## Features that are not built yet\n\nThese keys are accepted with the value shown, which leaves the feature off; any "
+  out << "\n## Features that are not built yet\n\nThese keys are accepted with the value shown, which leaves the "
+         "feature off; any "
          "other value is an error.\n\n";
   write_reserved(out, [](Rule rule) { return rule == Rule::kOff || rule == Rule::kMode; });
-  out << "\n## Keys without effect\n\nThese keys are accepted, so that the reference's files load; one warning names those a file "
+  out << "\n## Keys without effect\n\nThese keys are accepted, so that the reference's files load; one warning names "
+         "those a file "
          "uses.\n\n";
-  write_reserved(out, [](Rule rule) { return rule == Rule::kUnused || rule == Rule::kObsolete || rule == Rule::kIgnored; });
-  out << "\nFiles with [EBM_PRIOR], [MIX_PRIOR], [KAN_LIKELIHOOD], [MOE_LIKELIHOOD], [MALA] or [LSTM] are of an older format and "
+  write_reserved(out,
+                 [](Rule rule) { return rule == Rule::kUnused || rule == Rule::kObsolete || rule == Rule::kIgnored; });
+  out << "\nFiles with [EBM_PRIOR], [MIX_PRIOR], [KAN_LIKELIHOOD], [MOE_LIKELIHOOD], [MALA] or [LSTM] are of an older "
+         "format and "
          "are refused.\n";
   return out.str();
 }

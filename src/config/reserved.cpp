@@ -144,7 +144,8 @@ double number(std::string_view text) {
 
 const Reserved* find_reserved(std::string_view section, std::string_view key) {
   for (const auto& row : kReserved)
-    if (same_name(row.section, section) && (row.key == key || row.key == kAnyKey || (!row.alias.empty() && row.alias == key)))
+    if (same_name(row.section, section) &&
+        (row.key == key || row.key == kAnyKey || (!row.alias.empty() && row.alias == key)))
       return &row;
   return nullptr;
 }

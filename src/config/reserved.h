@@ -4,7 +4,8 @@
 #include <string_view>
 #include <vector>
 
-/// Keys and values of the reference's files that are no fields of Config: older names, and features that are not built yet.
+/// Keys and values of the reference's files that are no fields of Config: older names, and features that are not built
+/// yet.
 namespace kaem::config {
 
 /// What becomes of a key that is no field.

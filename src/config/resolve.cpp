@@ -21,12 +21,14 @@ void settle_mode(Draft& draft, const std::string& mode) {
     if (other.mode == "variational") hint = &other;  // use_variational goes before num_temps
   if (!draft.has("TRAINING.mode") && hint)
     throw ConfigError(str(hint->where, ": ", hint->given, " (mode ", hint->mode, "): not built yet"));
-  if (draft.config.run.mode != "vanilla") draft.fail("TRAINING.mode", "mode " + draft.config.run.mode + " is not built yet");
+  if (draft.config.run.mode != "vanilla")
+    draft.fail("TRAINING.mode", "mode " + draft.config.run.mode + " is not built yet");
   for (const auto& replaced : draft.mode_hints)
     draft.note(str(replaced.where, ": ", replaced.given, " is replaced by ", replaced.mode == "thermo" ? "0" : "false",
                    ": mode vanilla"));
   if (draft.config.posterior.sampler != "importance")
-    draft.fail("POST_LANGEVIN.sampler", "sampler " + draft.config.posterior.sampler + " is not built yet (allowed: importance)");
+    draft.fail("POST_LANGEVIN.sampler",
+               "sampler " + draft.config.posterior.sampler + " is not built yet (allowed: importance)");
 }
 
 void settle_dataset(Draft& draft, const std::string& dataset) {
@@ -80,13 +82,13 @@ void check_basis(const Draft& draft, const std::string& section, const BasisOpti
 void check_model(const Draft& draft) {
   const auto& widths = draft.config.model.prior.layer_widths;
   const auto& generator = draft.config.model.generator.widths;
-  if (widths.size() > 2) draft.fail("EbmModel.layer_widths", "priors of more than two widths are not built yet (want P,Q)");
+  if (widths.size() > 2)
+    draft.fail("EbmModel.layer_widths", "priors of more than two widths are not built yet (want P,Q)");
   if (widths.size() != 2) draft.fail("EbmModel.layer_widths", "want two widths P,Q");
   if (generator.empty()) draft.fail("GeneratorModel.widths", "want at least one width");
   if (generator.front() != widths.back())
-    draft.fail("GeneratorModel.widths",
-               str("the first width must equal Q = ", widths.back(), ", the last of [EbmModel] layer_widths = ", widths[0], ",",
-                   widths[1]));
+    draft.fail("GeneratorModel.widths", str("the first width must equal Q = ", widths.back(),
+                                            ", the last of [EbmModel] layer_widths = ", widths[0], ",", widths[1]));
   check_basis(draft, "EbmModel", draft.config.model.prior.basis);
   check_basis(draft, "GeneratorModel", draft.config.model.generator.basis);
 }
@@ -102,13 +104,15 @@ void check_run(const Draft& draft) {
   if (!is_device(c.run.device)) draft.fail("TRAINING.device", "want auto, cpu, cuda or cuda:N");
   if (c.run.batch_size > c.data.train_size)
     draft.fail("TRAINING.batch_size", str("must not exceed [TRAINING] N_train = ", c.data.train_size));
-  if (!c.data.resize.empty() && c.data.resize.size() != 2) draft.fail("DATA.resize", "want HxW, such as 16x16, or nothing");
+  if (!c.data.resize.empty() && c.data.resize.size() != 2)
+    draft.fail("DATA.resize", "want HxW, such as 16x16, or nothing");
   if (c.data.root.empty()) draft.fail("DATA.root", "want a folder");
 }
 
 void check_optimizer(const Draft& draft) {
   const OptimizerOptions& o = draft.config.optimizer;
-  if (o.betas.size() != 2 || std::max(o.betas[0], o.betas[1]) >= 1) draft.fail("OPTIMIZER.betas", "want two numbers in [0,1)");
+  if (o.betas.size() != 2 || std::max(o.betas[0], o.betas[1]) >= 1)
+    draft.fail("OPTIMIZER.betas", "want two numbers in [0,1)");
   if (o.rho >= 1) draft.fail("OPTIMIZER.ρ", "want a number in [0,1)");
   if (o.ema_decay >= 1) draft.fail("TRAINING.ema_decay", "want a number in [0,1)");
   const auto& epochs = draft.config.schedule.milestones;

@@ -65,8 +65,7 @@ std::string written(const std::string& value) { return value; }
 
 /// The shortest decimal text that reads back to the same number; exponents only where they are shorter.
 template <class T>
-  requires std::is_arithmetic_v<T>
-std::string written(T value) {
+requires std::is_arithmetic_v<T> std::string written(T value) {
   char buffer[64];
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
   return {buffer, end};
@@ -114,7 +113,9 @@ std::string kind(const Key&, const bool*) { return "true or false"; }
 std::string kind(const Key& key, const int64_t*) { return "an integer" + range(key); }
 std::string kind(const Key& key, const uint64_t*) { return "an integer" + range(key); }
 std::string kind(const Key& key, const double*) { return "a number" + range(key); }
-std::string kind(const Key& key, const std::vector<int64_t>*) { return "integers" + range(key) + " with commas between"; }
+std::string kind(const Key& key, const std::vector<int64_t>*) {
+  return "integers" + range(key) + " with commas between";
+}
 std::string kind(const Key& key, const std::vector<double>*) { return "numbers" + range(key) + " with commas between"; }
 std::string kind(const Key& key, const std::string*) {
   if (key.choices.empty()) return str("a text of at most ", kLongestText, " bytes without comment marks");

@@ -12,7 +12,8 @@
 namespace kaem::config {
 
 /// The field that a key sets.
-using Slot = std::variant<bool*, int64_t*, uint64_t*, double*, std::string*, std::vector<int64_t>*, std::vector<double>*>;
+using Slot =
+    std::variant<bool*, int64_t*, uint64_t*, double*, std::string*, std::vector<int64_t>*, std::vector<double>*>;
 
 /// Longest text value in bytes: key and value must fit a line of the INI reader.
 inline constexpr size_t kLongestText = 160;

@@ -192,6 +192,12 @@ void info(std::string_view message) { write(Level::kInfo, message); }
 void warn(std::string_view message) { write(Level::kWarn, message); }
 void error(std::string_view message) { write(Level::kError, message); }
 
+void record(Level level, std::string_view message) {
+  auto& l = logger();
+  const std::lock_guard lock(l.mutex);
+  if (l.file) l.file->log({"kaem", to_spdlog(level), spdlog::string_view_t(message.data(), message.size())});
+}
+
 void set_level(Level least) { logger().front.set_level(to_spdlog(least)); }
 
 void set_format(Format format) {

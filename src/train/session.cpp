@@ -155,6 +155,11 @@ void Session::tick(int64_t done, const StepValues& values, const TrainState& sta
   }
 }
 
+void Session::record_failure(const std::exception& error) {
+  const std::string_view text = error.what();  // LibTorch's own go on with a back trace
+  log::record(log::Level::kError, text.substr(0, text.find('\n')));
+}
+
 Report Session::finish(int64_t done, const TrainState& state) {
   save(done, state);  // before the last row, so that a run that is made longer still has its sums
   if (!metrics_.empty() && loss_count_ > 0) write_row(done);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <exception>
 #include <optional>
 #include <string>
 
@@ -58,6 +59,9 @@ class Session {
 
   /// After `done` updates: row, picture, checkpoint when due; Interrupted after a signal.
   void tick(int64_t done, const StepValues& values, const TrainState& state);
+
+  /// Leaves the error that ends the run in its log.txt; the program prints it.
+  static void record_failure(const std::exception& error);
 
   /// Last checkpoint, row and picture.
   Report finish(int64_t done, const TrainState& state);

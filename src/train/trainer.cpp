@@ -2,6 +2,8 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <exception>
+
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "session.h"
@@ -48,26 +50,31 @@ Report train(const Config& config, const TrainOptions& options) {
 
   const TrainState state{*model, *optimizer, ema, data};
   Session session(config, options, data, device, length);
-  int64_t step = session.restore(state);
-  for (; step < length.last; ++step) {
-    const auto x = data.batch(config.run.overfit_batch ? 0 : step, config.run.batch_size, rng).to(at::Device(device));
-    const Particles particles = posterior->sample(*model, x, step, rng);
-    const Terms terms = objective->evaluate(*model, x, particles, step, rng);
+  try {
+    int64_t step = session.restore(state);
+    for (; step < length.last; ++step) {
+      const auto x = data.batch(config.run.overfit_batch ? 0 : step, config.run.batch_size, rng).to(at::Device(device));
+      const Particles particles = posterior->sample(*model, x, step, rng);
+      const Terms terms = objective->evaluate(*model, x, particles, step, rng);
 
-    optimizer->zero_grad();
-    terms.total.backward();
-    const auto norm = clip_gradients(optimizer->parameters, config.optimizer.max_grad_norm);
-    StepValues values = session.read_values(step, terms, norm, *optimizer);
-    const double factor = schedule_factor(config.schedule, step, length.steps_per_epoch, length.total);
-    values.learning_rate = factor * config.optimizer.learning_rate;
-    optimizer->step(factor);
-    model->prior->invalidate();
-    ema.update();
+      optimizer->zero_grad();
+      terms.total.backward();
+      const auto norm = clip_gradients(optimizer->parameters, config.optimizer.max_grad_norm);
+      StepValues values = session.read_values(step, terms, norm, *optimizer);
+      const double factor = schedule_factor(config.schedule, step, length.steps_per_epoch, length.total);
+      values.learning_rate = factor * config.optimizer.learning_rate;
+      optimizer->step(factor);
+      model->prior->invalidate();
+      ema.update();
 
-    if (config.grid.due(step + 1)) values.grid = update_grids(config, *model, ema, rng, step + 1);
-    session.tick(step + 1, values, state);
+      if (config.grid.due(step + 1)) values.grid = update_grids(config, *model, ema, rng, step + 1);
+      session.tick(step + 1, values, state);
+    }
+    return session.finish(step, state);
+  } catch (const std::exception& e) {
+    session.record_failure(e);
+    throw;
   }
-  return session.finish(step, state);
 }
 
 LoadedRun load_run(const std::string& path_or_last, const std::string& device) {

@@ -50,10 +50,12 @@ class Program : public ::testing::Test {
 
   /// `arguments` are shell words. The cache and the data folder are the test's own.
   Outcome kaem(const std::string& arguments) const {
-    const std::string command = "cd " + folder.string() + " && XDG_CACHE_HOME=" + folder.string() + "/cache KAEM_DATA_DIR= " +
-                                program() + " " + arguments + " >out.txt 2>err.txt </dev/null";
+    const std::string command = "cd " + folder.string() + " && XDG_CACHE_HOME=" + folder.string() +
+                                "/cache KAEM_DATA_DIR= " + program() + " " + arguments +
+                                " >out.txt 2>err.txt </dev/null";
     const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), content_of(folder / "out.txt"), content_of(folder / "err.txt")};
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), content_of(folder / "out.txt"),
+            content_of(folder / "err.txt")};
   }
 
   /// The single error line of a call that must fail with `status`.
@@ -64,7 +66,9 @@ class Program : public ::testing::Test {
     return outcome.err;
   }
 
-  void write(const std::string& name, const std::string& text) const { std::ofstream(folder / name, std::ios::binary) << text; }
+  void write(const std::string& name, const std::string& text) const {
+    std::ofstream(folder / name, std::ios::binary) << text;
+  }
 
   std::filesystem::path folder;
 };

@@ -6,8 +6,7 @@ namespace kaem {
 namespace {
 
 /// A model small enough to train in a moment, on Darcy fields that the program solves itself.
-constexpr const char* kTiny =
-    "--dataset DARCY_PERM --config tiny.ini --device cpu --threads 1 --name tiny ";
+constexpr const char* kTiny = "--dataset DARCY_PERM --config tiny.ini --device cpu --threads 1 --name tiny ";
 constexpr const char* kTinyFile = R"([EbmModel]
 layer_widths = 2,3
 grid_size = 4
@@ -40,7 +39,8 @@ class Train : public Program {
 TEST_F(Train, FromTrainingToSamples) {
   const Outcome trained = kaem(std::string("train ") + kTiny);
   ASSERT_EQ(trained.status, 0) << trained.err;
-  for (const char* file : {"config.ini", "meta.json", "metrics.csv", "checkpoints/step_12.safetensors", "samples/step_12.png"})
+  for (const char* file :
+       {"config.ini", "meta.json", "metrics.csv", "checkpoints/step_12.safetensors", "samples/step_12.png"})
     EXPECT_TRUE(std::filesystem::exists(run() / file)) << file;
   EXPECT_HAS(content_of(run() / "config.ini"), "; kaem config 1\n");
   EXPECT_HAS(content_of(run() / "meta.json"), "--name tiny");
@@ -53,7 +53,8 @@ TEST_F(Train, FromTrainingToSamples) {
 
   const Outcome inspected = kaem("inspect " + run().string());
   EXPECT_EQ(inspected.status, 0);
-  for (const char* part : {"layer_widths = 2,3", "prior.layer.coefficients", "history", "log_likelihood"}) EXPECT_HAS(inspected.out, part);
+  for (const char* part : {"layer_widths = 2,3", "prior.layer.coefficients", "history", "log_likelihood"})
+    EXPECT_HAS(inspected.out, part);
 
   ASSERT_EQ(kaem("prior last --out p.csv --points 5 --device cpu").status, 0);
   const std::string csv = content_of(folder / "p.csv");
@@ -89,8 +90,8 @@ TEST_F(Train, InterpolationStartsAndEndsAtItsDraws) {
 TEST_F(Train, DryRunTouchesNothing) {
   const Outcome plan = kaem(std::string("train ") + kTiny + "--dry-run");
   ASSERT_EQ(plan.status, 0) << plan.err;
-  for (const char* part : {"16 training and 4 test records of 1x8x8", "generator.", "all parameters", "12 updates", "memory",
-                           "runs/DARCY_PERM/vanilla/tiny"})
+  for (const char* part : {"16 training and 4 test records of 1x8x8", "generator.", "all parameters", "12 updates",
+                           "memory", "runs/DARCY_PERM/vanilla/tiny"})
     EXPECT_HAS(plan.out, part);
   std::vector<std::string> left;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) left.push_back(entry.path().filename());

@@ -48,9 +48,11 @@ TEST_F(Usage, ConfigurationErrorsNameFileSectionAndKey) {
   EXPECT_EQ(refused("train --dataset MNIST --config f.ini"),
             "kaem: f.ini:2: [TRAINING] batch_size = 12abc: want an integer in 1..1000000\n");
   write("f.ini", "[GeneratorModel]\nwidths = 80,162\n");
-  EXPECT_HAS(refused("train --dataset MNIST --config f.ini"), "f.ini:2: [GeneratorModel] widths = 80,162: the first width must equal Q = 81");
+  EXPECT_HAS(refused("train --dataset MNIST --config f.ini"),
+             "f.ini:2: [GeneratorModel] widths = 80,162: the first width must equal Q = 81");
   EXPECT_HAS(refused("train --dataset MNIST --config none.ini"), "none.ini: the configuration file cannot be read");
-  EXPECT_HAS(refused("train --dataset MNIST --set TRAINING.bach_size=3"), "--set TRAINING.bach_size=3: [TRAINING] unknown key 'bach_size'");
+  EXPECT_HAS(refused("train --dataset MNIST --set TRAINING.bach_size=3"),
+             "--set TRAINING.bach_size=3: [TRAINING] unknown key 'bach_size'");
   EXPECT_HAS(refused("train --dataset MNIST --set batch_size=3"), "want SECTION.key=value");
   EXPECT_HAS(refused("train --dataset MNIST --seed x"), "--seed x: want an integer in 0..");
   EXPECT_HAS(refused("train --dataset MNIST --threads 2.5"), "--threads 2.5: want an integer");
@@ -101,7 +103,8 @@ TEST_F(Usage, ListsAndInfo) {
   for (const char* name : {"MNIST", "FMNIST", "DARCY_FLOW", "DARCY_PERM"}) EXPECT_HAS(list.out, name);
   const Outcome info = kaem("info --threads 2 --memory");
   EXPECT_EQ(info.status, 0);
-  for (const char* part : {"LibTorch", "kernels", "threads       2", "DARCY_FLOW", "memory: peak"}) EXPECT_HAS(info.out, part);
+  for (const char* part : {"LibTorch", "kernels", "threads       2", "DARCY_FLOW", "memory: peak"})
+    EXPECT_HAS(info.out, part);
   EXPECT_HAS(kaem("info --resize 3x3").err, "--resize has no effect on info");
 }
 

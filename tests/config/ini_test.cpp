@@ -48,8 +48,9 @@ TEST(Ini, OneLineOfErrorForAnyBytes) {
   // Every prefix of a good file, and every byte replaced by odd ones, is either read or refused in one line.
   const std::string good = "[TRAINING]\nbatch_size = 10 ; x\nε = 1\n[POST_LANGEVIN]\nsampler = importance\n";
   for (size_t i = 0; i < good.size(); ++i)
-    for (const std::string& text : {good.substr(0, i), good.substr(0, i) + '\0' + good.substr(i + 1),
-                                    good.substr(0, i) + '\xFF' + good.substr(i + 1), good.substr(0, i) + '[' + good.substr(i + 1)}) {
+    for (const std::string& text :
+         {good.substr(0, i), good.substr(0, i) + '\0' + good.substr(i + 1),
+          good.substr(0, i) + '\xFF' + good.substr(i + 1), good.substr(0, i) + '[' + good.substr(i + 1)}) {
       try {
         parse_config(text, "f.ini");
       } catch (const ConfigError& error) {

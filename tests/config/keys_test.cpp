@@ -4,11 +4,13 @@ namespace kaem {
 namespace {
 
 TEST(Keys, UnknownNamesGetTheNearest) {
-  EXPECT_EQ(refused("[TRAINING]\nbach_size = 3\n"), "f.ini:2: [TRAINING] unknown key 'bach_size'; did you mean 'batch_size'?");
+  EXPECT_EQ(refused("[TRAINING]\nbach_size = 3\n"),
+            "f.ini:2: [TRAINING] unknown key 'bach_size'; did you mean 'batch_size'?");
   EXPECT_EQ(refused("[TRANING]\nbatch_size = 3\n"), "f.ini:2: unknown section [TRANING]; did you mean [TRAINING]?");
   EXPECT_EQ(refused("[CNN]\nuse_cnn_likelihood = false\n"),
             "f.ini:2: [CNN] unknown key 'use_cnn_likelihood'; did you mean 'use_cnn_lkhood'?");
-  EXPECT_EQ(refused("[TRAINING]\nlearning_rate = 1\n"), "f.ini:2: [TRAINING] unknown key 'learning_rate'; it belongs to [OPTIMIZER]");
+  EXPECT_EQ(refused("[TRAINING]\nlearning_rate = 1\n"),
+            "f.ini:2: [TRAINING] unknown key 'learning_rate'; it belongs to [OPTIMIZER]");
   EXPECT_EQ(refused("[TRAINING]\nqqqqqqqqqqqqqq = 1\n"), "f.ini:2: [TRAINING] unknown key 'qqqqqqqqqqqqqq'");
   EXPECT_EQ(refused_set("TRAINING.bach_size=3"),
             "--set TRAINING.bach_size=3: [TRAINING] unknown key 'bach_size'; did you mean 'batch_size'?");
@@ -18,8 +20,10 @@ TEST(Keys, UnknownNamesGetTheNearest) {
 
 TEST(Keys, OverridesGoBeforeTheFileAndTheLastOneWins) {
   const Config c = load_config("config/nist_config.ini",
-                               {parse_override("TRAINING.batch_size=10"), parse_override("training.batch_size = 20"),
-                                {"TRAINING", "seed", "7", "--seed 7"}, parse_override("OPTIMIZER.eps=1e-7")},
+                               {parse_override("TRAINING.batch_size=10"),
+                                parse_override("training.batch_size = 20"),
+                                {"TRAINING", "seed", "7", "--seed 7"},
+                                parse_override("OPTIMIZER.eps=1e-7")},
                                "fmnist", "vanilla");
   EXPECT_EQ(c.run.batch_size, 20);
   EXPECT_EQ(c.run.seed, 7u);
@@ -27,7 +31,10 @@ TEST(Keys, OverridesGoBeforeTheFileAndTheLastOneWins) {
   EXPECT_EQ(c.run.dataset, "FMNIST");
   EXPECT_EQ(c.data.name, "FMNIST");
   EXPECT_EQ(refused_set("TRAINING.batch_size=0"), "--set TRAINING.batch_size=0: want an integer in 1..1000000");
-  EXPECT_EQ(refusal([] { load_config("", {{"TRAINING", "seed", "-1", "--seed -1"}}, "", ""); }), "--seed -1: want an integer in 0..");
+  EXPECT_EQ(refusal([] {
+              load_config("", {{"TRAINING", "seed", "-1", "--seed -1"}}, "", "");
+            }),
+            "--seed -1: want an integer in 0..");
   for (const char* bad : {"", "x", "TRAINING=3", ".a=1", "TRAINING.=3", "a=b.c"})
     EXPECT_NE(refusal([&] { parse_override(bad); }).find("want SECTION.key=value"), std::string::npos) << bad;
 }
@@ -38,13 +45,15 @@ TEST(Keys, TwoDifferentValuesForOneKey) {
   EXPECT_EQ(refused("[EbmModel]\nε_scale = 0.1\n[ebmmodel]\neps_scale = 0.2\n"),
             "f.ini:4: [EbmModel] eps_scale = 0.2: given before as ε_scale = 0.1 (f.ini:2)");
   EXPECT_EQ(parse_config("[EbmModel]\nε_scale = 0.2\neps_scale = 2e-1\n", "f.ini").model.prior.basis.eps_scale, 0.2);
-  EXPECT_NE(refused("[TRAINING]\ndevice = cuda\nuse_gpu = false\n").find("given before as device = cuda"), std::string::npos);
+  EXPECT_NE(refused("[TRAINING]\ndevice = cuda\nuse_gpu = false\n").find("given before as device = cuda"),
+            std::string::npos);
 }
 
 TEST(Keys, ValuesThatAreReplaced) {
   const Config c = parse_config(
       "[EbmModel]\nπ_0 = kl_gaussian\nspline_function = Wavelet\nwavelet_type = Shannon\n[OPTIMIZER]\ntype = l-bfgs\n"
-      "gen_learning_rate = 1e-4\nebm_learning_rate = 2e-5\n[TRAINING]\ndevice = tpu\ncheckpoint_every = false\ngen_every = 0\n",
+      "gen_learning_rate = 1e-4\nebm_learning_rate = 2e-5\n[TRAINING]\ndevice = tpu\ncheckpoint_every = "
+      "false\ngen_every = 0\n",
       "f.ini");
   EXPECT_EQ(c.model.prior.reference, "gaussian");
   EXPECT_EQ(c.model.prior.basis.kind, "Shannon");
@@ -64,20 +73,23 @@ TEST(Keys, ValuesThatAreReplaced) {
 }
 
 TEST(Keys, FeaturesOfLaterVersionsAreRefusedOnlyWhenSwitchedOn) {
-  for (const char* on :
-       {"[MixtureModel]\nuse_mixture_prior = true", "[EbmModel]\nmixture_model = true", "[EbmModel]\ngrid_trainable = true",
-        "[CNN]\nuse_cnn_lkhood = true", "[PCA]\nuse_pca = true", "[TRAINING]\nuse_perceptual_loss = true",
-        "[VARIATIONAL]\nuse_variational = true", "[THERMODYNAMIC_INTEGRATION]\nnum_temps = 5", "[POST_LANGEVIN]\nsampler = ula",
-        "[POST_LANGEVIN]\nsampler = mala", "[POST_LANGEVIN]\nuse_langevin = true", "[EbmModel]\nlayer_widths = 100,200,1",
-        "[SYMBOLIC_REG]\nregularize_prior = true", "[GeneratorModel]\nlikelihood = bernoulli",
-        "[MIXED_PRECISION]\nreduced_precision = BF16", "[TRAINING]\nmode = thermo", "[TRAINING]\ndataset = SVHN"}) {
+  for (const char* on : {"[MixtureModel]\nuse_mixture_prior = true", "[EbmModel]\nmixture_model = true",
+                         "[EbmModel]\ngrid_trainable = true", "[CNN]\nuse_cnn_lkhood = true", "[PCA]\nuse_pca = true",
+                         "[TRAINING]\nuse_perceptual_loss = true", "[VARIATIONAL]\nuse_variational = true",
+                         "[THERMODYNAMIC_INTEGRATION]\nnum_temps = 5", "[POST_LANGEVIN]\nsampler = ula",
+                         "[POST_LANGEVIN]\nsampler = mala", "[POST_LANGEVIN]\nuse_langevin = true",
+                         "[EbmModel]\nlayer_widths = 100,200,1", "[SYMBOLIC_REG]\nregularize_prior = true",
+                         "[GeneratorModel]\nlikelihood = bernoulli", "[MIXED_PRECISION]\nreduced_precision = BF16",
+                         "[TRAINING]\nmode = thermo", "[TRAINING]\ndataset = SVHN"}) {
     const std::string message = refused(std::string(on) + "\n");
     EXPECT_NE(message.find("not built yet"), std::string::npos) << on << " -> " << message;
     EXPECT_EQ(message.rfind("f.ini:2: [", 0), 0u) << message;
   }
   const Config c = parse_config(
-      "[MixtureModel]\nuse_mixture_prior = False\nλ_reg = 0.0\n[CNN]\nuse_cnn_lkhood = false\nstrides = 2,2\n[PCA]\nuse_pca = false\n"
-      "[THERMODYNAMIC_INTEGRATION]\nnum_temps = 1\np_start = 2\n[VARIATIONAL]\nuse_variational = false\n[VAE]\nanything = 1\n"
+      "[MixtureModel]\nuse_mixture_prior = False\nλ_reg = 0.0\n[CNN]\nuse_cnn_lkhood = false\nstrides = "
+      "2,2\n[PCA]\nuse_pca = false\n"
+      "[THERMODYNAMIC_INTEGRATION]\nnum_temps = 1\np_start = 2\n[VARIATIONAL]\nuse_variational = "
+      "false\n[VAE]\nanything = 1\n"
       "[EbmModel]\nlayernorm = true\nquadrature_method = trapezium\n[OPTIMIZER]\nl-bfgs_memory = 100\n",
       "f.ini");
   EXPECT_TRUE(noted(c, "layernorm = true is ignored"));
@@ -110,10 +122,12 @@ TEST(Keys, TuningFilesLeaveNanToTheSearch) {
 }
 
 TEST(Keys, UnknownDataSet) {
-  EXPECT_NE(refusal([] { load_config("", {}, "MNSIT", ""); }).find("--dataset MNSIT: data set 'MNSIT' is not known; one of:"),
-            std::string::npos);
+  EXPECT_NE(
+      refusal([] { load_config("", {}, "MNSIT", ""); }).find("--dataset MNSIT: data set 'MNSIT' is not known; one of:"),
+      std::string::npos);
   EXPECT_NE(refusal([] { load_config("", {}, "MNSIT", ""); }).find("did you mean 'MNIST'?"), std::string::npos);
-  EXPECT_NE(refused("[TRAINING]\ndataset = DARCI_FLOW\n").find("f.ini:2: [TRAINING] dataset = DARCI_FLOW"), std::string::npos);
+  EXPECT_NE(refused("[TRAINING]\ndataset = DARCI_FLOW\n").find("f.ini:2: [TRAINING] dataset = DARCI_FLOW"),
+            std::string::npos);
 }
 
 }  // namespace

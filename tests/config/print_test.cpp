@@ -20,7 +20,9 @@ struct Values {
   std::vector<std::pair<std::string, Value>> list;
   void section(std::string_view section, std::string_view) { name = section; }
   template <class T>
-  void operator()(const Key& key, T& field) { list.emplace_back(name + "." + std::string(key.name), field); }
+  void operator()(const Key& key, T& field) {
+    list.emplace_back(name + "." + std::string(key.name), field);
+  }
 };
 
 auto values_of(Config& config) {
@@ -87,7 +89,8 @@ Config random_config(std::mt19937_64& random) {
     if (*epochs == 0) *epochs = -1;
   c.optimizer.rho *= 0.99, c.optimizer.ema_decay *= 0.99;
   c.schedule.milestones = {3, 17, 1000000 + static_cast<int64_t>(random() % 1000)};
-  c.data.resize = scrambler.coin() ? std::vector<int64_t>{} : std::vector<int64_t>{16, 1 + static_cast<int64_t>(random() % 64)};
+  c.data.resize =
+      scrambler.coin() ? std::vector<int64_t>{} : std::vector<int64_t>{16, 1 + static_cast<int64_t>(random() % 64)};
   c.data.root = "/some folder/with = signs: and [brackets]/ünïcode";
   c.data.darcy_file = scrambler.coin() ? "" : "fields;one#two.h5";
   return c;
@@ -145,7 +148,8 @@ TEST(Print, ResolvedFilesLoadToTheSameConfig) {
 
 TEST(Print, HoldsWhatACommandLineChose) {
   const std::string text = to_ini(load_config("", {{"TRAINING", "seed", "7", "--seed 7"}}, "MNIST", "vanilla"));
-  for (const char* line : {"\ndataset = MNIST\n", "\nmode = vanilla\n", "\nseed = 7\n", "\nimportance_sample_size = 100\n"})
+  for (const char* line :
+       {"\ndataset = MNIST\n", "\nmode = vanilla\n", "\nseed = 7\n", "\nimportance_sample_size = 100\n"})
     EXPECT_NE(text.find(line), std::string::npos) << line;
 }
 
@@ -176,7 +180,8 @@ TEST(Print, DocumentationIsUpToDate) {
 TEST(Print, HelpNamesEveryKey) {
   const std::string help = configuration_help();
   Config c;
-  for (const auto& [id, value] : values_of(c)) EXPECT_NE(help.find("  " + id.substr(id.find('.') + 1)), std::string::npos) << id;
+  for (const auto& [id, value] : values_of(c))
+    EXPECT_NE(help.find("  " + id.substr(id.find('.') + 1)), std::string::npos) << id;
 }
 
 }  // namespace

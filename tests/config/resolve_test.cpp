@@ -5,8 +5,10 @@ namespace {
 
 TEST(Resolve, WidthsMustFit) {
   EXPECT_EQ(refused("[EbmModel]\nlayer_widths = 40,81\n[GeneratorModel]\nwidths = 80,162\n"),
-            "f.ini:4: [GeneratorModel] widths = 80,162: the first width must equal Q = 81, the last of [EbmModel] layer_widths = 40,81");
-  EXPECT_NE(refused("[EbmModel]\nlayer_widths = 10,21\n").find("configuration: [GeneratorModel] widths = 81,162: the first width must equal Q = 21"),
+            "f.ini:4: [GeneratorModel] widths = 80,162: the first width must equal Q = 81, the last of [EbmModel] "
+            "layer_widths = 40,81");
+  EXPECT_NE(refused("[EbmModel]\nlayer_widths = 10,21\n")
+                .find("configuration: [GeneratorModel] widths = 81,162: the first width must equal Q = 21"),
             std::string::npos);
   EXPECT_NE(refused("[EbmModel]\nlayer_widths = 40\n").find("want two widths P,Q"), std::string::npos);
   EXPECT_NE(refused("[EbmModel]\nlayer_widths =\n").find("want two widths P,Q"), std::string::npos);
@@ -18,24 +20,32 @@ TEST(Resolve, ChecksAcrossKeys) {
   EXPECT_EQ(refused("[TRAINING]\nbatch_size = 200\nN_train = 100\n"),
             "f.ini:2: [TRAINING] batch_size = 200: must not exceed [TRAINING] N_train = 100");
   for (const char* range : {"1,-1", "1,1", "1", "0,1,2", "", "0,1e-9", "-1e9,1"})
-    EXPECT_NE(refused(std::string("[GeneratorModel]\ngrid_range = ") + range + "\n").find("[GeneratorModel] grid_range"), std::string::npos)
+    EXPECT_NE(
+        refused(std::string("[GeneratorModel]\ngrid_range = ") + range + "\n").find("[GeneratorModel] grid_range"),
+        std::string::npos)
         << range;
   for (const char* betas : {"0.9", "0.9,1", "1,0.9", "0.9,0.99,0.999", ""})
-    EXPECT_NE(refused(std::string("[OPTIMIZER]\nbetas = ") + betas + "\n").find("want two numbers in [0,1)"), std::string::npos) << betas;
-  EXPECT_NE(refused("[EbmModel]\nspline_function = B-spline\nspline_degree = 11\n").find("spline_function = B-spline"), std::string::npos);
+    EXPECT_NE(refused(std::string("[OPTIMIZER]\nbetas = ") + betas + "\n").find("want two numbers in [0,1)"),
+              std::string::npos)
+        << betas;
+  EXPECT_NE(refused("[EbmModel]\nspline_function = B-spline\nspline_degree = 11\n").find("spline_function = B-spline"),
+            std::string::npos);
   EXPECT_NO_THROW(parse_config("[EbmModel]\nspline_function = Cheby\nspline_degree = 11\n", "f.ini"));
   EXPECT_NE(refused("[LR_SCHEDULE]\nmilestone_epochs = 5,5\n").find("want ascending epochs"), std::string::npos);
   EXPECT_NE(refused("[TRAINING]\nema_decay = 1\n").find("want a number in [0,1)"), std::string::npos);
   EXPECT_NE(refused("[GeneratorModel]\ngenerator_variance = 0\n").find("want a number above 0"), std::string::npos);
   for (const char* device : {"cuda:", "cuda:x", "rocm", "cuda0", ""})
-    EXPECT_NE(refused(std::string("[TRAINING]\ndevice = ") + device + "\n").find("want auto, cpu, cuda or cuda:N"), std::string::npos) << device;
+    EXPECT_NE(refused(std::string("[TRAINING]\ndevice = ") + device + "\n").find("want auto, cpu, cuda or cuda:N"),
+              std::string::npos)
+        << device;
   EXPECT_EQ(parse_config("[TRAINING]\ndevice = cuda:1\n", "f.ini").run.device, "cuda:1");
   EXPECT_EQ(refused_set("OPTIMIZER.betas=0.9"), "--set OPTIMIZER.betas=0.9: want two numbers in [0,1)");
 }
 
 TEST(Resolve, DefaultsThatFollowOtherKeys) {
   EXPECT_EQ(parse_config("[TRAINING]\nbatch_size = 37\n", "f.ini").posterior.samples, 37);
-  EXPECT_EQ(parse_config("[TRAINING]\nbatch_size = 37\nimportance_sample_size = 400\n", "f.ini").posterior.samples, 400);
+  EXPECT_EQ(parse_config("[TRAINING]\nbatch_size = 37\nimportance_sample_size = 400\n", "f.ini").posterior.samples,
+            400);
   const Config c = parse_config("[TRAINING]\neps = 0.5\n", "f.ini");
   EXPECT_EQ(c.model.prior.basis.ridge, 0.5);
   EXPECT_EQ(c.model.generator.basis.ridge, 0.5);
@@ -79,7 +89,9 @@ TEST(Resolve, FilesOfTheProject) {
 }
 
 TEST(Resolve, FilesThatCannotBeRead) {
-  EXPECT_NE(refusal([] { load_config("/nowhere/f.ini", {}, "", ""); }).find("/nowhere/f.ini: the configuration file cannot be read"),
+  EXPECT_NE(refusal([] {
+              load_config("/nowhere/f.ini", {}, "", "");
+            }).find("/nowhere/f.ini: the configuration file cannot be read"),
             std::string::npos);
   EXPECT_NE(refusal([] { load_config("config", {}, "", ""); }).find("is a folder"), std::string::npos);
 }

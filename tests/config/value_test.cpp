@@ -4,8 +4,10 @@ namespace kaem {
 namespace {
 
 TEST(Value, WholeStringNumbersOnly) {
-  for (const char* bad : {"12abc", "0x10", "1e3", "1.5", "", "-1", "0", "99999999999999999999", "nan", "1 2", "+-1", "١"})
-    EXPECT_NE(refused(std::string("[TRAINING]\nbatch_size = ") + bad + "\n").find("want an integer in 1..1000000"), std::string::npos)
+  for (const char* bad :
+       {"12abc", "0x10", "1e3", "1.5", "", "-1", "0", "99999999999999999999", "nan", "1 2", "+-1", "١"})
+    EXPECT_NE(refused(std::string("[TRAINING]\nbatch_size = ") + bad + "\n").find("want an integer in 1..1000000"),
+              std::string::npos)
         << bad;
   EXPECT_EQ(parse_config("[TRAINING]\nbatch_size = +010\n", "f.ini").run.batch_size, 10) << "decimal, never octal";
   EXPECT_EQ(refused("[TRAINING]\n\nbatch_size = 12abc\n"),
@@ -15,7 +17,9 @@ TEST(Value, WholeStringNumbersOnly) {
 
 TEST(Value, Reals) {
   for (const char* bad : {"nan", "inf", "-inf", "NaN", "1e400", "0x1p3", "1,5", "1.0f", "", "0", "-1e-3", "."})
-    EXPECT_NE(refused(std::string("[OPTIMIZER]\nlearning_rate = ") + bad + "\n").find("want a number above 0"), std::string::npos) << bad;
+    EXPECT_NE(refused(std::string("[OPTIMIZER]\nlearning_rate = ") + bad + "\n").find("want a number above 0"),
+              std::string::npos)
+        << bad;
   EXPECT_EQ(parse_config("[OPTIMIZER]\nlearning_rate = 2.5e-4\n", "f.ini").optimizer.learning_rate, 2.5e-4);
   EXPECT_EQ(parse_config("[OPTIMIZER]\ndecay = .5\n", "f.ini").optimizer.weight_decay, 0.5);
 }
@@ -26,9 +30,12 @@ TEST(Value, TruthWordsListsAndChoices) {
   EXPECT_EQ(parse_config("[GeneratorModel]\nwidths = 81 , 20,30\n", "f.ini").model.generator.widths,
             (std::vector<int64_t>{81, 20, 30}));
   for (const char* bad : {"81,", ",81", "81,,20", "81;20", "81 20", "81,a", "81,0"})
-    EXPECT_NE(refused(std::string("[GeneratorModel]\nwidths = ") + bad + "\n").find("widths"), std::string::npos) << bad;
-  EXPECT_EQ(parse_config("[EbmModel]\nspline_function = rbf\nπ_0 = GAUSSIAN\n", "f.ini").model.prior.reference, "gaussian");
-  EXPECT_NE(refused("[GeneratorModel]\nresampler = residal\n").find("want one of: residual systematic stratified none; did you mean 'residual'?"),
+    EXPECT_NE(refused(std::string("[GeneratorModel]\nwidths = ") + bad + "\n").find("widths"), std::string::npos)
+        << bad;
+  EXPECT_EQ(parse_config("[EbmModel]\nspline_function = rbf\nπ_0 = GAUSSIAN\n", "f.ini").model.prior.reference,
+            "gaussian");
+  EXPECT_NE(refused("[GeneratorModel]\nresampler = residal\n")
+                .find("want one of: residual systematic stratified none; did you mean 'residual'?"),
             std::string::npos);
 }
 

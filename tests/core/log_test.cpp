@@ -64,13 +64,16 @@ TEST_F(LogTest, FileIsAppendedToAndMayBeEnded) {
   printed([&] {
     log::set_file(path), log::info("first"), log::set_file("");
     log::info("between");
-    log::set_file(path), log::warn("second"), log::set_file("");
+    log::set_file(path), log::warn("second");
   });
+  EXPECT_EQ(printed([] { log::record(log::Level::kError, "third"); }), "") << "in the file alone";
+  log::set_file("");
   std::ifstream file(path);
   std::string line;
   std::vector<std::string> lines;
   while (std::getline(file, line)) lines.push_back(line);
-  ASSERT_EQ(lines.size(), 2u);
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_NE(lines[2].find(" error third"), std::string::npos) << lines[2];
   EXPECT_NE(lines[0].find(" info first"), std::string::npos) << lines[0];
   EXPECT_NE(lines[1].find(" warning second"), std::string::npos) << lines[1];
   std::filesystem::remove(path);

@@ -25,7 +25,7 @@ at::Tensor inputs(int64_t n, double scale, at::ScalarType dtype = torch::kDouble
 class LayerOfBasis : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(LayerOfBasis, IsTheSumOfItsEdges) {
-  const KanLayer layer = make_layer(GetParam());
+  KanLayer layer = make_layer(GetParam());
   const at::Tensor x = inputs(5, 1.1), y = layer->forward(x);
   const at::Tensor phi = ops::reference::basis(x, layer->knots, layer->tau, {layer->spec.kind, 3, ops::Activation::kNone});
   for (int64_t n = 0; n < 5; ++n)
@@ -41,7 +41,7 @@ TEST_P(LayerOfBasis, IsTheSumOfItsEdges) {
 }
 
 TEST_P(LayerOfBasis, InputGradientIsThatOfDifferences) {
-  const KanLayer layer = make_layer(GetParam());
+  KanLayer layer = make_layer(GetParam());
   const at::Tensor x = inputs(6, 1.1), pull = Rng(9).normal(Stream::kTest, 2, {6, 4}, torch::kDouble);
   const at::Tensor gradient = layer->input_gradient(x, pull);
   const torch::NoGradGuard no_grad;
@@ -60,7 +60,7 @@ double relative_difference(const at::Tensor& before, const at::Tensor& after) {
 }
 
 TEST_P(LayerOfBasis, UnchangedKnotsGiveTheCurveBack) {
-  const KanLayer layer = make_layer(GetParam(), "none");
+  KanLayer layer = make_layer(GetParam(), "none");
   const at::Tensor x = inputs(300, 1.2);
   const at::Tensor before = layer->forward(x);
   const at::Tensor fresh = refit_coefficients(x, layer->knots, layer->knots, layer->tau, layer->coefficients, layer->spec, 1e-4);
@@ -70,7 +70,7 @@ TEST_P(LayerOfBasis, UnchangedKnotsGiveTheCurveBack) {
 }
 
 TEST_P(LayerOfBasis, MovedKnotsGiveTheRidgeOptimum) {
-  const KanLayer layer = make_layer(GetParam(), "none");
+  KanLayer layer = make_layer(GetParam(), "none");
   const at::Tensor x = inputs(200, 1.2);
   at::Tensor moved = layer->knots.clone();
   moved.slice(1, 1, -1).add_(0.05 * Rng(4).normal(Stream::kTest, 3, {3, 7}, torch::kDouble));
@@ -92,7 +92,7 @@ TEST_P(LayerOfBasis, MovedKnotsGiveTheRidgeOptimum) {
 }
 
 TEST_P(LayerOfBasis, GridUpdateKeepsTheCurves) {
-  const KanLayer layer = make_layer(GetParam());
+  KanLayer layer = make_layer(GetParam());
   // Smooth curves, as training leaves them: noise at the scale of the knots cannot be kept when they move.
   {
     const torch::NoGradGuard no_grad;
@@ -114,7 +114,7 @@ TEST_P(LayerOfBasis, GridUpdateKeepsTheCurves) {
 }
 
 TEST_P(LayerOfBasis, InitialGridCoversTheInputs) {
-  const KanLayer layer = make_layer(GetParam());
+  KanLayer layer = make_layer(GetParam());
   const at::Tensor x = inputs(400, 13.0);
   layer->initialise_grid(x, /*keep_ends=*/false);
   EXPECT_TRUE((layer->knots.select(1, 0) <= std::get<0>(x.min(0)) + 1e-5).all().item<bool>());
@@ -144,7 +144,7 @@ TEST(GridUpdate, LeavesCurvesAloneThatItCannotKeep) {
 }
 
 TEST(GridUpdate, RepeatedInputsLeaveKnotsApart) {
-  const KanLayer layer = make_layer("B-spline");
+  KanLayer layer = make_layer("B-spline");
   const at::Tensor x = torch::zeros({100, 3}, torch::kDouble);
   layer->update_grid(x, true);
   layer->initialise_grid(x, false);
@@ -154,7 +154,7 @@ TEST(GridUpdate, RepeatedInputsLeaveKnotsApart) {
 
 // docs/mathematics.md section 1, "Initial values": variances within 6 standard errors (about 1/sqrt(n/2) relative).
 TEST(Layer, StartsFromTheStatedDistributions) {
-  const KanLayer layer(60, 80, BasisOptions{.kind = "FFT", .grid_size = 5, .sigma_spline = 2}, Rng(3), 1);
+  KanLayer layer(60, 80, BasisOptions{.kind = "FFT", .grid_size = 5, .sigma_spline = 2}, Rng(3), 1);
   const double variance = 2.0 / 140, error = 6 * std::sqrt(2.0 / 4800);
   EXPECT_NEAR(layer->spline_weight.var().item<double>() / (4 * variance), 1, error);
   const double base_factor = (1 + 1.0 / 3) / 60;  // E(μ + σU)² / I with μ = σ = 1

@@ -2,6 +2,7 @@
 
 #include <numbers>
 
+#include "kaem/core/error.h"
 #include "kaem/objective/objective.h"
 #include "kaem/posterior/posterior.h"
 #include "support/random_model.h"
@@ -41,7 +42,7 @@ TEST(Likelihood, MapsTanhToTheScaleOfTheData) {
 }
 
 TEST(ImportanceSampling, WeightsAreTheSoftmaxOfTheLikelihood) {
-  const Model model = small_model();
+  Model model = small_model();
   const auto posterior = make_posterior({.samples = 7, .resampler = "none"});
   const at::Tensor x = data(4);
   const Particles particles = posterior->sample(*model, x, 3, Rng(1));
@@ -53,7 +54,7 @@ TEST(ImportanceSampling, WeightsAreTheSoftmaxOfTheLikelihood) {
 
 TEST(ImportanceSampling, ResamplesOnlyBelowTheThreshold) {
   const at::Tensor x = data(4);
-  const Model sharp = small_model(0.02), blunt = small_model(5.0);
+  Model sharp = small_model(0.02), blunt = small_model(5.0);
   const PosteriorOptions options{.samples = 10, .resampler = "systematic"};
   const auto posterior = make_posterior(options);
   const at::Tensor sharp_counts = posterior->sample(*sharp, x, 0, Rng(1)).log_weight.exp() * 10;
@@ -64,7 +65,7 @@ TEST(ImportanceSampling, ResamplesOnlyBelowTheThreshold) {
 }
 
 TEST(ImportanceSampling, ItsParticlesTrainEveryParameter) {
-  const Model model = small_model();
+  Model model = small_model();
   const auto posterior = make_posterior({.samples = 20});
   const at::Tensor x = data(4);
   const Particles particles = posterior->sample(*model, x, 0, Rng(1));
@@ -78,7 +79,7 @@ TEST(ImportanceSampling, ItsParticlesTrainEveryParameter) {
 }
 
 TEST(Objective, IsTheWeightedJointDensity) {
-  const Model model = small_model();
+  Model model = small_model();
   const auto posterior = make_posterior({.samples = 6, .resampler = "none"});
   const at::Tensor x = data(4);
   const Particles particles = posterior->sample(*model, x, 0, Rng(1));

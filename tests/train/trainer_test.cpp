@@ -126,6 +126,24 @@ TEST(TrainerTest, LoadedRunHoldsTheAverages) {
   EXPECT_EQ(run.model->generate(run.model->prior->sample(3, Rng(1), Stream::kSample, 0)).sizes(), at::IntArrayRef({3, 1, 4, 4}));
 }
 
+TEST(TrainerTest, AveragesFollowGridUpdates) {
+  // Weights that do not move: averaged and raw curves are the same functions, whatever the grids do.
+  const TempFolder temp("average_grids");
+  auto config = tiny_config(temp.path);
+  config.optimizer.learning_rate = config.optimizer.prior_learning_rate = 1e-30;
+  config.model.generator.basis.eps_scale = 20, config.model.generator.basis.activation = "none";
+  config.grid.prior = false, config.grid.samples = 64;
+  const auto latents = Rng(5).uniform(Stream::kTest, 0, {200, 5, 2}) * 1.6 - 0.8;
+  const auto curves = [&](double decay) {
+    config.optimizer.ema_decay = decay;
+    const auto report = run_tiny(config);
+    EXPECT_GT(column_sum(report.folder, "grid_moved"), 0);
+    return load_run(report.folder, "cpu").model->generate_raw(latents);
+  };
+  const auto averaged = curves(0.9999), raw = curves(0);
+  EXPECT_LT(((averaged - raw).norm() / raw.norm()).item<double>(), 0.15);
+}
+
 TEST(TrainerTest, AnotherShapeIsRefusedOnResume) {
   const TempFolder temp("shape");
   auto config = tiny_config(temp.path);
@@ -196,6 +214,7 @@ TEST(TrainerTest, NanInTheDataNamesUpdateTermAndCheckpoint) {
   EXPECT_NE(said.find("term 'log_"), std::string::npos) << said;
   EXPECT_NE(said.find("step_" + std::to_string(bad) + ".safetensors"), std::string::npos) << said;
   EXPECT_EQ(said.find('\n'), std::string::npos);
+  EXPECT_NE(read_text(temp / "DARCY_FLOW/vanilla/run/log.txt").find(said), std::string::npos);
   // What is on disk is from before the bad update, and whole.
   for (const auto& [name, tensor] : RunFolder::open(temp / "DARCY_FLOW/vanilla/run").load_checkpoint().tensors)
     EXPECT_TRUE(tensor.isfinite().all().item<bool>()) << name;

@@ -15,22 +15,22 @@ namespace kaem {
 
 /// Optimiser of one parameter group ([OPTIMIZER]; the prior may have a learning rate of its own).
 struct OptimizerOptions {
-  std::string type = "adam";         ///< adam adamw sgd momentum nesterov rmsprop nadam
+  std::string type = "adam";  ///< adam adamw sgd momentum nesterov rmsprop nadam
   double learning_rate = 1e-3;
-  double prior_learning_rate = 0;    ///< 0: as learning_rate
+  double prior_learning_rate = 0;  ///< 0: as learning_rate
   std::vector<double> betas = {0.9, 0.999};
-  double weight_decay = 0;           ///< "decay"
-  double rho = 0.9;                  ///< momentum of momentum/nesterov, smoothing of rmsprop
+  double weight_decay = 0;  ///< "decay"
+  double rho = 0.9;         ///< momentum of momentum/nesterov, smoothing of rmsprop
   double eps = 1e-8;
-  double max_grad_norm = 0;          ///< [TRAINING]; 0: off
-  double ema_decay = 0;              ///< [TRAINING]; 0: off
+  double max_grad_norm = 0;  ///< [TRAINING]; 0: off
+  double ema_decay = 0;      ///< [TRAINING]; 0: off
 };
 
 /// Learning-rate schedule ([LR_SCHEDULE], [TRAINING] warmup_steps): a pure function of the step.
 struct ScheduleOptions {
-  std::string type = "milestones";   ///< milestones | cosine | constant
-  double decay = 1.0;                ///< factor at each milestone; end of cosine as a share of the start
-  std::vector<int64_t> milestones;   ///< epochs
+  std::string type = "milestones";  ///< milestones | cosine | constant
+  double decay = 1.0;               ///< factor at each milestone; end of cosine as a share of the start
+  std::vector<int64_t> milestones;  ///< epochs
   int64_t warmup_steps = 0;
 };
 
@@ -39,9 +39,9 @@ struct GridSchedule {
   bool enabled = true;
   bool prior = true;
   bool generator = true;
-  int64_t samples = 0;               ///< prior draws per update; 0: importance_sample_size
-  int64_t frequency = 50;            ///< updates between the first two
-  double decay = 0.9999;             ///< each interval is (2 - decay) times the last
+  int64_t samples = 0;     ///< prior draws per update; 0: importance_sample_size
+  int64_t frequency = 50;  ///< updates between the first two
+  double decay = 0.9999;   ///< each interval is (2 - decay) times the last
 
   /// True if an update is due after `step` updates.
   bool due(int64_t step) const;
@@ -51,21 +51,21 @@ struct GridSchedule {
 struct RunOptions {
   std::string dataset = "DARCY_FLOW";
   std::string mode = "vanilla";
-  std::string name;                  ///< empty: time stamp
-  std::string out = "runs";          ///< folder of all runs
-  std::string device = "auto";       ///< auto | cpu | cuda | cuda:N
-  int64_t threads = 0;               ///< 0: all
+  std::string name;             ///< empty: time stamp
+  std::string out = "runs";     ///< folder of all runs
+  std::string device = "auto";  ///< auto | cpu | cuda | cuda:N
+  int64_t threads = 0;          ///< 0: all
   uint64_t seed = 1;
   int64_t batch_size = 100;
   int64_t epochs = 16;
-  int64_t max_steps = 0;             ///< only stops; 0: N_epochs x steps per epoch
-  int64_t checkpoint_epochs = 5;     ///< checkpoint_every; -1: off
-  int64_t checkpoint_steps = 0;      ///< 0: off
+  int64_t max_steps = 0;          ///< only stops; 0: N_epochs x steps per epoch
+  int64_t checkpoint_epochs = 5;  ///< checkpoint_every; -1: off
+  int64_t checkpoint_steps = 0;   ///< 0: off
   int64_t keep_checkpoints = 3;
-  int64_t sample_epochs = 2;         ///< gen_every; -1: off
+  int64_t sample_epochs = 2;  ///< gen_every; -1: off
   int64_t samples_per_picture = 64;
-  int64_t log_steps = 10;            ///< updates between rows of metrics.csv
-  bool overfit_batch = false;        ///< train on the first batch only
+  int64_t log_steps = 10;      ///< updates between rows of metrics.csv
+  bool overfit_batch = false;  ///< train on the first batch only
   bool deterministic = false;
   bool quiet = false, verbose = false;
   std::string log_format = "text";
@@ -81,7 +81,7 @@ struct Config {
   OptimizerOptions optimizer;
   ScheduleOptions schedule;
   GridSchedule grid;
-  std::vector<std::string> notes;    ///< replacements and warnings from resolving, a line each, to be printed
+  std::vector<std::string> notes;  ///< replacements and warnings from resolving, a line each, to be printed
 
   /// Walks every configuration key in order: v.section("EbmModel", "what it holds"), then v(Key, field) for each key of
   /// that section. Defined in kaem/config/visit.h.
@@ -99,7 +99,8 @@ struct Override {
 Override parse_override(const std::string& text);
 
 /// Reads an INI file (empty path: defaults only), applies the overrides, then resolves mode and dependent defaults and
-/// checks everything. ConfigError is one line with file, section, key, value, what is allowed, and the nearest spelling.
+/// checks everything. ConfigError is one line with file, section, key, value, what is allowed, and the nearest
+/// spelling.
 Config load_config(const std::string& path, const std::vector<Override>& overrides, const std::string& dataset,
                    const std::string& mode);
 
@@ -113,8 +114,8 @@ std::string to_ini(const Config& config);
 std::string configuration_markdown();
 std::string configuration_help();
 
-/// File in `config/` for a data set (nist_config.ini, darcy_flow_config.ini, ...): the first that exists beside the working
-/// folder, the program, or in the installed share folder; ConfigError if there is none.
+/// File in `config/` for a data set (nist_config.ini, darcy_flow_config.ini, ...): the first that exists beside the
+/// working folder, the program, or in the installed share folder; ConfigError if there is none.
 std::string default_config_path(const std::string& dataset);
 
 }  // namespace kaem

@@ -9,17 +9,33 @@ namespace kaem {
 /// [OPTIMIZER]
 template <class V>
 void visit_optimizer(OptimizerOptions& o, V&& v) {
-  v(Key{.name = "type", .help = "Optimiser", .choices = {"adam", "adamw", "sgd", "momentum", "nesterov", "rmsprop", "nadam"}},
+  v(Key{.name = "type",
+        .help = "Optimiser",
+        .choices = {"adam", "adamw", "sgd", "momentum", "nesterov", "rmsprop", "nadam"}},
     o.type);
-  v(Key{.name = "learning_rate", .help = "Learning rate of the generator", .aliases = {"gen_learning_rate"}, .min = 0,
-        .min_open = true}, o.learning_rate);
-  v(Key{.name = "ebm_learning_rate", .help = "Learning rate of the prior; 0: as learning_rate",
-        .aliases = {"learning_rate_ebm", "learning_rate_prior", "prior_learning_rate"}, .min = 0}, o.prior_learning_rate);
-  v(Key{.name = "betas", .help = "Decay rates of the two moments of adam, adamw and nadam: two numbers below 1", .min = 0,
-        .max = 1}, o.betas);
+  v(Key{.name = "learning_rate",
+        .help = "Learning rate of the generator",
+        .aliases = {"gen_learning_rate"},
+        .min = 0,
+        .min_open = true},
+    o.learning_rate);
+  v(Key{.name = "ebm_learning_rate",
+        .help = "Learning rate of the prior; 0: as learning_rate",
+        .aliases = {"learning_rate_ebm", "learning_rate_prior", "prior_learning_rate"},
+        .min = 0},
+    o.prior_learning_rate);
+  v(Key{.name = "betas",
+        .help = "Decay rates of the two moments of adam, adamw and nadam: two numbers below 1",
+        .min = 0,
+        .max = 1},
+    o.betas);
   v(Key{.name = "decay", .help = "Weight decay", .min = 0}, o.weight_decay);
-  v(Key{.name = "ρ", .help = "Momentum of momentum and nesterov, smoothing of rmsprop", .aliases = {"rho"}, .min = 0,
-        .max = 1}, o.rho);
+  v(Key{.name = "ρ",
+        .help = "Momentum of momentum and nesterov, smoothing of rmsprop",
+        .aliases = {"rho"},
+        .min = 0,
+        .max = 1},
+    o.rho);
   v(Key{.name = "ε", .help = "Number added to denominators", .aliases = {"eps"}, .min = 0, .min_open = true}, o.eps);
 }
 
@@ -27,9 +43,14 @@ void visit_optimizer(OptimizerOptions& o, V&& v) {
 template <class V>
 void visit_schedule(ScheduleOptions& o, V&& v) {
   v(Key{.name = "type", .help = "Shape of the schedule", .choices = {"milestones", "cosine", "constant"}}, o.type);
-  v(Key{.name = "decay", .help = "Factor on the learning rates at each milestone; for cosine the share left at the end",
-        .min = 0, .max = 1}, o.decay);
-  v(Key{.name = "milestone_epochs", .help = "Epochs after which the rates are multiplied by decay, ascending", .min = 1},
+  v(Key{.name = "decay",
+        .help = "Factor on the learning rates at each milestone; for cosine the share left at the end",
+        .min = 0,
+        .max = 1},
+    o.decay);
+  v(Key{.name = "milestone_epochs",
+        .help = "Epochs after which the rates are multiplied by decay, ascending",
+        .min = 1},
     o.milestones);
 }
 
@@ -38,23 +59,32 @@ template <class V>
 void visit_grid(GridSchedule& o, V&& v) {
   v(Key{.name = "update_prior_grid", .help = "Update the prior's grids"}, o.prior);
   v(Key{.name = "update_llhood_grid", .help = "Update the generator's grids"}, o.generator);
-  v(Key{.name = "num_grid_updating_samples", .help = "Prior draws that grids are fitted to; 0: importance_sample_size",
-        .min = 0}, o.samples);
+  v(Key{.name = "num_grid_updating_samples",
+        .help = "Prior draws that grids are fitted to; 0: importance_sample_size",
+        .min = 0},
+    o.samples);
   v(Key{.name = "grid_update_frequency", .help = "Updates before the first grid update", .min = 1}, o.frequency);
-  v(Key{.name = "grid_update_decay", .help = "Each interval between grid updates is (2 - decay) times the last", .min = 0,
-        .max = 1}, o.decay);
+  v(Key{.name = "grid_update_decay",
+        .help = "Each interval between grid updates is (2 - decay) times the last",
+        .min = 0,
+        .max = 1},
+    o.decay);
 }
 
 /// [TRAINING]: what a run is and how long it takes.
 template <class V>
 void visit_run(Config& c, V&& v) {
   v(Key{.name = "dataset", .help = "Data set; --dataset goes before it"}, c.run.dataset);
-  v(Key{.name = "mode", .help = "Training criterion; --mode goes before it",
-        .choices = {"vanilla", "thermo", "variational"}, .absent = "use_variational, else num_temps > 1, else vanilla"}, c.run.mode);
+  v(Key{.name = "mode",
+        .help = "Training criterion; --mode goes before it",
+        .choices = {"vanilla", "thermo", "variational"},
+        .absent = "use_variational, else num_temps > 1, else vanilla"},
+    c.run.mode);
   v(Key{.name = "seed", .help = "The seed that decides everything", .min = 0}, c.run.seed);
   v(Key{.name = "device", .help = "auto, cpu, cuda or cuda:N; auto takes a GPU where there is one"}, c.run.device);
   v(Key{.name = "threads", .help = "CPU threads; 0: all cores", .min = 0, .max = 4096}, c.run.threads);
-  v(Key{.name = "deterministic", .help = "Refuse kernels whose results depend on the order of execution"}, c.run.deterministic);
+  v(Key{.name = "deterministic", .help = "Refuse kernels whose results depend on the order of execution"},
+    c.run.deterministic);
   v(Key{.name = "N_train", .help = "Training data used", .min = 1}, c.data.train_size);
   v(Key{.name = "N_test", .help = "Test data used", .min = 0}, c.data.test_size);
   v(Key{.name = "batch_size", .help = "Data in an update", .min = 1, .max = 1e6}, c.run.batch_size);
@@ -68,19 +98,31 @@ void visit_run(Config& c, V&& v) {
 /// [TRAINING]: the criterion and its gradient.
 template <class V>
 void visit_criterion(Config& c, V&& v) {
-  v(Key{.name = "importance_sample_size", .help = "Prior draws shared by a batch in importance sampling", .min = 1,
-        .max = 1e6, .absent = "batch_size"}, c.posterior.samples);
-  v(Key{.name = "resampling_threshold_factor", .help = "Resample where the effective sample size is below this share of the draws",
-        .min = 0, .max = 1}, c.posterior.resampling_threshold);
+  v(Key{.name = "importance_sample_size",
+        .help = "Prior draws shared by a batch in importance sampling",
+        .min = 1,
+        .max = 1e6,
+        .absent = "batch_size"},
+    c.posterior.samples);
+  v(Key{.name = "resampling_threshold_factor",
+        .help = "Resample where the effective sample size is below this share of the draws",
+        .min = 0,
+        .max = 1},
+    c.posterior.resampling_threshold);
   v(Key{.name = "contrastive_divergence_training",
         .help = "Estimate the gradient of the prior's normaliser from prior samples instead of taking the exact one"},
     c.model.prior.contrastive_divergence);
-  v(Key{.name = "eps", .help = "Ridge of the least squares that refit curves to a new grid", .min = 0}, c.model.prior.basis.ridge);
+  v(Key{.name = "eps", .help = "Ridge of the least squares that refit curves to a new grid", .min = 0},
+    c.model.prior.basis.ridge);
   v(Key{.name = "update_grid", .help = "Update grids at all ([GRID_UPDATING])"}, c.grid.enabled);
-  v(Key{.name = "warmup_steps", .help = "Updates over which the learning rates rise from 0", .min = 0}, c.schedule.warmup_steps);
+  v(Key{.name = "warmup_steps", .help = "Updates over which the learning rates rise from 0", .min = 0},
+    c.schedule.warmup_steps);
   v(Key{.name = "max_grad_norm", .help = "Gradients are scaled down to this joint norm; 0: off", .min = 0},
     c.optimizer.max_grad_norm);
-  v(Key{.name = "ema_decay", .help = "Decay of the averaged weights that samples are drawn with; 0: off", .min = 0, .max = 1},
+  v(Key{.name = "ema_decay",
+        .help = "Decay of the averaged weights that samples are drawn with; 0: off",
+        .min = 0,
+        .max = 1},
     c.optimizer.ema_decay);
 }
 
@@ -91,7 +133,8 @@ void visit_output(Config& c, V&& v) {
   v(Key{.name = "checkpoint_steps", .help = "Updates between checkpoints; 0: off", .min = 0}, c.run.checkpoint_steps);
   v(Key{.name = "keep_checkpoints", .help = "Newest checkpoints that are kept", .min = 1}, c.run.keep_checkpoints);
   v(Key{.name = "gen_every", .help = "Epochs between pictures of samples; -1: off", .min = -1}, c.run.sample_epochs);
-  v(Key{.name = "samples_per_picture", .help = "Samples in a picture", .min = 1, .max = 1e5}, c.run.samples_per_picture);
+  v(Key{.name = "samples_per_picture", .help = "Samples in a picture", .min = 1, .max = 1e5},
+    c.run.samples_per_picture);
   v(Key{.name = "log_steps", .help = "Updates between rows of metrics.csv", .min = 1}, c.run.log_steps);
   v(Key{.name = "verbose", .help = "Print more"}, c.run.verbose);
 }
@@ -100,11 +143,17 @@ void visit_output(Config& c, V&& v) {
 template <class V>
 void visit_data(DatasetOptions& o, V&& v) {
   v(Key{.name = "root", .help = "Folder of the data sets; --data-dir and KAEM_DATA_DIR go before it"}, o.root);
-  v(Key{.name = "resize", .help = "Height and width that images are resized to (HxW or H,W); empty: as they are", .min = 1,
-        .max = 4096}, o.resize);
-  v(Key{.name = "darcy_file", .help = "File of Darcy fields to use instead of the solver; empty: the solver"}, o.darcy_file);
-  v(Key{.name = "darcy_seed", .help = "Seed of the Darcy fields, apart from the run's so that all runs see the same data",
-        .min = 0}, o.seed);
+  v(Key{.name = "resize",
+        .help = "Height and width that images are resized to (HxW or H,W); empty: as they are",
+        .min = 1,
+        .max = 4096},
+    o.resize);
+  v(Key{.name = "darcy_file", .help = "File of Darcy fields to use instead of the solver; empty: the solver"},
+    o.darcy_file);
+  v(Key{.name = "darcy_seed",
+        .help = "Seed of the Darcy fields, apart from the run's so that all runs see the same data",
+        .min = 0},
+    o.seed);
 }
 
 template <class Self, class V>
@@ -113,8 +162,10 @@ void Config::visit(Self& c, V&& v) {
   PriorOptions::visit(c.model.prior, v);
   v.section("GeneratorModel", "The generator, its likelihood, and how particles are resampled.");
   GeneratorOptions::visit(c.model.generator, v);
-  v(Key{.name = "resampler", .help = "Resampler of importance particles; none uses the weights themselves",
-        .choices = {"residual", "systematic", "stratified", "none"}}, c.posterior.resampler);
+  v(Key{.name = "resampler",
+        .help = "Resampler of importance particles; none uses the weights themselves",
+        .choices = {"residual", "systematic", "stratified", "none"}},
+    c.posterior.resampler);
   v.section("GRID_UPDATING", "When grids follow the data.");
   visit_grid(c.grid, v);
   v.section("POST_LANGEVIN", "How the posterior is sampled.");

@@ -14,6 +14,9 @@ void info(std::string_view message);
 void warn(std::string_view message);
 void error(std::string_view message);
 
+/// A line in the log file alone: for what the program prints in another way, such as the error that ends it.
+void record(Level level, std::string_view message);
+
 void set_level(Level least);
 void set_format(Format format);
 

@@ -14,9 +14,9 @@ namespace kaem {
 /// printing, `--set`, `--help-config` and docs/configuration.md all walk that list. Fields are bool, int64_t, uint64_t,
 /// double, std::string, std::vector<int64_t> or std::vector<double>.
 struct Key {
-  std::string_view name;                  ///< as printed; may hold Greek letters (UTF-8)
-  std::string_view help;                  ///< one sentence
-  std::vector<std::string> aliases = {};  ///< other accepted spellings (ASCII form, older names)
+  std::string_view name;                                  ///< as printed; may hold Greek letters (UTF-8)
+  std::string_view help;                                  ///< one sentence
+  std::vector<std::string> aliases = {};                  ///< other accepted spellings (ASCII form, older names)
   double min = -std::numeric_limits<double>::infinity();  ///< least allowed number (each, for a list)
   double max = std::numeric_limits<double>::infinity();   ///< greatest allowed number
   bool min_open = false;                                  ///< `min` itself is not allowed
