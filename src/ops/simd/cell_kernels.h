@@ -31,17 +31,28 @@ struct Integral {
   V value, left, right;
 };
 
+/// ψ(-t) = (1 - e^-t (1+t))/t² and φ1(-t) = (1 - e^-t)/t for t in [0,1], where the formulas themselves would cancel.
+inline V psi_near(const V& t) {
+  return horner(t, 1.11221176e-4F, -1.10962964e-3F, 6.89003430e-3F, -3.33140865e-2F, 1.24996699e-1F, -3.33333105e-1F, 0.5F);
+}
+inline V phi1_near(const V& t) {
+  return horner(t, 1.28380721e-4F, -1.29866377e-3F, 8.27309582e-3F, -4.16455790e-2F, 1.66663095e-1F, -4.99999762e-1F, 1.0F);
+}
+
+/// `near`: no lane's ends differ by more than 1, as in cells that are fine enough.
+template <bool near>
 inline Integral log_linear(const V& l, const V& r, const V& l_exp, const V& r_exp, const V& width) {
-  const V distance = (l - r).abs(), d = distance.neg();
-  const V higher = larger(l_exp, r_exp);
-  // e^d without another exponential; where both ends vanish, so does the cell.
-  const V e = smaller(l_exp, r_exp) * reciprocal(at::vec::clamp_min(higher, V(1e-30F)));
-  // ψ(d) = (e^d (d-1) + 1)/d²; its own polynomial where that cancels. φ1(d) = (e^d - 1)/d = e^d - dψ.
-  const V near = horner(d, 1.12247224e-4F, 1.11274794e-3F, 6.89359894e-3F, 3.33159752e-2F, 1.24997154e-1F, 3.33333164e-1F, 0.5F);
-  const V far = fma(e, d - V(1.0F), V(1.0F)) * reciprocal(d * d);
-  const V psi = choose(less(distance, V(1.0F)), near, far);
-  const V peak = width * higher;
-  const V value = peak * fma(distance, psi, e), lower = peak * psi, upper = value - lower;
+  const V distance = (l - r).abs(), higher = larger(l_exp, r_exp), peak = width * higher;
+  V psi = psi_near(distance), phi1 = phi1_near(distance);
+  if constexpr (!near) {
+    // e^-distance without another exponential; where both ends vanish, so does the cell.
+    const V e = smaller(l_exp, r_exp) * reciprocal(at::vec::clamp_min(higher, V(1e-30F)));
+    const V inverse = reciprocal(distance);
+    const Mask small = less(distance, V(1.0F));
+    phi1 = choose(small, phi1, (V(1.0F) - e) * inverse);
+    psi = choose(small, psi, (phi1 - e) * inverse);
+  }
+  const V value = peak * phi1, lower = peak * psi, upper = value - lower;
   const Mask rising = less(l, r);
   return {value, choose(rising, lower, upper), choose(rising, upper, lower)};
 }
@@ -95,6 +106,34 @@ inline void separate_nodes(const CellRange& r, const float* row, float top, cons
   }
 }
 
+/// A vector of cells and what becomes of them.
+struct Cells {
+  V left, middle, right, left_exp, middle_exp, right_exp, width;
+};
+struct Integrated {
+  V mass, gap, left, middle, right;  // gap = |L2 - L1|, then the mass' derivatives in the three nodes
+};
+
+template <bool near>
+inline Integrated integrate(const Cells& c) {
+  const V half = c.width * V(0.5F);
+  const Integral whole = log_linear<near>(c.left, c.right, c.left_exp, c.right_exp, c.width);
+  const Integral first = log_linear<near>(c.left, c.middle, c.left_exp, c.middle_exp, half);
+  const Integral second = log_linear<near>(c.middle, c.right, c.middle_exp, c.right_exp, half);
+  const V halves = first.value + second.value, difference = halves - whole.value;
+  // (4 L2 - L1)/3 = L2 + (L2 - L1)/3
+  const V refined = fma(difference, V(1.0F / 3.0F), halves), floor = halves * V(0.5F);
+  const Mask floored = less(refined, floor);
+  const V outer = choose(floored, V(0.0F), V(-1.0F / 3.0F)), inner = choose(floored, V(0.5F), V(4.0F / 3.0F));
+  return {choose(floored, floor, refined), difference.abs(), fma(outer, whole.left, inner * first.left),
+          inner * (first.right + second.left), fma(outer, whole.right, inner * second.right)};
+}
+
+inline bool is_steep(const Cells& c) {
+  const V steepest = larger(larger((c.left - c.right).abs(), (c.left - c.middle).abs()), (c.middle - c.right).abs());
+  return any(less(V(1.0F), steepest));
+}
+
 /// Masses of one component's cells and the derivatives of their sum; returns Z times the error estimate (kaem/ops/ops.h).
 template <bool with_gradient>
 inline float integrate_cells(const CellRange& r, const float* widths, const CellRows& s, float* mass, float* slope) {
@@ -103,26 +142,20 @@ inline float integrate_cells(const CellRange& r, const float* widths, const Cell
   V worst(0.0F), left_over(0.0F);
   for (int64_t m = 0; m < r.cells; m += W) {
     const int64_t count = r.cells - m < W ? r.cells - m : W;
-    const V a = load(s.left + m), b = load(s.middle + m), c = load(right + m);
-    const V a_exp = load(s.left_exp + m), b_exp = load(s.middle_exp + m), c_exp = load(right_exp + m);
-    const V width = V::loadu(widths + m, count), half = width * V(0.5F);
-    const Integral whole = log_linear(a, c, a_exp, c_exp, width);
-    const Integral first = log_linear(a, b, a_exp, b_exp, half), second = log_linear(b, c, b_exp, c_exp, half);
-    const V halves = first.value + second.value, difference = halves - whole.value;
-    // (4 L2 - L1)/3 = L2 + (L2 - L1)/3
-    const V refined = fma(difference, V(1.0F / 3.0F), halves), floor = halves * V(0.5F);
-    const Mask floored = less(refined, floor);
-    choose(floored, floor, refined).store(mass + m);
-    const V rise = c - a, gap = difference.abs();
+    const Cells c{load(s.left + m),       load(s.middle + m),   load(right + m),
+                  load(s.left_exp + m),   load(s.middle_exp + m), load(right_exp + m),
+                  V::loadu(widths + m, count)};
+    const Integrated out = is_steep(c) ? integrate<false>(c) : integrate<true>(c);
+    out.mass.store(mass + m);
+    const V rise = c.right - c.left;
     rise.store(slope + m, count);
-    worst = larger(worst, gap);
+    worst = larger(worst, out.gap);
     // What the extrapolation leaves of a steep cell's mass: a share d²/180 of the gap, 2/3 at most.
-    left_over = fma(at::vec::clamp_max(rise * rise * V(1.0F / 180.0F), V(2.0F / 3.0F)), gap, left_over);
+    left_over = fma(at::vec::clamp_max(rise * rise * V(1.0F / 180.0F), V(2.0F / 3.0F)), out.gap, left_over);
     if constexpr (with_gradient) {
-      const V outer = choose(floored, V(0.0F), V(-1.0F / 3.0F)), inner = choose(floored, V(0.5F), V(4.0F / 3.0F));
-      fma(outer, whole.left, inner * first.left).store(s.left_grad + m);
-      (inner * (first.right + second.left)).store(s.middle_grad + m);
-      fma(outer, whole.right, inner * second.right).store(s.right_grad + m);
+      out.left.store(s.left_grad + m);
+      out.middle.store(s.middle_grad + m);
+      out.right.store(s.right_grad + m);
     }
   }
   const float largest_gap = 0.128F * largest(worst), sum_left = 3.0F * sum(left_over);

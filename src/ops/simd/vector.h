@@ -28,6 +28,7 @@ inline Mask less(const V& a, const V& b) { return _mm512_cmp_ps_mask(a, b, _CMP_
 inline Mask at_most(const V& a, const V& b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
 inline V choose(Mask m, const V& yes, const V& no) { return _mm512_mask_blend_ps(m, no, yes); }
 inline VI choose(Mask m, const VI& yes, const VI& no) { return VI(_mm512_mask_blend_epi32(m, no, yes)); }
+inline bool any(Mask m) { return m != 0; }
 inline VI bits(const V& a) { return VI(_mm512_castps_si512(a)); }
 inline V as_float(const VI& a) { return V(_mm512_castsi512_ps(a)); }
 template <int n>
@@ -85,6 +86,7 @@ inline V choose(Mask m, const V& yes, const V& no) { return _mm256_blendv_ps(no,
 inline VI choose(Mask m, const VI& yes, const VI& no) {
   return VI(_mm256_blendv_epi8(no, yes, _mm256_castps_si256(m)));
 }
+inline bool any(Mask m) { return _mm256_movemask_ps(m) != 0; }
 inline VI bits(const V& a) { return VI(_mm256_castps_si256(a)); }
 inline V as_float(const VI& a) { return V(_mm256_castsi256_ps(a)); }
 template <int n>
@@ -155,6 +157,11 @@ inline VI choose(const Mask& m, const VI& yes, const VI& no) {
   int32_t out[W];
   for (int64_t i = 0; i < W; ++i) out[i] = m.lane[i] ? yes[i] : no[i];
   return VI::loadu(out);
+}
+inline bool any(const Mask& m) {
+  int32_t found = 0;
+  for (int64_t i = 0; i < W; ++i) found |= m.lane[i];
+  return found != 0;
 }
 inline VI bits(const V& a) {
   float out[W];
