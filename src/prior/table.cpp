@@ -160,6 +160,15 @@ struct Builder {
   }
 };
 
+/// Said once a process: the draws of such a component are off by more than they should be.
+void warn_of_error(double error) {
+  if (error > kErrorBound) {
+    TORCH_WARN_ONCE("the prior's table: at ", kMostRefinement,
+                    " times the least number of cells the error estimate of a component is ", error, " (bound ",
+                    kErrorBound, "); its energy is too steep, or [EbmModel] GaussQuad_nodes too small");
+  }
+}
+
 /// Doubles the cells of input p's components until their error estimates are small: all of `flagged` (int64 [n]) end up
 /// in the builder, their log-normalisers [n] are returned in the order of `order`.
 void refine_input(const Integrator& integrator, const Tensor& edges, int64_t p, int64_t p_count, Tensor flagged,
@@ -203,6 +212,7 @@ PriorTable build_table(const KanLayerImpl& layer, const ReferenceDensity& refere
       refine_input(integrator, edges, p, p_count, flagged, builder, index, value, q_count);
     }
     log_normaliser = log_normaliser.index_copy(0, at::cat(index), at::cat(value));
+    warn_of_error(builder.table.error);
   }
   return builder.finish(log_normaliser.reshape({p_count, q_count}));
 }

@@ -148,6 +148,7 @@ void Session::tick(int64_t done, const StepValues& values, const TrainState& sta
                                  {"grid_skipped", static_cast<double>(values.grid.skipped)}});
   learning_rate_ = values.learning_rate, loss_sum_ += values.loss, ++loss_count_;
   progress_->update(done, values.loss);
+  warn_of_few_effective_samples(values.averages);
   const auto each_epochs = [&](int64_t epochs) { return epochs > 0 && done % (epochs * length_.steps_per_epoch) == 0; };
   if (done % run.log_steps == 0 || done == length_.total) write_row(done);
   if (each_epochs(run.sample_epochs)) write_picture(done, state);
@@ -158,6 +159,18 @@ void Session::tick(int64_t done, const StepValues& values, const TrainState& sta
     throw Interrupted(str("interrupted after update ", done,
                           "; its checkpoint is written. Go on with: kaem train --resume ", folder_.path()),
                       signal);
+  }
+}
+
+void Session::warn_of_few_effective_samples(const NamedNumbers& averages) {
+  if (warned_of_few_) return;
+  for (const auto& [name, value] : averages) {
+    if (name != "ess" || value >= 2) continue;
+    warned_of_few_ = true;
+    log::warn(
+        str("the posterior's weights rest on ", value, " of ", config_.posterior.samples,
+            " samples (effective sample size): each datum is fitted by its nearest sample. More samples ([TRAINING] "
+            "importance_sample_size) or a larger [GeneratorModel] generator_variance raise it; this is said once"));
   }
 }
 

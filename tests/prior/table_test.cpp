@@ -1,4 +1,6 @@
 // The bars of docs/mathematics.md section 2: normaliser, distribution error and round trips of the prior's table.
+#include <c10/util/Exception.h>
+
 #include "support/random_model.h"
 
 namespace kaem::test {
@@ -110,6 +112,23 @@ TEST(Table, SurvivesExtremeEnergies) {
   const at::Tensor z = prior->sample(1000, Rng(1), Stream::kTest, 0);
   EXPECT_TRUE(z.isfinite().all().item<bool>());
   EXPECT_TRUE(prior->log_prob(z).isfinite().all().item<bool>());
+}
+
+/// Keeps LibTorch's warnings instead of printing them.
+struct Collector : c10::WarningHandler {
+  void process(const c10::Warning& warning) override { messages.push_back(warning.msg()); }
+  std::vector<std::string> messages;
+};
+
+TEST(Table, WarnsOfAnErrorThatCellsCannotRemove) {
+  Collector collector;
+  c10::WarningUtils::WarningHandlerGuard guard(&collector);
+  c10::WarningUtils::WarnAlways always;
+  random_prior({.size = 10}, 3)->sample(1, Rng(1), Stream::kTest, 0);
+  EXPECT_TRUE(collector.messages.empty());
+  random_prior({.basis = "Morlet", .size = 1e9}, 3)->sample(1, Rng(1), Stream::kTest, 0);
+  ASSERT_EQ(collector.messages.size(), 1U);
+  EXPECT_NE(collector.messages[0].find("GaussQuad_nodes"), std::string::npos);
 }
 
 TEST(Table, FollowsItsParameters) {
