@@ -8,4 +8,6 @@ if(KAEM_PORTABLE)
   add_link_options("LINKER:--disable-new-dtags")
 else()
   set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
+  # Named, as the link path leaves out folders inside the project: LibTorch in .venv.
+  list(APPEND CMAKE_INSTALL_RPATH "${KAEM_TORCH_ROOT}/lib")
 endif()

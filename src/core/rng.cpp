@@ -39,8 +39,9 @@ struct Sequence {
         step1_stream(static_cast<uint32_t>(static_cast<uint64_t>(step) >> 32) << 8 | static_cast<uint32_t>(stream)) {}
 
   Block block(int64_t j) const {
-    return philox({static_cast<uint32_t>(j), static_cast<uint32_t>(static_cast<uint64_t>(j) >> 32), step0, step1_stream},
-                  key0, key1);
+    return philox(
+        {static_cast<uint32_t>(j), static_cast<uint32_t>(static_cast<uint64_t>(j) >> 32), step0, step1_stream}, key0,
+        key1);
   }
 };
 

@@ -20,7 +20,8 @@ struct KanGenerator : Generator {
     widths.push_back(data_size);
     for (size_t l = 0; l + 1 < widths.size(); ++l) {
       const auto purpose = kFirstPurpose + static_cast<int64_t>(l);
-      layers.push_back(register_module(str("layer", l), KanLayer(widths[l], widths[l + 1], options.basis, rng, purpose)));
+      layers.push_back(
+          register_module(str("layer", l), KanLayer(widths[l], widths[l + 1], options.basis, rng, purpose)));
     }
   }
 

@@ -1,4 +1,5 @@
-// Grid updates: knots follow the inputs, coefficients are refitted so that the curves stay. docs/mathematics.md section 1.
+// Grid updates: knots follow the inputs, coefficients are refitted so that the curves stay. docs/mathematics.md
+// section 1.
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
@@ -68,7 +69,8 @@ Tensor place_knots(const Tensor& x, const Tensor& low, const Tensor& high, int64
   placed.select(1, 0).copy_(low);
   placed.select(1, -1).copy_(high);
   // Knots that coincide (repeated inputs) would make zero-width pieces: each gap keeps a share of the uniform one.
-  const Tensor gaps = at::maximum(placed.diff(1, 1), ((high - low) / static_cast<double>(intervals)).unsqueeze(1) * 0.02);
+  const Tensor gaps =
+      at::maximum(placed.diff(1, 1), ((high - low) / static_cast<double>(intervals)).unsqueeze(1) * 0.02);
   const Tensor sums = gaps.cumsum(1);
   const Tensor scaled = low.unsqueeze(1) + sums / sums.slice(1, -1) * (high - low).unsqueeze(1);
   return at::cat({low.unsqueeze(1), scaled}, 1);
@@ -87,7 +89,8 @@ std::pair<Tensor, Tensor> input_range(const Tensor& x, bool margin) {
 Tensor target_knots(const KanLayerImpl& layer, const Tensor& x, bool keep_ends) {
   const Tensor current = layer.knots.to(at::kDouble);
   const bool movable = has_movable_knots(layer.spec.kind);
-  const auto [low, high] = keep_ends ? std::pair(current.select(1, 0), current.select(1, -1)) : input_range(x, !movable);
+  const auto [low, high] =
+      keep_ends ? std::pair(current.select(1, 0), current.select(1, -1)) : input_range(x, !movable);
   const double ratio = movable ? layer.options.update_ratio : 1.0;
   return place_knots(x, low, high, layer.options.grid_size, ratio);
 }
@@ -121,7 +124,8 @@ GridUpdate KanLayerImpl::update_grid(const Tensor& x, bool keep_ends) {
   if (keep_ends && !has_movable_knots(spec.kind)) return {};
   const Tensor wide = x.to(at::kDouble), old_knots = knots.to(at::kDouble), old = coefficients.to(at::kDouble);
   const Tensor tau_now = bandwidth().to(at::kDouble), target = target_knots(*this, wide, keep_ends);
-  const Points samples(thin(wide), old_knots, tau_now, spec), between(even_points(old_knots, target), old_knots, tau_now, spec);
+  const Points samples(thin(wide), old_knots, tau_now, spec),
+      between(even_points(old_knots, target), old_knots, tau_now, spec);
   const Tensor outer = old.matmul(old.transpose(1, 2));
   GridUpdate done;
   double share = 1;

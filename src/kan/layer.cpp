@@ -10,7 +10,12 @@ namespace kaem {
 using at::Tensor;
 
 KanLayerImpl::KanLayerImpl(int64_t in, int64_t out, BasisOptions layer_options, const Rng& rng, int64_t purpose)
-    : inputs(in), outputs(out), options(std::move(layer_options)), spec(make_basis_spec(options)), rng_(rng), purpose_(purpose) {
+    : inputs(in),
+      outputs(out),
+      options(std::move(layer_options)),
+      spec(make_basis_spec(options)),
+      rng_(rng),
+      purpose_(purpose) {
   const double variance = 2.0 / static_cast<double>(inputs + outputs);
   // Each tensor takes a step of its own in the layer's share of the initialisation stream.
   const auto normal = [&](int64_t part) {
@@ -43,7 +48,8 @@ void KanLayerImpl::draw_coefficients() {
   const double variance = 2.0 / static_cast<double>(inputs + outputs);
   const bool global = !has_movable_knots(spec.kind);
   if (global) {  // FFT and Chebyshev: higher frequencies start smaller
-    const Tensor noise = rng_.normal(Stream::kInit, 8 * purpose_ + 3, {inputs, functions, outputs}) * std::sqrt(variance);
+    const Tensor noise =
+        rng_.normal(Stream::kInit, 8 * purpose_ + 3, {inputs, functions, outputs}) * std::sqrt(variance);
     Tensor order = at::arange(functions, at::kFloat);
     const double fan = static_cast<double>(inputs);
     if (spec.kind == ops::BasisKind::kFft) {
@@ -60,8 +66,9 @@ void KanLayerImpl::draw_coefficients() {
                        (options.eps_scale / static_cast<double>(options.grid_size));
   const Tensor wide_knots = knots.to(at::kDouble).cpu();
   const ops::BasisSpec functions_only = {spec.kind, spec.degree, ops::Activation::kNone};
-  const Tensor phi = ops::reference::basis(wide_knots.t().contiguous(), wide_knots, tau.to(at::kDouble).cpu(), functions_only)
-                         .transpose(0, 1);  // [I,G+1,G']
+  const Tensor phi =
+      ops::reference::basis(wide_knots.t().contiguous(), wide_knots, tau.to(at::kDouble).cpu(), functions_only)
+          .transpose(0, 1);  // [I,G+1,G']
   const Tensor gram = phi.transpose(1, 2).matmul(phi) + options.ridge * at::eye(functions, phi.options());
   coefficients.copy_(at::linalg_solve(gram, phi.transpose(1, 2).matmul(noise.to(at::kDouble))));
 }

@@ -12,7 +12,8 @@ namespace {
 
 using at::Tensor;
 
-/// Counts of how many of `points` [B,S] in (0,1) fall into each weight's share of [0,1]; `keep` [B,S] says which points count.
+/// Counts of how many of `points` [B,S] in (0,1) fall into each weight's share of [0,1]; `keep` [B,S] says which points
+/// count.
 Tensor counts_of_points(const Tensor& weights, const Tensor& points, const Tensor& keep) {
   const Tensor cumulative = weights.to(at::kDouble).cumsum(1);
   const Tensor shares = (cumulative / cumulative.slice(1, -1)).contiguous();
@@ -31,7 +32,8 @@ constexpr auto kResamplers = std::to_array<Named<Resampler>>({
 
 }  // namespace
 
-// Residual resampling (Liu and Chen 1998; Douc and Cappe 2005): floor(S w) copies for certain, the rest drawn from the remainders.
+// Residual resampling (Liu and Chen 1998; Douc and Cappe 2005): floor(S w) copies for certain, the rest drawn from the
+// remainders.
 Tensor residual_resample(const Tensor& weights, const Tensor& uniforms) {
   const c10::AutoGradMode no_grad(false);
   const double s = static_cast<double>(weights.size(1));
@@ -39,7 +41,8 @@ Tensor residual_resample(const Tensor& weights, const Tensor& uniforms) {
   const Tensor certain = expected.floor();
   const Tensor remainder = expected - certain;
   const Tensor left = s - certain.sum(1, true);
-  // The first `left` uniforms of each row are multinomial draws from the remainders. Rows without a remainder keep none.
+  // The first `left` uniforms of each row are multinomial draws from the remainders. Rows without a remainder keep
+  // none.
   const Tensor keep = at::arange(weights.size(1), uniforms.options()).unsqueeze(0) < left.round();
   const Tensor safe = at::where(remainder.sum(1, true) > 0, remainder, at::ones_like(remainder));
   return certain.to(weights.scalar_type()) + counts_of_points(safe, uniforms, keep).to(weights.scalar_type());
@@ -49,7 +52,8 @@ Tensor systematic_resample(const Tensor& weights, const Tensor& uniforms) {
   const c10::AutoGradMode no_grad(false);
   const double s = static_cast<double>(weights.size(1));
   const Tensor points = (at::arange(weights.size(1), at::dtype(at::kDouble).device(weights.device())).unsqueeze(0) +
-                         uniforms.slice(1, 0, 1)) / s;
+                         uniforms.slice(1, 0, 1)) /
+                        s;
   return counts_of_points(weights, points, at::ones_like(points));
 }
 

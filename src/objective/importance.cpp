@@ -43,6 +43,8 @@ struct MaximumLikelihood : Objective {
 
 }  // namespace
 
-std::unique_ptr<Objective> make_maximum_likelihood(const ObjectiveOptions&) { return std::make_unique<MaximumLikelihood>(); }
+std::unique_ptr<Objective> make_maximum_likelihood(const ObjectiveOptions&) {
+  return std::make_unique<MaximumLikelihood>();
+}
 
 }  // namespace kaem

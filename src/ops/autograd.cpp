@@ -32,8 +32,8 @@ struct SavedSpec {
 };
 
 struct Basis : Function<Basis> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& tau, const Tensor& knots, const raw::Optional& cell,
-                        int64_t kind, int64_t degree, int64_t activation) {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& tau, const Tensor& knots,
+                        const raw::Optional& cell, int64_t kind, int64_t degree, int64_t activation) {
     SavedSpec::save(ctx, kind, degree, activation);
     ctx->save_for_backward({x, tau, knots, cell.value_or(Tensor())});
     return raw::basis_forward(x, cell, knots, tau, kind, degree, activation);
@@ -42,8 +42,9 @@ struct Basis : Function<Basis> {
     refuse_second_order("basis");
     const auto saved = ctx->get_saved_variables();
     const SavedSpec spec(ctx);
-    auto [x, tau] = raw::basis_backward(grads[0], saved[0], optional(saved[3]), saved[2], saved[1], spec.kind, spec.degree,
-                                        spec.activation, {ctx->needs_input_grad(0), ctx->needs_input_grad(1)});
+    auto [x, tau] =
+        raw::basis_backward(grads[0], saved[0], optional(saved[3]), saved[2], saved[1], spec.kind, spec.degree,
+                            spec.activation, {ctx->needs_input_grad(0), ctx->needs_input_grad(1)});
     return {x, tau, {}, {}, {}, {}, {}};
   }
 };
@@ -85,7 +86,8 @@ struct EdgeSum : Function<EdgeSum> {
 };
 
 struct Masses : Function<Masses> {
-  static variable_list forward(AutogradContext* ctx, const Tensor& log_density, const Tensor& widths, bool split_edges) {
+  static variable_list forward(AutogradContext* ctx, const Tensor& log_density, const Tensor& widths,
+                               bool split_edges) {
     auto [log_normaliser, error, cdf, slope, gradient] = raw::cell_masses(log_density, widths, split_edges, true);
     ctx->save_for_backward({gradient});
     ctx->mark_non_differentiable({error, cdf, slope});
@@ -114,7 +116,8 @@ Tensor basis(const Tensor& x, const Tensor& knots, const Tensor& tau, const Basi
 }
 
 Tensor fold_weights(const Tensor& base_weight, const Tensor& spline_weight, const Tensor& coefficients) {
-  if (wants({base_weight, spline_weight, coefficients})) return Fold::apply(spline_weight, coefficients, optional(base_weight));
+  if (wants({base_weight, spline_weight, coefficients}))
+    return Fold::apply(spline_weight, coefficients, optional(base_weight));
   return raw::fold_forward(optional(base_weight), spline_weight, coefficients);
 }
 

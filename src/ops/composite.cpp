@@ -29,7 +29,8 @@ class WithAutograd {
 
 Tensor leaf(const Tensor& t, bool wanted) { return t.detach().requires_grad_(wanted); }
 
-/// Gradients of `output` weighted by `grad`; undefined where not wanted, zero where output does not depend on the input.
+/// Gradients of `output` weighted by `grad`; undefined where not wanted, zero where output does not depend on the
+/// input.
 template <size_t n>
 std::array<Tensor, n> gradients(const Tensor& output, const Tensor& grad, const std::array<Tensor, n>& inputs) {
   std::array<Tensor, n> out;
@@ -61,9 +62,9 @@ Tensor basis_derivative(const Tensor& x, const Tensor& knots, const Tensor& tau,
   return reference::basis_derivative(x, knots, tau, make_spec(kind, degree, activation));
 }
 
-std::tuple<Tensor, Tensor> basis_backward(const Tensor& grad, const Tensor& x, const Optional& cell, const Tensor& knots,
-                                          const Tensor& tau, int64_t kind, int64_t degree, int64_t activation,
-                                          std::array<bool, 2> wanted) {
+std::tuple<Tensor, Tensor> basis_backward(const Tensor& grad, const Tensor& x, const Optional& cell,
+                                          const Tensor& knots, const Tensor& tau, int64_t kind, int64_t degree,
+                                          int64_t activation, std::array<bool, 2> wanted) {
   const WithAutograd autograd;
   const std::array inputs = {leaf(x, wanted[0]), leaf(tau, wanted[1])};
   const Tensor phi = reference::basis(inputs[0], knots.detach(), inputs[1], make_spec(kind, degree, activation),
@@ -76,7 +77,8 @@ Tensor fold_forward(const Optional& base_weight, const Tensor& spline_weight, co
   return reference::fold_weights(base_weight.value_or(Tensor()), spline_weight, coefficients);
 }
 
-Three fold_backward(const Tensor& grad, const Tensor& spline_weight, const Tensor& coefficients, std::array<bool, 3> wanted) {
+Three fold_backward(const Tensor& grad, const Tensor& spline_weight, const Tensor& coefficients,
+                    std::array<bool, 3> wanted) {
   const int64_t functions = coefficients.size(1);
   const Tensor spline_grad = grad.narrow(1, 0, functions);
   return {wanted[0] ? grad.select(1, functions).clone() : Tensor(),
@@ -89,8 +91,9 @@ Tensor edge_sum_forward(const Tensor& z, const Tensor& knots, const Tensor& tau,
   return reference::edge_sum(z, knots, tau, weights, make_spec(kind, degree, activation));
 }
 
-Three edge_sum_backward(const Tensor& grad, const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights,
-                        int64_t kind, int64_t degree, int64_t activation, std::array<bool, 3> wanted) {
+Three edge_sum_backward(const Tensor& grad, const Tensor& z, const Tensor& knots, const Tensor& tau,
+                        const Tensor& weights, int64_t kind, int64_t degree, int64_t activation,
+                        std::array<bool, 3> wanted) {
   const WithAutograd autograd;
   const std::array inputs = {leaf(z, wanted[0]), leaf(tau, wanted[1]), leaf(weights, wanted[2])};
   const Tensor sums =

@@ -28,11 +28,14 @@ void* open_library(const std::string& path) { return dlopen(path.c_str(), RTLD_N
 void check_kernel_version(void* library, const std::string& path) {
   using Version = const char* (*)();
   const auto version = reinterpret_cast<Version>(dlsym(library, "kaem_cuda_torch_version"));
-  const std::string built = version == nullptr ? "unknown" : version(), here = str(TORCH_VERSION_MAJOR, ".", TORCH_VERSION_MINOR);
-  if (built != here) throw UsageError(str("device cuda: ", path, " was built for LibTorch ", built, ", this is ", here));
+  const std::string built = version == nullptr ? "unknown" : version(),
+                    here = str(TORCH_VERSION_MAJOR, ".", TORCH_VERSION_MINOR);
+  if (built != here)
+    throw UsageError(str("device cuda: ", path, " was built for LibTorch ", built, ", this is ", here));
 }
 
-/// LibTorch makes its link to the CUDA library at the first question, once: too early, and it stays a dummy, which throws.
+/// LibTorch makes its link to the CUDA library at the first question, once: too early, and it stays a dummy, which
+/// throws.
 bool knows_cuda() {
   try {
     at::detail::getCUDAHooks().versionCUDART();
@@ -51,8 +54,9 @@ void load() {
   if (open_library(torch_cuda) == nullptr)
     throw UsageError(str("device cuda: LibTorch's CUDA library cannot be opened (", dlerror(), "); use --device cpu"));
   if (!knows_cuda())
-    throw UsageError("device cuda: LibTorch has already settled that there is no CUDA (torch::manual_seed and others ask); "
-                     "call kaem::load_cuda() before them");
+    throw UsageError(
+        "device cuda: LibTorch has already settled that there is no CUDA (torch::manual_seed and others ask); "
+        "call kaem::load_cuda() before them");
   if (!at::globalContext().hasCUDA() || at::detail::getCUDAHooks().deviceCount() == 0)
     throw UsageError("device cuda: no CUDA device was found (no NVIDIA driver, or no GPU); use --device cpu");
   const std::string kernels = folder_of(reinterpret_cast<const void*>(&load_cuda)) + "libkaem_cuda.so";

@@ -1,7 +1,7 @@
 #pragma once
 
-// Scalar formulas of the bases and activations, for CUDA and for checks on the host. C++17, no torch header: nvcc reads it.
-// Formulas: docs/mathematics.md section 1.
+// Scalar formulas of the bases and activations, for CUDA and for checks on the host. C++17, no torch header: nvcc reads
+// it. Formulas: docs/mathematics.md section 1.
 
 #include <cmath>
 #include <cstdint>
@@ -15,9 +15,10 @@
 namespace kaem::ops::math {
 
 // The values of BasisKind and Activation in kaem/ops/ops.h, which needs C++20.
-constexpr int64_t kBSpline = 0, kRbf = 1, kRswaf = 2, kFft = 3, kCheby = 4, kDog = 5, kMexicanHat = 6, kMorlet = 7, kShannon = 8;
-constexpr int64_t kNone = 0, kIdentity = 1, kRelu = 2, kLeakyRelu = 3, kTanh = 4, kSigmoid = 5, kSilu = 6, kGelu = 7, kElu = 8,
-                  kSelu = 9, kSoftplus = 10;
+constexpr int64_t kBSpline = 0, kRbf = 1, kRswaf = 2, kFft = 3, kCheby = 4, kDog = 5, kMexicanHat = 6, kMorlet = 7,
+                  kShannon = 8;
+constexpr int64_t kNone = 0, kIdentity = 1, kRelu = 2, kLeakyRelu = 3, kTanh = 4, kSigmoid = 5, kSilu = 6, kGelu = 7,
+                  kElu = 8, kSelu = 9, kSoftplus = 10;
 constexpr double kPi = 3.14159265358979323846;
 constexpr double kMexicanHatScale = 0.86732507058407751832;  // 2/(√3 π^¼)
 constexpr double kSeluAlpha = 1.6732632423543772, kSeluScale = 1.0507009873554805, kLeakySlope = 0.01;
@@ -40,7 +41,8 @@ KAEM_HD inline T sinc(T v) {
 template <class T>
 KAEM_HD inline T sinc_derivative(T v) {
   const T a = T(kPi) * v, b = a * a;
-  if (b < T(0.25)) return -T(kPi) * a * (T(1) / 3 - b * (T(1) / 30 - b * (T(1) / 840 - b * (T(1) / 45360 - b / 3991680))));
+  if (b < T(0.25))
+    return -T(kPi) * a * (T(1) / 3 - b * (T(1) / 30 - b * (T(1) / 840 - b * (T(1) / 45360 - b / 3991680))));
   return (cos(a) - sinc(v)) / v;
 }
 
@@ -54,10 +56,14 @@ KAEM_HD inline T radial(int64_t kind, T u) {
   if (kind == kShannon) return sinc(u / 2) * cos(T(1.5 * kPi) * u);
   const T gauss = exp(T(-0.5) * u * u);
   switch (kind) {
-    case kRbf: return gauss;
-    case kDog: return -u * gauss;
-    case kMexicanHat: return T(kMexicanHatScale) * (1 - u * u) * gauss;
-    default: return cos(5 * u) * gauss;  // Morlet
+    case kRbf:
+      return gauss;
+    case kDog:
+      return -u * gauss;
+    case kMexicanHat:
+      return T(kMexicanHatScale) * (1 - u * u) * gauss;
+    default:
+      return cos(5 * u) * gauss;  // Morlet
   }
 }
 
@@ -74,10 +80,14 @@ KAEM_HD inline T radial_derivative(int64_t kind, T u) {
   }
   const T gauss = exp(T(-0.5) * u * u);
   switch (kind) {
-    case kRbf: return -u * gauss;
-    case kDog: return (u * u - 1) * gauss;
-    case kMexicanHat: return T(kMexicanHatScale) * (u * u - 3) * u * gauss;
-    default: return (-5 * sin(5 * u) - u * cos(5 * u)) * gauss;  // Morlet
+    case kRbf:
+      return -u * gauss;
+    case kDog:
+      return (u * u - 1) * gauss;
+    case kMexicanHat:
+      return T(kMexicanHatScale) * (u * u - 3) * u * gauss;
+    default:
+      return (-5 * sin(5 * u) - u * cos(5 * u)) * gauss;  // Morlet
   }
 }
 
@@ -89,38 +99,58 @@ KAEM_HD inline T logistic(T x) {
 template <class T>
 KAEM_HD inline T activate(int64_t activation, T x) {
   switch (activation) {
-    case kNone: return T(0);
-    case kIdentity: return x;
-    case kRelu: return x > 0 ? x : T(0);
-    case kLeakyRelu: return x > 0 ? x : T(kLeakySlope) * x;
-    case kTanh: return tanh(x);
-    case kSigmoid: return logistic(x);
-    case kSilu: return x * logistic(x);
-    case kGelu: return T(0.5) * x * (1 + erf(x * T(0.70710678118654752440)));
-    case kElu: return x > 0 ? x : expm1(x);
-    case kSelu: return T(kSeluScale) * (x > 0 ? x : T(kSeluAlpha) * expm1(x));
-    default: return (x > 0 ? x : T(0)) + log1p(exp(-fabs(x)));
+    case kNone:
+      return T(0);
+    case kIdentity:
+      return x;
+    case kRelu:
+      return x > 0 ? x : T(0);
+    case kLeakyRelu:
+      return x > 0 ? x : T(kLeakySlope) * x;
+    case kTanh:
+      return tanh(x);
+    case kSigmoid:
+      return logistic(x);
+    case kSilu:
+      return x * logistic(x);
+    case kGelu:
+      return T(0.5) * x * (1 + erf(x * T(0.70710678118654752440)));
+    case kElu:
+      return x > 0 ? x : expm1(x);
+    case kSelu:
+      return T(kSeluScale) * (x > 0 ? x : T(kSeluAlpha) * expm1(x));
+    default:
+      return (x > 0 ? x : T(0)) + log1p(exp(-fabs(x)));
   }
 }
 
 template <class T>
 KAEM_HD inline T activate_derivative(int64_t activation, T x) {
   switch (activation) {
-    case kNone: return T(0);
-    case kIdentity: return T(1);
-    case kRelu: return x > 0 ? T(1) : T(0);
-    case kLeakyRelu: return x > 0 ? T(1) : T(kLeakySlope);
+    case kNone:
+      return T(0);
+    case kIdentity:
+      return T(1);
+    case kRelu:
+      return x > 0 ? T(1) : T(0);
+    case kLeakyRelu:
+      return x > 0 ? T(1) : T(kLeakySlope);
     case kTanh: {
       const T t = tanh(x);
       return 1 - t * t;
     }
-    case kSigmoid: return logistic(x) * (1 - logistic(x));
-    case kSilu: return logistic(x) * (1 + x * (1 - logistic(x)));
+    case kSigmoid:
+      return logistic(x) * (1 - logistic(x));
+    case kSilu:
+      return logistic(x) * (1 + x * (1 - logistic(x)));
     case kGelu:
       return T(0.5) * (1 + erf(x * T(0.70710678118654752440))) + x * T(0.39894228040143267794) * exp(T(-0.5) * x * x);
-    case kElu: return x > 0 ? T(1) : exp(x);
-    case kSelu: return T(kSeluScale) * (x > 0 ? T(1) : T(kSeluAlpha) * exp(x));
-    default: return logistic(x);
+    case kElu:
+      return x > 0 ? T(1) : exp(x);
+    case kSelu:
+      return T(kSeluScale) * (x > 0 ? T(1) : T(kSeluAlpha) * exp(x));
+    default:
+      return logistic(x);
   }
 }
 
@@ -138,12 +168,15 @@ template <class T>
 KAEM_HD inline int64_t spline_cell(const T* knots, int64_t intervals, int64_t degree, T x) {
   const int64_t last = intervals + 2 * degree;
   if (degree == 0 && x == knots[intervals]) return intervals - 1;
-  if (!(x >= extended_knot(knots, intervals, degree, 0)) || x >= extended_knot(knots, intervals, degree, last)) return -1;
+  if (!(x >= extended_knot(knots, intervals, degree, 0)) || x >= extended_knot(knots, intervals, degree, last))
+    return -1;
   int64_t low = 0, high = last;
   while (high - low > 1) {
     const int64_t middle = (low + high) / 2;
-    if (extended_knot(knots, intervals, degree, middle) <= x) low = middle;
-    else high = middle;
+    if (extended_knot(knots, intervals, degree, middle) <= x)
+      low = middle;
+    else
+      high = middle;
   }
   return low;
 }
@@ -151,8 +184,8 @@ KAEM_HD inline int64_t spline_cell(const T* knots, int64_t intervals, int64_t de
 /// The degree+1 B-splines N_{cell-degree}..N_cell at x, by the local form of Cox and de Boor (The NURBS Book, A2.2).
 /// `extension` knots stand before the grid: cell counts from the first of them.
 template <class T>
-KAEM_HD inline void local_bsplines(const T* knots, int64_t intervals, int64_t extension, int64_t degree, int64_t cell, T x,
-                                   T* out) {
+KAEM_HD inline void local_bsplines(const T* knots, int64_t intervals, int64_t extension, int64_t degree, int64_t cell,
+                                   T x, T* out) {
   const auto knot = [&](int64_t j) { return extended_knot(knots, intervals, extension, j); };
   out[0] = T(1);
   for (int64_t j = 1; j <= degree; ++j) {
@@ -230,7 +263,8 @@ KAEM_HD inline T bspline(const Grid<T>& g, T x, T where, int64_t f, int order) {
 /// Feature f of an input at x (order 0) or its derivative in x (order 1).
 template <class T>
 KAEM_HD inline T feature(const Grid<T>& g, T x, T where, int64_t f, int order) {
-  if (f == g.functions) return flush_tiny(order == 0 ? activate(g.activation, x) : activate_derivative(g.activation, x));
+  if (f == g.functions)
+    return flush_tiny(order == 0 ? activate(g.activation, x) : activate_derivative(g.activation, x));
   if (g.kind == kBSpline) return flush_tiny(bspline(g, x, where, f, order));
   if (g.kind == kCheby) return flush_tiny(chebyshev(g, x, f, order));
   if (g.kind == kFft) {

@@ -15,12 +15,14 @@ namespace {
 
 using at::Tensor;
 
-/// Whether the fused kernels have this tensor's type on its device; all others take the twin, with ATen's own gradients.
+/// Whether the fused kernels have this tensor's type on its device; all others take the twin, with ATen's own
+/// gradients.
 bool fused(const Tensor& t) { return t.scalar_type() == at::kFloat && (t.is_cpu() || t.is_cuda()); }
 
 void check_same_kind(const char* op, const char* name, const Tensor& t, const Tensor& like) {
-  TORCH_CHECK_VALUE(t.scalar_type() == like.scalar_type() && t.device() == like.device(), op, ": want ", name, " of type ",
-                    like.scalar_type(), " on ", like.device(), ", got ", t.scalar_type(), " on ", t.device());
+  TORCH_CHECK_VALUE(t.scalar_type() == like.scalar_type() && t.device() == like.device(), op, ": want ", name,
+                    " of type ", like.scalar_type(), " on ", like.device(), ", got ", t.scalar_type(), " on ",
+                    t.device());
 }
 
 void check_basis(const char* op, const Tensor& x, int64_t inputs, const Tensor& knots, const Tensor& tau,
@@ -28,8 +30,8 @@ void check_basis(const char* op, const Tensor& x, int64_t inputs, const Tensor& 
   TORCH_CHECK_VALUE(knots.dim() == 2 && knots.size(0) == inputs && knots.size(1) >= 2, op, ": want knots [", inputs,
                     ", G+1], got ", knots.sizes());
   TORCH_CHECK_VALUE(tau.numel() == 1, op, ": want tau [], got ", tau.sizes());
-  TORCH_CHECK_VALUE(spec.degree >= 0 && spec.degree <= math::kMaxDegree, op, ": want a degree of 0 to ", math::kMaxDegree,
-                    ", got ", spec.degree);
+  TORCH_CHECK_VALUE(spec.degree >= 0 && spec.degree <= math::kMaxDegree, op, ": want a degree of 0 to ",
+                    math::kMaxDegree, ", got ", spec.degree);
   check_same_kind(op, "knots", knots, x);
   check_same_kind(op, "tau", tau, x);
 }
@@ -39,9 +41,9 @@ void check_edges(const char* op, const Tensor& z, const Tensor& knots, const Ten
   TORCH_CHECK_VALUE(z.dim() == 3, op, ": want z [S, Q, P], got ", z.sizes());
   check_basis(op, z, z.size(2), knots, tau, spec);
   const int64_t features = feature_count(spec, knots.size(1) - 1);
-  TORCH_CHECK_VALUE(weights.dim() == 3 && weights.size(0) == z.size(2) && weights.size(1) == features &&
-                        weights.size(2) == z.size(1),
-                    op, ": want weights [", z.size(2), ", ", features, ", ", z.size(1), "], got ", weights.sizes());
+  TORCH_CHECK_VALUE(
+      weights.dim() == 3 && weights.size(0) == z.size(2) && weights.size(1) == features && weights.size(2) == z.size(1),
+      op, ": want weights [", z.size(2), ", ", features, ", ", z.size(1), "], got ", weights.sizes());
   check_same_kind(op, "weights", weights, z);
 }
 
@@ -61,10 +63,14 @@ void check_table(const char* op, const char* name, const Tensor& x, const Invers
 int64_t feature_count(const BasisSpec& spec, int64_t grid_intervals) {
   const int64_t extra = spec.activation == Activation::kNone ? 0 : 1;
   switch (spec.kind) {
-    case BasisKind::kBSpline: return grid_intervals + spec.degree + extra;
-    case BasisKind::kFft: return 2 * grid_intervals + 1 + extra;
-    case BasisKind::kCheby: return spec.degree + 1 + extra;
-    default: return grid_intervals + 1 + extra;
+    case BasisKind::kBSpline:
+      return grid_intervals + spec.degree + extra;
+    case BasisKind::kFft:
+      return 2 * grid_intervals + 1 + extra;
+    case BasisKind::kCheby:
+      return spec.degree + 1 + extra;
+    default:
+      return grid_intervals + 1 + extra;
   }
 }
 
@@ -90,12 +96,12 @@ Tensor basis_derivative(const Tensor& x, const Tensor& knots, const Tensor& tau,
 Tensor fold_weights(const Tensor& base_weight, const Tensor& spline_weight, const Tensor& coefficients) {
   TORCH_CHECK_VALUE(coefficients.dim() == 3, "fold_weights: want coefficients [I, G', O], got ", coefficients.sizes());
   const std::array<int64_t, 2> want = {coefficients.size(0), coefficients.size(2)};
-  TORCH_CHECK_VALUE(spline_weight.sizes() == at::IntArrayRef(want), "fold_weights: want spline_weight ", at::IntArrayRef(want),
-                    ", got ", spline_weight.sizes());
+  TORCH_CHECK_VALUE(spline_weight.sizes() == at::IntArrayRef(want), "fold_weights: want spline_weight ",
+                    at::IntArrayRef(want), ", got ", spline_weight.sizes());
   check_same_kind("fold_weights", "spline_weight", spline_weight, coefficients);
   if (base_weight.defined()) {
-    TORCH_CHECK_VALUE(base_weight.sizes() == at::IntArrayRef(want), "fold_weights: want base_weight ", at::IntArrayRef(want),
-                      ", got ", base_weight.sizes());
+    TORCH_CHECK_VALUE(base_weight.sizes() == at::IntArrayRef(want), "fold_weights: want base_weight ",
+                      at::IntArrayRef(want), ", got ", base_weight.sizes());
     check_same_kind("fold_weights", "base_weight", base_weight, coefficients);
   }
   return fused(coefficients) ? autograd::fold_weights(base_weight, spline_weight, coefficients)
@@ -104,11 +110,12 @@ Tensor fold_weights(const Tensor& base_weight, const Tensor& spline_weight, cons
 
 Tensor edge_sum(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, const BasisSpec& spec) {
   check_edges("edge_sum", z, knots, tau, weights, spec);
-  return fused(z) ? autograd::edge_sum(z, knots, tau, weights, spec) : reference::edge_sum(z, knots, tau, weights, spec);
+  return fused(z) ? autograd::edge_sum(z, knots, tau, weights, spec)
+                  : reference::edge_sum(z, knots, tau, weights, spec);
 }
 
-Tensor edge_values(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, const BasisSpec& spec,
-                   int64_t order) {
+Tensor edge_values(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights,
+                   const BasisSpec& spec, int64_t order) {
   check_edges("edge_values", z, knots, tau, weights, spec);
   TORCH_CHECK_VALUE(order == 0 || order == 1, "edge_values: want order 0 or 1, got ", order);
   if (!fused(z)) return reference::edge_values(z, knots, tau, weights, spec, order);
@@ -122,8 +129,8 @@ CellMasses cell_masses(const Tensor& log_density, const Tensor& widths, bool spl
   TORCH_CHECK_VALUE(widths.dim() == 2 && widths.size(0) > 0 && log_density.size(0) % widths.size(0) == 0,
                     "cell_masses: want widths [C/R, M] with C = ", log_density.size(0), ", got ", widths.sizes());
   const int64_t nodes = split_edges ? 3 * widths.size(1) : 2 * widths.size(1) + 1;
-  TORCH_CHECK_VALUE(log_density.size(1) == nodes && widths.size(1) > 0, "cell_masses: want log_density [C, ", nodes, "] for ",
-                    widths.size(1), " cells, got ", log_density.sizes());
+  TORCH_CHECK_VALUE(log_density.size(1) == nodes && widths.size(1) > 0, "cell_masses: want log_density [C, ", nodes,
+                    "] for ", widths.size(1), " cells, got ", log_density.sizes());
   check_same_kind("cell_masses", "widths", widths, log_density);
   return fused(log_density) ? autograd::cell_masses(log_density, widths, split_edges)
                             : reference::cell_masses(log_density, widths, split_edges);

@@ -22,17 +22,19 @@ Tensor basis_forward(const Tensor& x, const Optional& cell, const Tensor& knots,
 Tensor basis_derivative(const Tensor& x, const Tensor& knots, const Tensor& tau, int64_t kind, int64_t degree,
                         int64_t activation);
 /// `wanted`: gradients of x and tau; those not wanted come back undefined. So in all backward operators.
-std::tuple<Tensor, Tensor> basis_backward(const Tensor& grad, const Tensor& x, const Optional& cell, const Tensor& knots,
-                                          const Tensor& tau, int64_t kind, int64_t degree, int64_t activation,
-                                          std::array<bool, 2> wanted);
+std::tuple<Tensor, Tensor> basis_backward(const Tensor& grad, const Tensor& x, const Optional& cell,
+                                          const Tensor& knots, const Tensor& tau, int64_t kind, int64_t degree,
+                                          int64_t activation, std::array<bool, 2> wanted);
 Tensor fold_forward(const Optional& base_weight, const Tensor& spline_weight, const Tensor& coefficients);
 /// `wanted`: base_weight, spline_weight, coefficients.
-Three fold_backward(const Tensor& grad, const Tensor& spline_weight, const Tensor& coefficients, std::array<bool, 3> wanted);
+Three fold_backward(const Tensor& grad, const Tensor& spline_weight, const Tensor& coefficients,
+                    std::array<bool, 3> wanted);
 Tensor edge_sum_forward(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, int64_t kind,
                         int64_t degree, int64_t activation);
 /// `wanted`: z, tau, weights.
-Three edge_sum_backward(const Tensor& grad, const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights,
-                        int64_t kind, int64_t degree, int64_t activation, std::array<bool, 3> wanted);
+Three edge_sum_backward(const Tensor& grad, const Tensor& z, const Tensor& knots, const Tensor& tau,
+                        const Tensor& weights, int64_t kind, int64_t degree, int64_t activation,
+                        std::array<bool, 3> wanted);
 Tensor edge_values(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, int64_t kind,
                    int64_t degree, int64_t activation, int64_t order);
 /// log_normaliser, error, cdf, slope, and the derivative of log_normaliser by every node [C,K] if `with_gradient`.
@@ -48,15 +50,17 @@ Tensor basis_forward(const Tensor& x, const Optional& cell, const Tensor& knots,
                      int64_t degree, int64_t activation);
 Tensor basis_derivative(const Tensor& x, const Tensor& knots, const Tensor& tau, int64_t kind, int64_t degree,
                         int64_t activation);
-std::tuple<Tensor, Tensor> basis_backward(const Tensor& grad, const Tensor& x, const Optional& cell, const Tensor& knots,
-                                          const Tensor& tau, int64_t kind, int64_t degree, int64_t activation,
-                                          std::array<bool, 2> wanted);
+std::tuple<Tensor, Tensor> basis_backward(const Tensor& grad, const Tensor& x, const Optional& cell,
+                                          const Tensor& knots, const Tensor& tau, int64_t kind, int64_t degree,
+                                          int64_t activation, std::array<bool, 2> wanted);
 Tensor fold_forward(const Optional& base_weight, const Tensor& spline_weight, const Tensor& coefficients);
-Three fold_backward(const Tensor& grad, const Tensor& spline_weight, const Tensor& coefficients, std::array<bool, 3> wanted);
+Three fold_backward(const Tensor& grad, const Tensor& spline_weight, const Tensor& coefficients,
+                    std::array<bool, 3> wanted);
 Tensor edge_sum_forward(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, int64_t kind,
                         int64_t degree, int64_t activation);
-Three edge_sum_backward(const Tensor& grad, const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights,
-                        int64_t kind, int64_t degree, int64_t activation, std::array<bool, 3> wanted);
+Three edge_sum_backward(const Tensor& grad, const Tensor& z, const Tensor& knots, const Tensor& tau,
+                        const Tensor& weights, int64_t kind, int64_t degree, int64_t activation,
+                        std::array<bool, 3> wanted);
 Tensor edge_values(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, int64_t kind,
                    int64_t degree, int64_t activation, int64_t order);
 Five cell_masses(const Tensor& log_density, const Tensor& widths, bool split_edges, bool with_gradient);

@@ -1,4 +1,5 @@
-// The operators' twins in plain ATen: slow, short, and the arbiters of the fused kernels. Formulas: docs/mathematics.md.
+// The operators' twins in plain ATen: slow, short, and the arbiters of the fused kernels. Formulas:
+// docs/mathematics.md.
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
@@ -45,25 +46,34 @@ Tensor sinc_derivative(const Tensor& v) {
 /// φ(u) of the bases that are one function of the distance to a knot.
 Tensor radial(const Tensor& u, BasisKind kind) {
   switch (kind) {
-    case BasisKind::kRbf: return (-0.5 * u.square()).exp();
-    case BasisKind::kRswaf: return sech_squared(u);
-    case BasisKind::kDog: return -u * (-0.5 * u.square()).exp();
+    case BasisKind::kRbf:
+      return (-0.5 * u.square()).exp();
+    case BasisKind::kRswaf:
+      return sech_squared(u);
+    case BasisKind::kDog:
+      return -u * (-0.5 * u.square()).exp();
     case BasisKind::kMexicanHat:
       return 2 / (std::sqrt(3.0) * std::pow(kPi, 0.25)) * (1 - u.square()) * (-0.5 * u.square()).exp();
-    case BasisKind::kMorlet: return (5 * u).cos() * (-0.5 * u.square()).exp();
-    default: return at::sinc(u / 2) * (1.5 * kPi * u).cos();  // Shannon
+    case BasisKind::kMorlet:
+      return (5 * u).cos() * (-0.5 * u.square()).exp();
+    default:
+      return at::sinc(u / 2) * (1.5 * kPi * u).cos();  // Shannon
   }
 }
 
 /// dφ/du.
 Tensor radial_derivative(const Tensor& u, BasisKind kind) {
   switch (kind) {
-    case BasisKind::kRbf: return -u * (-0.5 * u.square()).exp();
-    case BasisKind::kRswaf: return -2 * u.tanh() * sech_squared(u);
-    case BasisKind::kDog: return (u.square() - 1) * (-0.5 * u.square()).exp();
+    case BasisKind::kRbf:
+      return -u * (-0.5 * u.square()).exp();
+    case BasisKind::kRswaf:
+      return -2 * u.tanh() * sech_squared(u);
+    case BasisKind::kDog:
+      return (u.square() - 1) * (-0.5 * u.square()).exp();
     case BasisKind::kMexicanHat:
       return 2 / (std::sqrt(3.0) * std::pow(kPi, 0.25)) * (u.square() - 3) * u * (-0.5 * u.square()).exp();
-    case BasisKind::kMorlet: return (-5 * (5 * u).sin() - u * (5 * u).cos()) * (-0.5 * u.square()).exp();
+    case BasisKind::kMorlet:
+      return (-5 * (5 * u).sin() - u * (5 * u).cos()) * (-0.5 * u.square()).exp();
     default:
       return 0.5 * sinc_derivative(u / 2) * (1.5 * kPi * u).cos() - 1.5 * kPi * at::sinc(u / 2) * (1.5 * kPi * u).sin();
   }
@@ -107,7 +117,8 @@ Tensor bspline_derivative(const Tensor& x, const Tensor& knots, int64_t degree) 
   const Tensor lower = bsplines(x, knots, degree - 1, degree, {});
   const Tensor e = extended_knots(knots, degree).unsqueeze(0);
   const int64_t n = e.size(2);
-  const Tensor scaled = knot_ratio(static_cast<double>(degree) * lower, (e.slice(2, degree, n) - e.slice(2, 0, n - degree)).expand_as(lower));
+  const Tensor scaled = knot_ratio(static_cast<double>(degree) * lower,
+                                   (e.slice(2, degree, n) - e.slice(2, 0, n - degree)).expand_as(lower));
   return scaled.slice(2, 0, -1) - scaled.slice(2, 1);
 }
 
@@ -192,7 +203,8 @@ Tensor in_slices(const Tensor& z, int64_t features, Piece piece) {
 
 Tensor edge_features(const Tensor& z, const Tensor& knots, const Tensor& tau, const BasisSpec& spec, int64_t order) {
   const Tensor x = z.reshape({-1, z.size(2)});
-  const Tensor phi = order == 0 ? reference::basis(x, knots, tau, spec) : reference::basis_derivative(x, knots, tau, spec);
+  const Tensor phi =
+      order == 0 ? reference::basis(x, knots, tau, spec) : reference::basis_derivative(x, knots, tau, spec);
   return phi.reshape({z.size(0), z.size(1), z.size(2), -1});
 }
 
@@ -211,8 +223,8 @@ Tensor basis(const Tensor& x, const Tensor& knots, const Tensor& tau, const Basi
   } else {
     phi = radial(knot_distance(x, knots, tau), spec.kind);
   }
-  return with_activation(flush_tiny(phi), spec.activation == Activation::kNone ? Tensor() : activate(x, spec.activation),
-                         spec.activation);
+  return with_activation(
+      flush_tiny(phi), spec.activation == Activation::kNone ? Tensor() : activate(x, spec.activation), spec.activation);
 }
 
 Tensor basis_derivative(const Tensor& x, const Tensor& knots, const Tensor& tau, const BasisSpec& spec) {
@@ -264,8 +276,8 @@ Tensor edge_sum(const Tensor& z, const Tensor& knots, const Tensor& tau, const T
   });
 }
 
-Tensor edge_values(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, const BasisSpec& spec,
-                   int64_t order) {
+Tensor edge_values(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights,
+                   const BasisSpec& spec, int64_t order) {
   const c10::AutoGradMode no_grad(false);
   return in_slices(z, weights.size(1), [&](const Tensor& part) {
     return at::einsum("sqpf,pfq->sqp", {edge_features(part, knots, tau, spec, order), weights});
@@ -294,7 +306,8 @@ CellMasses cell_masses(const Tensor& log_density, const Tensor& widths, bool spl
   // What the extrapolation leaves of a cell's mass where the density is steep: a share d²/180 of the gap (2/3 at most).
   const Tensor steep = ((right - left).square() / 180).clamp_max(2.0 / 3);
   const Tensor error =
-      at::maximum(0.128 * std::get<0>(gap.max(1)).to(at::kDouble), 3 * (steep * gap).sum(1, false, at::kDouble)) / total;
+      at::maximum(0.128 * std::get<0>(gap.max(1)).to(at::kDouble), 3 * (steep * gap).sum(1, false, at::kDouble)) /
+      total;
   const Tensor running = mass.detach().to(at::kDouble).cumsum(1);
   const Tensor cdf = at::cat({at::zeros_like(running.slice(1, 0, 1)), running / running.slice(1, -1)}, 1);
   const auto dtype = log_density.scalar_type();

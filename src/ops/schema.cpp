@@ -6,7 +6,8 @@
 
 // The three numbers of a BasisSpec.
 #define KAEM_SPEC "int kind, int degree, int activation"
-#define KAEM_TABLE "Tensor cells, Tensor cdf_offset, Tensor slope_offset, Tensor edge_offset, Tensor cdf, Tensor slope, Tensor edges"
+#define KAEM_TABLE \
+  "Tensor cells, Tensor cdf_offset, Tensor slope_offset, Tensor edge_offset, Tensor cdf, Tensor slope, Tensor edges"
 
 TORCH_LIBRARY(kaem, m) {
   m.def("basis_forward(Tensor x, Tensor? cell, Tensor knots, Tensor tau, " KAEM_SPEC ") -> Tensor");
@@ -14,13 +15,16 @@ TORCH_LIBRARY(kaem, m) {
   m.def("basis_backward(Tensor grad, Tensor x, Tensor? cell, Tensor knots, Tensor tau, " KAEM_SPEC
         ", bool[2] wanted) -> (Tensor, Tensor)");
   m.def("fold_forward(Tensor? base_weight, Tensor spline_weight, Tensor coefficients) -> Tensor");
-  m.def("fold_backward(Tensor grad, Tensor spline_weight, Tensor coefficients, bool[3] wanted) -> (Tensor, Tensor, Tensor)");
+  m.def(
+      "fold_backward(Tensor grad, Tensor spline_weight, Tensor coefficients, bool[3] wanted) -> (Tensor, Tensor, "
+      "Tensor)");
   m.def("edge_sum_forward(Tensor z, Tensor knots, Tensor tau, Tensor weights, " KAEM_SPEC ") -> Tensor");
   m.def("edge_sum_backward(Tensor grad, Tensor z, Tensor knots, Tensor tau, Tensor weights, " KAEM_SPEC
         ", bool[3] wanted) -> (Tensor, Tensor, Tensor)");
   m.def("edge_values(Tensor z, Tensor knots, Tensor tau, Tensor weights, " KAEM_SPEC ", int order) -> Tensor");
-  m.def("cell_masses(Tensor log_density, Tensor widths, bool split_edges, bool with_gradient)"
-        " -> (Tensor, Tensor, Tensor, Tensor, Tensor)");
+  m.def(
+      "cell_masses(Tensor log_density, Tensor widths, bool split_edges, bool with_gradient)"
+      " -> (Tensor, Tensor, Tensor, Tensor, Tensor)");
   m.def("inverse_cdf(Tensor u, " KAEM_TABLE ") -> Tensor");
   m.def("forward_cdf(Tensor z, " KAEM_TABLE ") -> Tensor");
 }
@@ -63,9 +67,9 @@ Tensor basis_derivative(const Tensor& x, const Tensor& knots, const Tensor& tau,
   return op.call(x, knots, tau, kind, degree, activation);
 }
 
-std::tuple<Tensor, Tensor> basis_backward(const Tensor& grad, const Tensor& x, const Optional& cell, const Tensor& knots,
-                                          const Tensor& tau, int64_t kind, int64_t degree, int64_t activation,
-                                          std::array<bool, 2> wanted) {
+std::tuple<Tensor, Tensor> basis_backward(const Tensor& grad, const Tensor& x, const Optional& cell,
+                                          const Tensor& knots, const Tensor& tau, int64_t kind, int64_t degree,
+                                          int64_t activation, std::array<bool, 2> wanted) {
   static const auto op = typed("kaem::basis_backward", &basis_backward);
   return op.call(grad, x, cell, knots, tau, kind, degree, activation, wanted);
 }
@@ -75,7 +79,8 @@ Tensor fold_forward(const Optional& base_weight, const Tensor& spline_weight, co
   return op.call(base_weight, spline_weight, coefficients);
 }
 
-Three fold_backward(const Tensor& grad, const Tensor& spline_weight, const Tensor& coefficients, std::array<bool, 3> wanted) {
+Three fold_backward(const Tensor& grad, const Tensor& spline_weight, const Tensor& coefficients,
+                    std::array<bool, 3> wanted) {
   static const auto op = typed("kaem::fold_backward", &fold_backward);
   return op.call(grad, spline_weight, coefficients, wanted);
 }
@@ -86,8 +91,9 @@ Tensor edge_sum_forward(const Tensor& z, const Tensor& knots, const Tensor& tau,
   return op.call(z, knots, tau, weights, kind, degree, activation);
 }
 
-Three edge_sum_backward(const Tensor& grad, const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights,
-                        int64_t kind, int64_t degree, int64_t activation, std::array<bool, 3> wanted) {
+Three edge_sum_backward(const Tensor& grad, const Tensor& z, const Tensor& knots, const Tensor& tau,
+                        const Tensor& weights, int64_t kind, int64_t degree, int64_t activation,
+                        std::array<bool, 3> wanted) {
   static const auto op = typed("kaem::edge_sum_backward", &edge_sum_backward);
   return op.call(grad, z, knots, tau, weights, kind, degree, activation, wanted);
 }

@@ -34,7 +34,8 @@ struct ImportanceSampling : Posterior {
   }
 
   /// Rows whose ESS is below the threshold take resampled counts/S as weights: -inf for particles that were dropped.
-  Tensor resampled(const Tensor& log_weight, const Tensor& weight, const Tensor& ess, int64_t step, const Rng& rng) const {
+  Tensor resampled(const Tensor& log_weight, const Tensor& weight, const Tensor& ess, int64_t step,
+                   const Rng& rng) const {
     if (resampler == nullptr) return log_weight;
     const Tensor u = rng.uniform(Stream::kResample, step, weight.sizes(), weight.options());
     const Tensor counts = resampler(weight, u) / static_cast<double>(options.samples);

@@ -42,7 +42,8 @@ Tensor cell_edges(const KanLayerImpl& layer, std::pair<double, double> domain, i
   std::vector<int64_t> cells(segments, (least_cells + layer.options.grid_size - 1) / layer.options.grid_size);
   if (!pieces) {  // no knots to align with: cells are equal but for the split at 0
     const auto left = static_cast<int64_t>(std::ceil(-a / (b - a) * static_cast<double>(least_cells)));
-    cells = kink ? std::vector<int64_t>{left, std::max<int64_t>(1, least_cells - left)} : std::vector<int64_t>{least_cells};
+    cells =
+        kink ? std::vector<int64_t>{left, std::max<int64_t>(1, least_cells - left)} : std::vector<int64_t>{least_cells};
   }
   return divide_segments(breaks, cells);
 }
@@ -73,8 +74,8 @@ class Integrator {
 
   /// Components `q` (int64 [n]) of input p alone: edges [1,M+1].
   ops::CellMasses some(const Tensor& edges, int64_t p, const Tensor& q) const {
-    const auto [log_density, widths] = log_densities(edges, layer_.knots.slice(0, p, p + 1),
-                                                     weights_.slice(0, p, p + 1).index_select(2, q), p);
+    const auto [log_density, widths] =
+        log_densities(edges, layer_.knots.slice(0, p, p + 1), weights_.slice(0, p, p + 1).index_select(2, q), p);
     return ops::cell_masses(log_density.flatten(0, 1), widths, split_);
   }
 
@@ -152,14 +153,15 @@ struct Builder {
     const auto join = [](const std::vector<Tensor>& parts) { return parts.size() == 1 ? parts[0] : at::cat(parts); };
     auto& inverse = table.inverse;
     inverse.cdf = join(cdf), inverse.slope = join(slope), inverse.edges = join(edges);
-    for (Tensor* t : {&inverse.cells, &inverse.cdf_offset, &inverse.slope_offset, &inverse.edge_offset}) *t = t->to(device);
+    for (Tensor* t : {&inverse.cells, &inverse.cdf_offset, &inverse.slope_offset, &inverse.edge_offset})
+      *t = t->to(device);
     table.log_normaliser = std::move(log_normaliser);
     return table;
   }
 };
 
-/// Doubles the cells of input p's components until their error estimates are small: all of `flagged` (int64 [n]) end up in
-/// the builder, their log-normalisers [n] are returned in the order of `order`.
+/// Doubles the cells of input p's components until their error estimates are small: all of `flagged` (int64 [n]) end up
+/// in the builder, their log-normalisers [n] are returned in the order of `order`.
 void refine_input(const Integrator& integrator, const Tensor& edges, int64_t p, int64_t p_count, Tensor flagged,
                   Builder& builder, std::vector<Tensor>& index, std::vector<Tensor>& value, int64_t q_count) {
   for (int64_t factor = 2; flagged.numel() > 0; factor *= 2) {

@@ -15,7 +15,8 @@ UnivariatePrior::UnivariatePrior(const PriorOptions& prior_options, const Rng& r
   const auto& widths = options.layer_widths;
   if (widths.size() != 2)
     throw ConfigError(str("[EbmModel] layer_widths: want P, Q (two numbers), got ", widths.size()));
-  reference = register_module("reference", make_reference_density(options.reference, options.basis.grid_range, widths[0]));
+  reference =
+      register_module("reference", make_reference_density(options.reference, options.basis.grid_range, widths[0]));
   layer = register_module("layer", KanLayer(widths[0], widths[1], options.basis, rng, /*purpose=*/0));
   layer->reset_domain(reference->domain.first, reference->domain.second);
   // The knots are float32: their ends are the domain, to the last bit, or a steep density would lose mass at its ends.
@@ -52,7 +53,8 @@ Tensor UnivariatePrior::unnormalised_log_prob(const Tensor& z) {
 
 Tensor UnivariatePrior::sample(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index) {
   const int64_t components = layer->inputs * layer->outputs;
-  const Tensor u = draw_uniforms(options.uniforms, n, components, rng, stream, step, layer->knots.options(), first_index);
+  const Tensor u =
+      draw_uniforms(options.uniforms, n, components, rng, stream, step, layer->knots.options(), first_index);
   return icdf(u.reshape({n, layer->outputs, layer->inputs}));
 }
 
@@ -78,13 +80,9 @@ Tensor UnivariatePrior::weighted_log_prob(const Tensor& z, const Tensor& weight,
   return positive - (value + negative - negative.detach());
 }
 
-Tensor UnivariatePrior::cdf(const Tensor& z) {
-  return ops::forward_cdf(z.flatten(1), table().inverse).reshape_as(z);
-}
+Tensor UnivariatePrior::cdf(const Tensor& z) { return ops::forward_cdf(z.flatten(1), table().inverse).reshape_as(z); }
 
-Tensor UnivariatePrior::icdf(const Tensor& u) {
-  return ops::inverse_cdf(u.flatten(1), table().inverse).reshape_as(u);
-}
+Tensor UnivariatePrior::icdf(const Tensor& u) { return ops::inverse_cdf(u.flatten(1), table().inverse).reshape_as(u); }
 
 PriorCurves UnivariatePrior::curves(int64_t points) {
   const c10::AutoGradMode no_grad(false);

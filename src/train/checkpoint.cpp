@@ -27,7 +27,9 @@ int64_t step_of(const fs::path& path) {
   return error == std::errc() && end == stem.data() + stem.size() ? step : -1;
 }
 
-std::string json_path(const std::string& tensors_path) { return fs::path(tensors_path).replace_extension(".json").string(); }
+std::string json_path(const std::string& tensors_path) {
+  return fs::path(tensors_path).replace_extension(".json").string();
+}
 
 /// Removes what a killed run left: temporary files, and tensors of earlier steps that never got their JSON.
 void remove_orphans(const fs::path& folder, int64_t step) {
@@ -38,8 +40,7 @@ void remove_orphans(const fs::path& folder, int64_t step) {
     const int64_t at = step_of(json);
     const bool alone = entry.path().extension() == ".safetensors" && at >= 0 && at < step && !fs::exists(json, ignored);
     const bool temporary = entry.path().filename().string().find(".tmp.") != std::string::npos;
-    if (alone || temporary)
-      orphans.push_back(entry.path());
+    if (alone || temporary) orphans.push_back(entry.path());
   }
   for (const auto& path : orphans) fs::remove(path, ignored);
 }
@@ -50,8 +51,8 @@ Json parse_description(const std::string& path) {
   if (!json.is_object() || !json.contains("format") || !json["format"].is_number_integer())
     throw DataError(path + " is not a checkpoint's description");
   if (json["format"].get<int64_t>() > kFormat)
-    throw Error(str(path, " has format ", json["format"].get<int64_t>(), ", written by kaem ", json.value("version", "?"),
-                    "; this is kaem ", version(), " and reads up to format ", kFormat),
+    throw Error(str(path, " has format ", json["format"].get<int64_t>(), ", written by kaem ",
+                    json.value("version", "?"), "; this is kaem ", version(), " and reads up to format ", kFormat),
                 2);
   for (const auto& [key, is_number] : {std::pair{"step", true}, {"epoch", true}, {"sha256", false}})
     if (!json.contains(key) || (is_number ? !json[key].is_number_integer() : !json[key].is_string()))
@@ -63,7 +64,8 @@ Checkpoint read_checkpoint(const std::string& path) {
   const Json json = parse_description(json_path(path));
   const std::string image = io::read_file(path);
   if (io::sha256(image) != json["sha256"].get<std::string>())
-    throw DataError(str(path, " is truncated or altered (", image.size(), " bytes, its SHA-256 is not that of its JSON)"));
+    throw DataError(
+        str(path, " is truncated or altered (", image.size(), " bytes, its SHA-256 is not that of its JSON)"));
   Checkpoint checkpoint;
   checkpoint.step = json["step"].get<int64_t>();
   checkpoint.epoch = json["epoch"].get<int64_t>();
@@ -77,7 +79,9 @@ Checkpoint read_checkpoint(const std::string& path) {
 
 }  // namespace
 
-std::string RunFolder::checkpoint_path(int64_t step) const { return str(path_, "/checkpoints/step_", step, ".safetensors"); }
+std::string RunFolder::checkpoint_path(int64_t step) const {
+  return str(path_, "/checkpoints/step_", step, ".safetensors");
+}
 
 std::vector<int64_t> RunFolder::checkpoint_steps() const {
   std::vector<int64_t> steps;
@@ -91,10 +95,9 @@ std::vector<int64_t> RunFolder::checkpoint_steps() const {
 void RunFolder::save_checkpoint(const Checkpoint& checkpoint, const io::NamedTensors& tensors, int64_t keep) {
   const std::string path = checkpoint_path(checkpoint.step);
   const std::string image = io::to_safetensors(tensors, {{"format", str(kFormat)}});
-  const Json json = {{"format", kFormat},         {"version", version()},
-                     {"config_hash", checkpoint.config_hash}, {"step", checkpoint.step},
-                     {"epoch", checkpoint.epoch}, {"seconds", checkpoint.seconds},
-                     {"bytes", image.size()},     {"sha256", io::sha256(image)}};
+  const Json json = {{"format", kFormat},       {"version", version()},       {"config_hash", checkpoint.config_hash},
+                     {"step", checkpoint.step}, {"epoch", checkpoint.epoch},  {"seconds", checkpoint.seconds},
+                     {"bytes", image.size()},   {"sha256", io::sha256(image)}};
   io::write_file_atomic(path, image);
   io::write_file_atomic(json_path(path), json.dump(2) + "\n");
   // Only now that the new one is whole may old ones go; the JSON first, as without it a checkpoint does not exist.

@@ -14,8 +14,8 @@
 namespace kaem {
 namespace {
 
-/// Points that divide every interval of the knots [I,G+1] evenly: [N,I], ascending, both ends included. Knots follow the
-/// quantiles of the inputs, so that these points do too.
+/// Points that divide every interval of the knots [I,G+1] evenly: [N,I], ascending, both ends included. Knots follow
+/// the quantiles of the inputs, so that these points do too.
 at::Tensor refit_points(const at::Tensor& knots, int64_t features) {
   const int64_t intervals = knots.size(1) - 1;
   const int64_t parts = std::max<int64_t>(8, (4 * features + intervals - 1) / intervals);

@@ -84,7 +84,8 @@ void Metrics::sync() const {
 io::NamedTensors Metrics::named_state() const {
   io::NamedTensors state;
   state.emplace_back(str(kPrefix, "updates"), at::scalar_tensor(updates_, at::kLong));
-  for (const auto& [name, sum] : sums_) state.emplace_back(str(kPrefix, "sum.", name), at::scalar_tensor(sum, at::kDouble));
+  for (const auto& [name, sum] : sums_)
+    state.emplace_back(str(kPrefix, "sum.", name), at::scalar_tensor(sum, at::kDouble));
   return state;
 }
 

@@ -44,8 +44,15 @@ std::string clock_text(double seconds) {
 }
 
 Progress::Progress(int64_t first, int64_t last, int64_t batch_size, bool quiet)
-    : last_(last), batch_size_(batch_size), quiet_(quiet), bar_(log::is_terminal()), old_mark_step_(first),
-      mark_step_(first), old_mark_(Clock::now()), mark_(old_mark_), shown_(old_mark_) {}
+    : last_(last),
+      batch_size_(batch_size),
+      quiet_(quiet),
+      bar_(log::is_terminal()),
+      old_mark_step_(first),
+      mark_step_(first),
+      old_mark_(Clock::now()),
+      mark_(old_mark_),
+      shown_(old_mark_) {}
 
 Progress::~Progress() { log::set_status_line(""); }
 
@@ -66,8 +73,8 @@ void Progress::update(int64_t step, double loss) {
   shown_ = now;
   const double share = static_cast<double>(step) / static_cast<double>(std::max<int64_t>(last_, 1));
   const double left = rate > 0 ? static_cast<double>((last_ - step) * batch_size_) / rate : 0;
-  const std::string text = str(step, "/", last_, "  ", format("%.0f%%", 100 * share), "  loss ", format("%.5g", loss), "  ",
-                               format("%.0f images/s", rate), "  ", clock_text(left), " left");
+  const std::string text = str(step, "/", last_, "  ", format("%.0f%%", 100 * share), "  loss ", format("%.5g", loss),
+                               "  ", format("%.0f images/s", rate), "  ", clock_text(left), " left");
   if (bar_)
     log::set_status_line(bar(share) + " " + text);
   else

@@ -45,8 +45,8 @@ fs::path make_run_folder(const fs::path& parent, const std::string& name) {
   if (!name.empty()) {
     check_name(name);
     if (!make_folder(parent / name))
-      throw UsageError(str("the run ", (parent / name).string(), " exists: choose another --name, or go on with it by --resume ",
-                           (parent / name).string()));
+      throw UsageError(str("the run ", (parent / name).string(),
+                           " exists: choose another --name, or go on with it by --resume ", (parent / name).string()));
     return parent / name;
   }
   const std::string stamp = time_name();
@@ -111,7 +111,8 @@ RunFolder RunFolder::create(const Config& config, const RunMeta& meta) {
 RunFolder RunFolder::open(const std::string& path_or_last, const std::string& runs) {
   std::string path = path_or_last == "last" ? newest_run(runs) : path_or_last;
   while (path.size() > 1 && path.back() == '/') path.pop_back();
-  if (!fs::exists(path)) throw UsageError("there is no run " + path + " (a run is a folder runs/DATASET/mode/NAME, or 'last')");
+  if (!fs::exists(path))
+    throw UsageError("there is no run " + path + " (a run is a folder runs/DATASET/mode/NAME, or 'last')");
   if (!is_run(path)) throw UsageError(path + " is not a run folder: it holds no config.ini");
   return RunFolder(path);
 }

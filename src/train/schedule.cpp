@@ -16,7 +16,8 @@ double constant(const ScheduleOptions&, int64_t, int64_t, int64_t) { return 1; }
 /// decay^n, n = number of milestones (in whole epochs done) that have passed.
 double milestones(const ScheduleOptions& o, int64_t step, int64_t steps_per_epoch, int64_t) {
   const int64_t epoch = step / std::max<int64_t>(steps_per_epoch, 1);
-  return std::pow(o.decay, std::count_if(o.milestones.begin(), o.milestones.end(), [&](int64_t m) { return m <= epoch; }));
+  return std::pow(o.decay,
+                  std::count_if(o.milestones.begin(), o.milestones.end(), [&](int64_t m) { return m <= epoch; }));
 }
 
 /// Half a cosine from 1 after the warm-up to `decay` at the last update (Loshchilov and Hutter 2017).
@@ -37,8 +38,8 @@ double schedule_factor(const ScheduleOptions& options, int64_t step, int64_t ste
   return warmup * find(kSchedules, "[LR_SCHEDULE] type", options.type)(options, step, steps_per_epoch, total_steps);
 }
 
-/// Update n is due at t_n = f (1 + r + ... + r^(n-1)), rounded down, with first interval f and ratio r = 2 - decay: a pure
-/// function of the step, so that a resumed run updates its grids at the same steps.
+/// Update n is due at t_n = f (1 + r + ... + r^(n-1)), rounded down, with first interval f and ratio r = 2 - decay: a
+/// pure function of the step, so that a resumed run updates its grids at the same steps.
 bool GridSchedule::due(int64_t step) const {
   if (!enabled || !(prior || generator) || frequency < 1 || step < frequency) return false;
   const double r = std::max(2 - decay, 1.0), f = static_cast<double>(frequency);

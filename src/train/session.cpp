@@ -68,8 +68,8 @@ Length run_length(const RunOptions& options, const Dataset& data) {
   Length length;
   length.steps_per_epoch = data.steps_per_epoch(options.batch_size);
   if (length.steps_per_epoch < 1)
-    throw ConfigError(str("[TRAINING] batch_size = ", options.batch_size, ": ", data.name, " has only ", data.train.size(0),
-                          " training records"));
+    throw ConfigError(str("[TRAINING] batch_size = ", options.batch_size, ": ", data.name, " has only ",
+                          data.train.size(0), " training records"));
   length.total = options.epochs * length.steps_per_epoch;
   length.last = options.max_steps > 0 ? std::min(options.max_steps, length.total) : length.total;
   return length;
@@ -77,10 +77,14 @@ Length run_length(const RunOptions& options, const Dataset& data) {
 
 Session::Session(const Config& config, const TrainOptions& options, const Dataset& data, const std::string& device,
                  Length length)
-    : config_(config), length_(length), resumed_(!options.resume.empty()),
+    : config_(config),
+      length_(length),
+      resumed_(!options.resume.empty()),
       meta_{options.command_line, device, at::get_num_threads(), data.sources},
       folder_(resumed_ ? RunFolder::open(options.resume, config.run.out) : RunFolder::create(config, meta_)),
-      lock_(lock_folder(folder_.path())), metrics_(folder_.file("metrics.csv")), config_hash_(config_hash(config)) {
+      lock_(lock_folder(folder_.path())),
+      metrics_(folder_.file("metrics.csv")),
+      config_hash_(config_hash(config)) {
   log::set_file(folder_.file("log.txt"));
   if (!resumed_)
     for (const auto& note : config.notes) log::info(note);
@@ -102,7 +106,8 @@ int64_t Session::restore(const TrainState& state) {
   } else if (resumed_) {
     const auto checkpoint = folder_.load_checkpoint();
     if (checkpoint.config_hash != config_hash_)
-      log::warn("the configuration is not the one that the checkpoint was written with: the run goes on with the new one");
+      log::warn(
+          "the configuration is not the one that the checkpoint was written with: the run goes on with the new one");
     restore_state(live_state(state), checkpoint.tensors, checkpoint.path);
     state.model.prior->invalidate();
     metrics_.restore(checkpoint.tensors);
@@ -146,11 +151,12 @@ void Session::tick(int64_t done, const StepValues& values, const TrainState& sta
   const auto each_epochs = [&](int64_t epochs) { return epochs > 0 && done % (epochs * length_.steps_per_epoch) == 0; };
   if (done % run.log_steps == 0 || done == length_.total) write_row(done);
   if (each_epochs(run.sample_epochs)) write_picture(done, state);
-  if (each_epochs(run.checkpoint_epochs) || (run.checkpoint_steps > 0 && done % run.checkpoint_steps == 0)) save(done, state);
+  if (each_epochs(run.checkpoint_epochs) || (run.checkpoint_steps > 0 && done % run.checkpoint_steps == 0))
+    save(done, state);
   if (const int signal = SignalGuard::received(); signal != 0 && done < length_.last) {
     save(done, state);
-    throw Interrupted(str("interrupted after update ", done, "; its checkpoint is written. Go on with: kaem train --resume ",
-                          folder_.path()),
+    throw Interrupted(str("interrupted after update ", done,
+                          "; its checkpoint is written. Go on with: kaem train --resume ", folder_.path()),
                       signal);
   }
 }
@@ -224,7 +230,8 @@ void Session::report_end(const Report& report) const {
   log::set_status_line("");
   const auto& p = report.folder;
   log::info(str("done: ", report.steps, " updates in ", clock_text(report.seconds), ", loss ", report.loss));
-  if (!report.picture.empty()) log::info("samples: " + report.picture + "  (more: kaem sample " + p + " -n 64 --out samples.png)");
+  if (!report.picture.empty())
+    log::info("samples: " + report.picture + "  (more: kaem sample " + p + " -n 64 --out samples.png)");
   if (report.steps < length_.total) log::info("go on: kaem train --resume " + p);
 }
 

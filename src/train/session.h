@@ -46,7 +46,8 @@ struct StepValues {
 /// One stay in a run's folder, from opening it to the last checkpoint: the paperwork beside the loop.
 class Session {
  public:
-  Session(const Config& config, const TrainOptions& options, const Dataset& data, const std::string& device, Length length);
+  Session(const Config& config, const TrainOptions& options, const Dataset& data, const std::string& device,
+          Length length);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -55,7 +56,8 @@ class Session {
   int64_t restore(const TrainState& state);
 
   /// Reads the values of update `step` (0-based); Error that names what is not finite and the last good checkpoint.
-  StepValues read_values(int64_t step, const Terms& terms, const at::Tensor& gradient_norm, const Optimizer& optimizer) const;
+  StepValues read_values(int64_t step, const Terms& terms, const at::Tensor& gradient_norm,
+                         const Optimizer& optimizer) const;
 
   /// After `done` updates: row, picture, checkpoint when due; Interrupted after a signal.
   void tick(int64_t done, const StepValues& values, const TrainState& state);

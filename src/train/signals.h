@@ -17,7 +17,8 @@ class SignalGuard {
   static int received();
 
  private:
-  struct sigaction previous_int_ {}, previous_term_ {};
+  struct sigaction previous_int_ {
+  }, previous_term_{};
 };
 
 }  // namespace kaem

@@ -26,10 +26,11 @@ void restore_state(const io::NamedTensors& into, const std::map<std::string, at:
   const at::NoGradGuard no_grad;
   for (const auto& [name, tensor] : into) {
     const auto found = from.find(name);
-    if (found == from.end()) throw Error(kaem::str(source, ": has no tensor ", name, ", which this configuration needs"));
+    if (found == from.end())
+      throw Error(kaem::str(source, ": has no tensor ", name, ", which this configuration needs"));
     if (found->second.sizes() != tensor.sizes())
-      throw Error(kaem::str(source, ": tensor ", name, " has shape ", found->second.sizes(), ", this configuration needs ",
-                      tensor.sizes()));
+      throw Error(kaem::str(source, ": tensor ", name, " has shape ", found->second.sizes(),
+                            ", this configuration needs ", tensor.sizes()));
     at::Tensor target = tensor;
     target.copy_(found->second);
   }

@@ -16,7 +16,8 @@ struct NamedValue {
   bool is_parameter;
 };
 
-/// All parameters, then all buffers, by their dotted names; collected anew at each call, as a module may replace a buffer.
+/// All parameters, then all buffers, by their dotted names; collected anew at each call, as a module may replace a
+/// buffer.
 std::vector<NamedValue> named_values(const torch::nn::Module& module);
 
 /// "model.NAME" of every parameter and buffer; the tensors are the module's own.

@@ -46,7 +46,9 @@ TEST_F(LogTest, JsonLinesAreEscaped) {
   log::set_format(log::Format::kJson);
   const std::string line = printed([] { log::warn("a \"quoted\"\nline \xff"); });
   EXPECT_EQ(line.rfind("{\"time\":\"", 0), 0u) << line;
-  EXPECT_NE(line.find("\"level\":\"warning\",\"message\":\"a \\\"quoted\\\"\\nline \xef\xbf\xbd\"}\n"), std::string::npos) << line;
+  EXPECT_NE(line.find("\"level\":\"warning\",\"message\":\"a \\\"quoted\\\"\\nline \xef\xbf\xbd\"}\n"),
+            std::string::npos)
+      << line;
 }
 
 TEST_F(LogTest, NoStatusLineWithoutATerminal) {

@@ -19,7 +19,8 @@ TEST(Rng, IsPhilox) {  // Random123's known answer for counter 0 and key 0
 TEST(Rng, NumbersAreTheSameWhateverTheChunks) {
   const Rng rng(7);
   for (const auto dtype : {torch::kFloat, torch::kDouble}) {
-    const at::Tensor whole = rng.uniform(Stream::kTest, 3, {1001}, dtype), normal = rng.normal(Stream::kTest, 3, {1001}, dtype);
+    const at::Tensor whole = rng.uniform(Stream::kTest, 3, {1001}, dtype),
+                     normal = rng.normal(Stream::kTest, 3, {1001}, dtype);
     for (const int64_t first : {0, 1, 2, 3, 5, 998}) {
       const int64_t n = std::min<int64_t>(500, 1001 - first);
       EXPECT_TRUE(torch::equal(whole.slice(0, first, first + n), rng.uniform(Stream::kTest, 3, {n}, dtype, first)));

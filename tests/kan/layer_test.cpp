@@ -10,7 +10,8 @@
 namespace kaem {
 namespace {
 
-KanLayer make_layer(const std::string& kind, const std::string& activation = "silu", at::ScalarType dtype = torch::kDouble) {
+KanLayer make_layer(const std::string& kind, const std::string& activation = "silu",
+                    at::ScalarType dtype = torch::kDouble) {
   KanLayer layer(3, 4, BasisOptions{.kind = kind, .grid_size = 8, .activation = activation, .eps_scale = 2}, Rng(5), 1);
   layer->to(dtype);
   const torch::NoGradGuard no_grad;
@@ -27,7 +28,8 @@ class LayerOfBasis : public ::testing::TestWithParam<std::string> {};
 TEST_P(LayerOfBasis, IsTheSumOfItsEdges) {
   KanLayer layer = make_layer(GetParam());
   const at::Tensor x = inputs(5, 1.1), y = layer->forward(x);
-  const at::Tensor phi = ops::reference::basis(x, layer->knots, layer->tau, {layer->spec.kind, 3, ops::Activation::kNone});
+  const at::Tensor phi =
+      ops::reference::basis(x, layer->knots, layer->tau, {layer->spec.kind, 3, ops::Activation::kNone});
   for (int64_t n = 0; n < 5; ++n)
     for (int64_t o = 0; o < 4; ++o) {
       double sum = 0;
@@ -50,7 +52,8 @@ TEST_P(LayerOfBasis, InputGradientIsThatOfDifferences) {
     at::Tensor up = x.clone(), down = x.clone();
     up.select(1, i).add_(kStep), down.select(1, i).sub_(kStep);
     const at::Tensor slope = ((layer->forward(up) - layer->forward(down)) * pull).sum(1) / (2 * kStep);
-    EXPECT_LE((gradient.select(1, i) - slope).abs().max().item<double>(), 1e-6 * (1 + gradient.abs().max().item<double>()));
+    EXPECT_LE((gradient.select(1, i) - slope).abs().max().item<double>(),
+              1e-6 * (1 + gradient.abs().max().item<double>()));
   }
 }
 
@@ -63,7 +66,8 @@ TEST_P(LayerOfBasis, UnchangedKnotsGiveTheCurveBack) {
   KanLayer layer = make_layer(GetParam(), "none");
   const at::Tensor x = inputs(300, 1.2);
   const at::Tensor before = layer->forward(x);
-  const at::Tensor fresh = refit_coefficients(x, layer->knots, layer->knots, layer->tau, layer->coefficients, layer->spec, 1e-4);
+  const at::Tensor fresh =
+      refit_coefficients(x, layer->knots, layer->knots, layer->tau, layer->coefficients, layer->spec, 1e-4);
   const torch::NoGradGuard no_grad;
   layer->coefficients.copy_(fresh);
   EXPECT_LE(relative_difference(before, layer->forward(x)), 1e-3);
@@ -76,7 +80,8 @@ TEST_P(LayerOfBasis, MovedKnotsGiveTheRidgeOptimum) {
   moved.slice(1, 1, -1).add_(0.05 * Rng(4).normal(Stream::kTest, 3, {3, 7}, torch::kDouble));
   moved = std::get<0>(moved.sort(1));
   constexpr double kRidge = 1e-2;
-  const at::Tensor fresh = refit_coefficients(x, layer->knots, moved, layer->tau, layer->coefficients, layer->spec, kRidge);
+  const at::Tensor fresh =
+      refit_coefficients(x, layer->knots, moved, layer->tau, layer->coefficients, layer->spec, kRidge);
   // An independent solver: least squares of the system with sqrt(ridge) I below it, by QR.
   const at::Tensor old_phi = ops::reference::basis(x, layer->knots, layer->tau, layer->spec);
   const at::Tensor new_phi = ops::reference::basis(x, moved, layer->tau, layer->spec);
@@ -96,7 +101,9 @@ TEST_P(LayerOfBasis, GridUpdateKeepsTheCurves) {
   // Smooth curves, as training leaves them: noise at the scale of the knots cannot be kept when they move.
   {
     const torch::NoGradGuard no_grad;
-    layer->coefficients.copy_(torch::linspace(0, 1, layer->coefficients.size(1), torch::kDouble).reshape({1, -1, 1}).expand_as(layer->coefficients));
+    layer->coefficients.copy_(torch::linspace(0, 1, layer->coefficients.size(1), torch::kDouble)
+                                  .reshape({1, -1, 1})
+                                  .expand_as(layer->coefficients));
   }
   const at::Tensor x = inputs(500, 1.0).pow(3);  // crowded near 0
   const at::Tensor before = layer->forward(x).detach(), old_knots = layer->knots.clone();
@@ -134,7 +141,11 @@ TEST(GridUpdate, LeavesCurvesAloneThatItCannotKeep) {
   const torch::NoGradGuard no_grad;
   // Alternating coefficients on narrow functions: no moved grid can represent them.
   layer->tau.fill_(0.1);
-  layer->coefficients.copy_(torch::tensor({1.0, -1.0}, torch::kDouble).repeat({5}).slice(0, 0, 9).reshape({1, 9, 1}).expand_as(layer->coefficients));
+  layer->coefficients.copy_(torch::tensor({1.0, -1.0}, torch::kDouble)
+                                .repeat({5})
+                                .slice(0, 0, 9)
+                                .reshape({1, 9, 1})
+                                .expand_as(layer->coefficients));
   const at::Tensor old_knots = layer->knots.clone(), old = layer->coefficients.clone();
   const GridUpdate done = layer->update_grid(inputs(500, 1.0).pow(3), true);
   EXPECT_EQ(done.skipped, 1);

@@ -11,7 +11,9 @@ namespace {
 
 class ResamplerOfName : public ::testing::TestWithParam<std::string> {};
 
-at::Tensor uniforms(int64_t step, at::IntArrayRef shape) { return Rng(3).uniform(Stream::kTest, step, shape, torch::kDouble); }
+at::Tensor uniforms(int64_t step, at::IntArrayRef shape) {
+  return Rng(3).uniform(Stream::kTest, step, shape, torch::kDouble);
+}
 
 TEST_P(ResamplerOfName, CountsSumToTheNumberOfSamples) {
   const at::Tensor w = torch::softmax(3 * Rng(1).normal(Stream::kTest, 0, {50, 20}, torch::kDouble), 1);

@@ -1,5 +1,6 @@
-// Gradients of the training loss against central differences in float64, with samples, weights, resampling and noise held
-// fixed: |g - g_FD| <= 1e-6 max|g| + 1e-9 |loss| for every parameter tensor, basis, reference density and activation.
+// Gradients of the training loss against central differences in float64, with samples, weights, resampling and noise
+// held fixed: |g - g_FD| <= 1e-6 max|g| + 1e-9 |loss| for every parameter tensor, basis, reference density and
+// activation.
 #include <torch/types.h>
 
 #include "kaem/objective/objective.h"
@@ -150,7 +151,8 @@ TEST(Gradient, OfFusedOperatorsIsThatOfTheTwins) {  // the same loss in float32 
     for (const auto& parameter : wide.model->named_parameters()) {
       const at::Tensor expected = parameter.value().grad();
       const at::Tensor got = narrow.model->named_parameters()[parameter.key()].grad().to(torch::kDouble);
-      EXPECT_LE((got - expected).abs().max().item<double>(), 2e-4 * expected.abs().max().item<double>()) << parameter.key();
+      EXPECT_LE((got - expected).abs().max().item<double>(), 2e-4 * expected.abs().max().item<double>())
+          << parameter.key();
     }
   }
 }

@@ -50,8 +50,12 @@ TEST_P(EveryBasis, AgreesWithTheTwin) {
 TEST_P(EveryBasis, AgreesWithTheTwinAtOddSizes) {
   for (const auto& [inputs, rows, intervals] : std::vector<std::array<int64_t, 3>>{
            {1, 1, 1}, {1, 9, 2}, {3, 70, 5}, {16, 65, 7}, {33, 2, 3}, {40, 130, 11}, {2, 8, 40}}) {
-    compare_with_twin({.kind = GetParam().first, .degree = 2, .activation = Activation::kNone, .intervals = intervals,
-                       .inputs = inputs, .rows = rows},
+    compare_with_twin({.kind = GetParam().first,
+                       .degree = 2,
+                       .activation = Activation::kNone,
+                       .intervals = intervals,
+                       .inputs = inputs,
+                       .rows = rows},
                       "inputs " + std::to_string(inputs) + " intervals " + std::to_string(intervals));
   }
 }
@@ -81,9 +85,15 @@ TEST_P(EveryBasis, HasNoDenormalFeatures) {
 
 TEST_P(EveryBasis, TwinGradientsAgreeWithCentralDifferences) {
   // Points 1e-3 away from knots and ends; h = 1e-6, so that truncation (h²) and rounding (1e-16/h) stay below 1e-8.
-  Case c{.kind = GetParam().first, .activation = Activation::kTanh, .intervals = 6, .inputs = 3, .rows = 12, .uniform = true};
+  Case c{.kind = GetParam().first,
+         .activation = Activation::kTanh,
+         .intervals = 6,
+         .inputs = 3,
+         .rows = 12,
+         .uniform = true};
   const Problem p(c);
-  const Tensor cell = ((at::rand({c.rows, c.inputs}, wide()) * 5.0).floor() + at::rand({c.rows, c.inputs}, wide()) * 0.8 + 0.1);
+  const Tensor cell =
+      ((at::rand({c.rows, c.inputs}, wide()) * 5.0).floor() + at::rand({c.rows, c.inputs}, wide()) * 0.8 + 0.1);
   const Tensor x = (cell * 0.4 - 1.2).requires_grad_(true), tau = p.tau.clone().requires_grad_(true);
   const auto value = [&](const Tensor& at_x, const Tensor& at_tau) {
     return (reference::basis(at_x, p.knots, at_tau, p.spec) * p.weight.slice(0, 0, c.rows)).sum(-1);
@@ -96,7 +106,8 @@ TEST_P(EveryBasis, TwinGradientsAgreeWithCentralDifferences) {
                (value(x + h, tau) - value(x - h, tau)) / (2 * h), 1e-7, "derivative");
   if (tau.grad().defined()) {
     expect_close(tau.grad(), ((value(x, tau + h) - value(x, tau - h)) / (2 * h)).sum(), 1e-7, "tau");
-    expect_close((reference::basis_tau_derivative(x, p.knots, tau, p.spec) * p.weight).sum(), tau.grad(), 1e-10, "tau twin");
+    expect_close((reference::basis_tau_derivative(x, p.knots, tau, p.spec) * p.weight).sum(), tau.grad(), 1e-10,
+                 "tau twin");
   }
 }
 
@@ -132,7 +143,8 @@ TEST(Basis, CellPicksThePieceOfASpline) {
 TEST(Basis, SplinesSumToOneInside) {
   for (const int64_t degree : {0, 1, 2, 3, 7}) {
     const Problem p({.kind = BasisKind::kBSpline, .degree = degree, .activation = Activation::kNone});
-    const Tensor x = narrow(p.x.clamp(-1.2, 1.2)).clamp(narrow(p.knots).min().item<float>(), narrow(p.knots).max().item<float>());
+    const Tensor x =
+        narrow(p.x.clamp(-1.2, 1.2)).clamp(narrow(p.knots).min().item<float>(), narrow(p.knots).max().item<float>());
     const Tensor total = basis(x, narrow(p.knots), narrow(p.tau), p.spec).sum(-1);
     expect_close(total, at::ones_like(total), 1e-6, "degree " + std::to_string(degree));
   }
@@ -188,17 +200,24 @@ TEST(ScalarFormulas, AgreeWithTheTwin) {
       const Case c{.kind = kind, .degree = degree, .intervals = 6, .inputs = 5};
       const Problem p(c);
       const auto number = static_cast<int64_t>(kind);
-      Tensor value = at::empty({c.rows, c.inputs, c.features()}, wide()), slope = at::empty_like(value), tau = at::empty_like(value);
+      Tensor value = at::empty({c.rows, c.inputs, c.features()}, wide()), slope = at::empty_like(value),
+             tau = at::empty_like(value);
       for (int64_t j = 0; j < value.numel(); ++j) {
         const int64_t f = j % c.features(), i = j / c.features() % c.inputs, n = j / c.features() / c.inputs;
-        math::Grid<double> grid{number, degree, static_cast<int64_t>(c.activation), c.intervals, c.features() - 1,
-                                p.knots.const_data_ptr<double>() + i * (c.intervals + 1), 0.0, 0.0};
+        math::Grid<double> grid{number,
+                                degree,
+                                static_cast<int64_t>(c.activation),
+                                c.intervals,
+                                c.features() - 1,
+                                p.knots.const_data_ptr<double>() + i * (c.intervals + 1),
+                                0.0,
+                                0.0};
         grid.scale = math::grid_scale(number, c.intervals, grid.knots[0], grid.knots[c.intervals], c.tau);
         const double x = p.x.const_data_ptr<double>()[n * c.inputs + i];
         value.mutable_data_ptr<double>()[j] = math::feature(grid, x, x, f, 0);
         slope.mutable_data_ptr<double>()[j] = math::feature(grid, x, x, f, 1);
-        tau.mutable_data_ptr<double>()[j] = math::feature(grid, x, x, f, 1) * math::tau_distance(grid, x, f) / c.tau *
-                                            (number == math::kFft ? 1 : -1);
+        tau.mutable_data_ptr<double>()[j] =
+            math::feature(grid, x, x, f, 1) * math::tau_distance(grid, x, f) / c.tau * (number == math::kFft ? 1 : -1);
       }
       const std::string what = std::string(name) + " of degree " + std::to_string(degree);
       const Tensor exact_tau = at::full({}, c.tau, wide());
@@ -218,9 +237,16 @@ TEST(ScalarFormulas, AreAccurateInFloat32) {
     Tensor value = at::empty({c.rows, c.inputs, c.features()}), slope = at::empty_like(value);
     for (int64_t j = 0; j < value.numel(); ++j) {
       const int64_t f = j % c.features(), i = j / c.features() % c.inputs, n = j / c.features() / c.inputs;
-      math::Grid<float> grid{number, c.degree, static_cast<int64_t>(c.activation), c.intervals, c.features() - 1,
-                             knots.const_data_ptr<float>() + i * (c.intervals + 1), 0.0F, 0.0F};
-      const double scale = math::grid_scale(number, c.intervals, grid.knots[0], grid.knots[c.intervals], p.tau.item<double>());
+      math::Grid<float> grid{number,
+                             c.degree,
+                             static_cast<int64_t>(c.activation),
+                             c.intervals,
+                             c.features() - 1,
+                             knots.const_data_ptr<float>() + i * (c.intervals + 1),
+                             0.0F,
+                             0.0F};
+      const double scale =
+          math::grid_scale(number, c.intervals, grid.knots[0], grid.knots[c.intervals], p.tau.item<double>());
       grid.scale = static_cast<float>(scale);
       grid.scale_low = static_cast<float>(scale - static_cast<double>(grid.scale));
       const auto x = static_cast<float>(p.x.const_data_ptr<double>()[n * c.inputs + i]);
@@ -228,7 +254,8 @@ TEST(ScalarFormulas, AreAccurateInFloat32) {
       slope.mutable_data_ptr<float>()[j] = math::feature(grid, x, x, f, 1);
     }
     expect_close(value, reference::basis(p.x, p.knots, p.tau, p.spec), kTolerance, name);
-    expect_close(slope, reference::basis_derivative(p.x, p.knots, p.tau, p.spec), kTolerance, std::string(name) + " slope");
+    expect_close(slope, reference::basis_derivative(p.x, p.knots, p.tau, p.spec), kTolerance,
+                 std::string(name) + " slope");
   }
 }
 
@@ -264,7 +291,8 @@ TEST(FoldWeights, AgreesWithTheTwin) {
       const Tensor weight = as_float_sees(at::randn(want.sizes(), wide()));
       (want * weight).sum().backward();
       (got * narrow(weight)).sum().backward();
-      for (size_t i = 0; i < leaves64.size(); ++i) expect_close(leaves32[i].grad(), leaves64[i].grad(), 1e-6, "gradient");
+      for (size_t i = 0; i < leaves64.size(); ++i)
+        expect_close(leaves32[i].grad(), leaves64[i].grad(), 1e-6, "gradient");
     }
   }
 }

@@ -33,7 +33,8 @@ TEST_P(Kernels_CUDA, BasisAgreesWithTheTwin) {
     const Case c{.kind = GetParam().first, .degree = degree, .intervals = 9, .inputs = 7, .rows = 45};
     const Tensor knots = make_knots(c), points = make_points(c, knots);
     const Tensor weight = as_float_sees(at::randn({c.rows, c.inputs, c.features()}, wide()));
-    const Tensor x = points.clone().requires_grad_(true), tau = as_float_sees(at::full({}, 0.7, wide())).requires_grad_(true);
+    const Tensor x = points.clone().requires_grad_(true),
+                 tau = as_float_sees(at::full({}, 0.7, wide())).requires_grad_(true);
     const Tensor x_gpu = on_gpu(points).requires_grad_(true), tau_gpu = on_gpu(tau.detach()).requires_grad_(true);
     const Tensor want = reference::basis(x, knots, tau, c.spec()), got = basis(x_gpu, on_gpu(knots), tau_gpu, c.spec());
     (want * weight).sum().backward();
@@ -53,7 +54,8 @@ TEST_P(Kernels_CUDA, EdgesAgreeWithTheTwin) {
   const Case c{.kind = GetParam().first, .intervals = 8, .inputs = 5, .rows = 33 * 4};
   const Tensor knots = make_knots(c), tau = as_float_sees(at::full({}, 0.9, wide()));
   const Tensor z0 = as_float_sees(make_points(c, knots).clamp(-3, 3)).reshape({33, 4, 5});
-  const Tensor w0 = as_float_sees(at::randn({5, c.features(), 4}, wide())), grad = as_float_sees(at::randn({33}, wide()));
+  const Tensor w0 = as_float_sees(at::randn({5, c.features(), 4}, wide())),
+               grad = as_float_sees(at::randn({33}, wide()));
   const Tensor z = z0.clone().requires_grad_(true), w = w0.clone().requires_grad_(true);
   const Tensor z_gpu = on_gpu(z0).requires_grad_(true), w_gpu = on_gpu(w0).requires_grad_(true);
   const Tensor want = reference::edge_sum(z, knots, tau, w, c.spec());
@@ -69,7 +71,8 @@ TEST_P(Kernels_CUDA, EdgesAgreeWithTheTwin) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, Kernels_CUDA, ::testing::ValuesIn(kinds()), [](const auto& p) { return p.param.second; });
+INSTANTIATE_TEST_SUITE_P(Kinds, Kernels_CUDA, ::testing::ValuesIn(kinds()),
+                         [](const auto& p) { return p.param.second; });
 
 class Tables_CUDA : public ::testing::Test {
  protected:
@@ -80,15 +83,19 @@ class Tables_CUDA : public ::testing::Test {
 
 TEST_F(Tables_CUDA, InverseTransformsAgreeWithTheTwin) {
   at::manual_seed(8);
-  const Tensor density = as_float_sees(at::randn({9, 75}, wide()) * 2), widths = as_float_sees(at::rand({3, 37}, wide()) + 0.1);
+  const Tensor density = as_float_sees(at::randn({9, 75}, wide()) * 2),
+               widths = as_float_sees(at::rand({3, 37}, wide()) + 0.1);
   const CellMasses want = reference::cell_masses(density, widths, false);
   const CellMasses got = cell_masses(on_gpu(density), on_gpu(widths), false);
   expect_close(got.log_normaliser.cpu(), want.log_normaliser, 1e-5, "log normaliser");
-  const Tensor edges = as_float_sees(at::cat({at::zeros({1}, wide()), widths[0].cumsum(0)})), row = at::arange(9, at::kLong);
-  const InverseTable exact{at::full({9}, 37, at::kLong), row * 38, row * 37, row * 0, as_float_sees(want.cdf).flatten(),
-                           as_float_sees(want.slope).flatten(), edges};
-  const InverseTable table{exact.cells.cuda(), exact.cdf_offset.cuda(), exact.slope_offset.cuda(), exact.edge_offset.cuda(),
-                           on_gpu(exact.cdf),  on_gpu(exact.slope),     on_gpu(exact.edges)};
+  const Tensor edges = as_float_sees(at::cat({at::zeros({1}, wide()), widths[0].cumsum(0)})),
+               row = at::arange(9, at::kLong);
+  const InverseTable exact{
+      at::full({9}, 37, at::kLong),        row * 38, row * 37, row * 0, as_float_sees(want.cdf).flatten(),
+      as_float_sees(want.slope).flatten(), edges};
+  const InverseTable table{exact.cells.cuda(),       exact.cdf_offset.cuda(), exact.slope_offset.cuda(),
+                           exact.edge_offset.cuda(), on_gpu(exact.cdf),       on_gpu(exact.slope),
+                           on_gpu(exact.edges)};
   const Tensor u = as_float_sees(at::rand({101, 9}, wide()) * 0.998 + 0.001), z = inverse_cdf(on_gpu(u), table);
   expect_close(z.cpu(), reference::inverse_cdf(u, exact), 1e-4, "draws");
   expect_close(forward_cdf(z, table).cpu(), u, 2e-5, "round trip");

@@ -13,7 +13,8 @@ struct Problem {
     grid.rows = samples * q_count;
     knots = make_knots(grid);
     z = make_points(grid, knots).reshape({samples, q_count, c.inputs});
-    if (samples * q_count > 6) z.reshape({-1, c.inputs})[6].fill_(1.1);  // 40 makes unbounded activations drown the rest
+    if (samples * q_count > 6)
+      z.reshape({-1, c.inputs})[6].fill_(1.1);  // 40 makes unbounded activations drown the rest
     z = as_float_sees(z);
     tau = as_float_sees(at::full({}, c.tau, wide()));
     weights = as_float_sees(at::randn({c.inputs, c.features(), q_count}, wide()));
@@ -54,13 +55,15 @@ class EveryEdge : public ::testing::TestWithParam<std::pair<BasisKind, const cha
 TEST_P(EveryEdge, AgreesWithTheTwin) {
   compare_with_twin({.kind = GetParam().first, .inputs = 9}, 37, 5, "uneven");
   compare_with_twin({.kind = GetParam().first, .inputs = 4, .uniform = true}, 16, 33, "uniform");
-  compare_with_twin({.kind = GetParam().first, .degree = 5, .activation = Activation::kNone, .intervals = 3, .inputs = 1}, 1, 1,
-                    "single");
+  compare_with_twin(
+      {.kind = GetParam().first, .degree = 5, .activation = Activation::kNone, .intervals = 3, .inputs = 1}, 1, 1,
+      "single");
 }
 
 TEST_P(EveryEdge, AgreesWithTheTwinBeyondOneChunkOfSamples) {
-  compare_with_twin({.kind = GetParam().first, .degree = 2, .activation = Activation::kTanh, .intervals = 5, .inputs = 2}, 2051, 3,
-                    "chunks");
+  compare_with_twin(
+      {.kind = GetParam().first, .degree = 2, .activation = Activation::kTanh, .intervals = 5, .inputs = 2}, 2051, 3,
+      "chunks");
 }
 
 TEST_P(EveryEdge, TwinGradientsAgreeWithCentralDifferences) {
@@ -128,7 +131,8 @@ TEST(EdgeSum, GivesTheSameBitsForEveryNumberOfThreads) {
   }
   at::set_num_threads(threads);
   for (size_t r = 1; r < runs.size(); ++r) {
-    for (size_t t = 0; t < runs[r].size(); ++t) EXPECT_TRUE(at::equal(runs[0][t], runs[r][t])) << "run " << r << " tensor " << t;
+    for (size_t t = 0; t < runs[r].size(); ++t)
+      EXPECT_TRUE(at::equal(runs[0][t], runs[r][t])) << "run " << r << " tensor " << t;
   }
 }
 
@@ -138,7 +142,8 @@ TEST(EdgeSum, NamesTheArgumentThatIsWrong) {
     edge_sum(narrow(p.z), narrow(p.knots), narrow(p.tau), narrow(p.weights).slice(1, 1), p.spec);
     FAIL();
   } catch (const c10::ValueError& e) {
-    EXPECT_NE(std::string(e.what()).find("edge_sum: want weights [5, 22, 4], got [5, 21, 4]"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("edge_sum: want weights [5, 22, 4], got [5, 21, 4]"), std::string::npos)
+        << e.what();
   }
 }
 

@@ -26,19 +26,22 @@ std::vector<Tensor> all_outputs() {
     phi.backward(at::randn(phi.sizes(), at::kFloat));
     out.insert(out.end(), {phi.detach(), x.grad(), basis_derivative(x.detach(), knots, tau.detach(), c.spec())});
     if (tau.grad().defined()) out.push_back(tau.grad());
-    const Tensor z = (at::rand({21, 7, 13}) * 3 - 1.5).requires_grad_(true), t = at::full({}, 0.8F).requires_grad_(true);
+    const Tensor z = (at::rand({21, 7, 13}) * 3 - 1.5).requires_grad_(true),
+                 t = at::full({}, 0.8F).requires_grad_(true);
     const Tensor w = at::randn({13, c.features(), 7}).requires_grad_(true);
     const Tensor sum = edge_sum(z, knots, t, w, c.spec());
     sum.backward(at::randn({21}));
     out.insert(out.end(), {sum.detach(), z.grad(), w.grad()});
-    for (const int64_t order : {0, 1}) out.push_back(edge_values(z.detach(), knots, t.detach(), w.detach(), c.spec(), order));
+    for (const int64_t order : {0, 1})
+      out.push_back(edge_values(z.detach(), knots, t.detach(), w.detach(), c.spec(), order));
   }
   const Tensor density = (at::randn({9, 75}) * 3).requires_grad_(true), widths = at::rand({3, 37}) + 0.1F;
   const CellMasses m = cell_masses(density, widths, false);
   m.log_normaliser.backward(at::randn({9}));
   out.insert(out.end(), {m.log_normaliser.detach(), m.error, m.cdf, m.slope, density.grad()});
   const Tensor edges = at::cat({at::zeros({1}), at::rand({37}).add(0.1).cumsum(0)}), row = at::arange(9, at::kLong);
-  const InverseTable table{at::full({9}, 37, at::kLong), row * 38, row * 37, row * 0, m.cdf.flatten(), m.slope.flatten(), edges};
+  const InverseTable table{
+      at::full({9}, 37, at::kLong), row * 38, row * 37, row * 0, m.cdf.flatten(), m.slope.flatten(), edges};
   const Tensor u = at::rand({45, 9}) * 0.998 + 0.001;
   out.insert(out.end(), {inverse_cdf(u, table), forward_cdf(u * edges.max(), table)});
   return out;
@@ -98,8 +101,8 @@ TEST(KernelLevels, Agree) {
       continue;
     }
     ASSERT_EQ(outputs.size(), base.size());
-    // Outputs are summed in another order and with fused multiply-adds: 2e-6 of the largest magnitude; the gradient of τ is
-    // one sum of thousands of terms that cancel.
+    // Outputs are summed in another order and with fused multiply-adds: 2e-6 of the largest magnitude; the gradient of
+    // τ is one sum of thousands of terms that cancel.
     for (size_t i = 0; i < base.size(); ++i) {
       const double tolerance = base[i].numel() == 1 ? 5e-5 : 2e-6;
       expect_close(outputs[i], base[i], tolerance, level + " output " + std::to_string(i));

@@ -15,9 +15,11 @@ using at::Tensor;
 
 inline const std::vector<std::pair<BasisKind, const char*>>& kinds() {
   static const std::vector<std::pair<BasisKind, const char*>> all = {
-      {BasisKind::kBSpline, "BSpline"}, {BasisKind::kRbf, "Rbf"},   {BasisKind::kRswaf, "Rswaf"},
-      {BasisKind::kFft, "Fft"},         {BasisKind::kCheby, "Cheby"}, {BasisKind::kDog, "Dog"},
-      {BasisKind::kMexicanHat, "MexicanHat"}, {BasisKind::kMorlet, "Morlet"}, {BasisKind::kShannon, "Shannon"}};
+      {BasisKind::kBSpline, "BSpline"},       {BasisKind::kRbf, "Rbf"},
+      {BasisKind::kRswaf, "Rswaf"},           {BasisKind::kFft, "Fft"},
+      {BasisKind::kCheby, "Cheby"},           {BasisKind::kDog, "Dog"},
+      {BasisKind::kMexicanHat, "MexicanHat"}, {BasisKind::kMorlet, "Morlet"},
+      {BasisKind::kShannon, "Shannon"}};
   return all;
 }
 

@@ -13,7 +13,8 @@ struct Curves {
   Curves(int64_t components, int64_t cells, int64_t per_row, double energy, bool split_edges) : split(split_edges) {
     at::manual_seed(5 + cells);
     widths = as_float_sees(at::rand({components / per_row, cells}, wide()) * 0.02 + 0.002);
-    const Tensor edges = at::cat({at::zeros({components / per_row, 1}, wide()), widths.cumsum(1)}, 1).repeat_interleave(per_row, 0);
+    const Tensor edges =
+        at::cat({at::zeros({components / per_row, 1}, wide()), widths.cumsum(1)}, 1).repeat_interleave(per_row, 0);
     const Tensor left = edges.slice(1, 0, -1), right = edges.slice(1, 1), middle = (left + right) / 2;
     Tensor x = split ? at::stack({left, middle, right}, 2).flatten(1)
                      : at::cat({at::stack({left, middle}, 2).flatten(1), edges.slice(1, -1)}, 1);
@@ -61,7 +62,9 @@ TEST_P(Masses, TwinGradientAgreesWithCentralDifferences) {
     Tensor step = at::zeros_like(d);
     step.flatten()[i] = 1e-6;
     difference.flatten()[i] = (reference::cell_masses(d + step, c.widths, c.split).log_normaliser.sum() -
-                               reference::cell_masses(d - step, c.widths, c.split).log_normaliser.sum()).item<double>() / 2e-6;
+                               reference::cell_masses(d - step, c.widths, c.split).log_normaliser.sum())
+                                  .item<double>() /
+                              2e-6;
   }
   expect_close(d.grad(), difference, 1e-7, "nodes");
 }
@@ -108,8 +111,9 @@ struct Ragged {
       edges.push_back(as_float_sees(at::cat({at::zeros({1}, wide()), c.widths[0].cumsum(0)})) - 1.0);
       f += n + 1, s += n, e += n + 1;
     }
-    exact = {at::tensor(cells, offsets), at::tensor(f_at, offsets), at::tensor(s_at, offsets), at::tensor(e_at, offsets),
-             as_float_sees(at::cat(cdf)), as_float_sees(at::cat(slope)), as_float_sees(at::cat(edges))};
+    exact = {at::tensor(cells, offsets),   at::tensor(f_at, offsets),   at::tensor(s_at, offsets),
+             at::tensor(e_at, offsets),    as_float_sees(at::cat(cdf)), as_float_sees(at::cat(slope)),
+             as_float_sees(at::cat(edges))};
     table = exact;
     table.cdf = narrow(exact.cdf), table.slope = narrow(exact.slope), table.edges = narrow(exact.edges);
   }
@@ -151,7 +155,8 @@ TEST(InverseCdf, NeverFallsIntoCellsWithoutMass) {
   ASSERT_TRUE(z.isfinite().all().item<bool>());
   const Tensor slack = 1e-6 * at::ones({}, at::kFloat);
   for (int64_t c = 0; c < 4; ++c) {
-    const int64_t n = r.exact.cells[c].item<int64_t>(), f = r.exact.cdf_offset[c].item<int64_t>(), e = r.exact.edge_offset[c].item<int64_t>();
+    const int64_t n = r.exact.cells[c].item<int64_t>(), f = r.exact.cdf_offset[c].item<int64_t>(),
+                  e = r.exact.edge_offset[c].item<int64_t>();
     const Tensor cdf = r.table.cdf.slice(0, f, f + n + 1), edges = r.table.edges.slice(0, e, e + n + 1);
     const Tensor low = edges.masked_select(cdf <= 0).max(), high = edges.masked_select(cdf >= 1).min();
     EXPECT_TRUE((z.select(1, c) >= low - slack).all().item<bool>());

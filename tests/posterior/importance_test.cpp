@@ -84,13 +84,14 @@ TEST(Objective, IsTheWeightedJointDensity) {
   const at::Tensor x = data(4);
   const Particles particles = posterior->sample(*model, x, 0, Rng(1));
   const at::Tensor z = particles.z[0][0], weight = particles.log_weight[0].exp();
-  const at::Tensor expected = -(weight * (model->prior->log_prob(z).unsqueeze(0) + model->log_likelihood(x, z))).sum(1).mean();
+  const at::Tensor expected =
+      -(weight * (model->prior->log_prob(z).unsqueeze(0) + model->log_likelihood(x, z))).sum(1).mean();
   const Terms terms = make_objective({})->evaluate(*model, x, particles, 0, Rng(1));
   EXPECT_NEAR(terms.total.item<double>(), expected.item<double>(), 1e-3);
 }
 
-// log p̂(x) by importance sampling against quadrature on a model of one latent (Q = P = 1): |difference| within 6 standard
-// errors of the estimate, 5 data: false-alarm rate 1e-8.
+// log p̂(x) by importance sampling against quadrature on a model of one latent (Q = P = 1): |difference| within 6
+// standard errors of the estimate, 5 data: false-alarm rate 1e-8.
 TEST(ImportanceSampling, EvidenceIsTheIntegral) {
   ModelOptions options;
   options.prior.layer_widths = {1, 1};
@@ -106,8 +107,7 @@ TEST(ImportanceSampling, EvidenceIsTheIntegral) {
   const at::Tensor w = 0.5 * (b - a) * torch::tensor(weights, torch::kDouble);
   const at::Tensor x = 2 * Rng(2).uniform(Stream::kTest, 0, {5, 2}, torch::kDouble);
   const at::Tensor column = z.reshape({-1, 1, 1});
-  const at::Tensor exact =
-      ((model->log_likelihood(x, column) + model->prior->log_prob(column)).exp() * w).sum(1).log();
+  const at::Tensor exact = ((model->log_likelihood(x, column) + model->prior->log_prob(column)).exp() * w).sum(1).log();
   constexpr int64_t kSamples = 20'000;
   const at::Tensor draws = model->prior->sample(kSamples, Rng(1), Stream::kTest, 0);
   const at::Tensor likelihood = model->log_likelihood(x, draws).exp();

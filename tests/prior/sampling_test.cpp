@@ -49,14 +49,16 @@ TEST(PriorSampling, FollowsTheTrueDistribution) {
   EmpiricalDistribution pooled;
   for (const auto& basis : basis_names()) {
     SCOPED_TRACE(basis);
-    const PriorCase c = {.basis = basis, .reference = "gaussian", .size = 10, .inputs = 4, .outputs = 5, .dtype = torch::kFloat};
+    const PriorCase c = {
+        .basis = basis, .reference = "gaussian", .size = 10, .inputs = 4, .outputs = 5, .dtype = torch::kFloat};
     const auto prior = random_prior(c, 29);
     const Truth truth = quadrature(prior, c.reference, 20000);
     std::vector<EmpiricalDistribution> components(20);
     for (int64_t start = 0; start < kDraws; start += 50'000) {
       const at::Tensor z = prior->sample(50'000, Rng(3), Stream::kTest, 0, start).flatten(1).to(torch::kDouble);
       for (int64_t k = 0; k < 20; ++k)
-        components[k].add(interpolate(z.select(1, k).contiguous(), truth.z, truth.cdf.flatten(1).select(1, k).contiguous()));
+        components[k].add(
+            interpolate(z.select(1, k).contiguous(), truth.z, truth.cdf.flatten(1).select(1, k).contiguous()));
     }
     for (const auto& component : components) {
       EXPECT_GT(kolmogorov_p(component.distance(), component.total()), 1e-6 / kTests) << component.distance();
@@ -77,7 +79,8 @@ TEST(PriorSampling, LowDiscrepancyDrawsFollowItToo) {
     for (int64_t step = 0; step < 64; ++step) {
       const at::Tensor z = prior->sample(1024, Rng(3), Stream::kTest, step).flatten(1).to(torch::kDouble);
       for (int64_t k = 0; k < 6; ++k)
-        components[k].add(interpolate(z.select(1, k).contiguous(), truth.z, truth.cdf.flatten(1).select(1, k).contiguous()));
+        components[k].add(
+            interpolate(z.select(1, k).contiguous(), truth.z, truth.cdf.flatten(1).select(1, k).contiguous()));
     }
     // Better than independent draws of the same number, whose distance exceeds 0.002 with probability 0.9.
     for (const auto& component : components) EXPECT_LE(component.distance(), 1.5e-3);

@@ -18,7 +18,8 @@ at::Tensor log_normalisers(const std::shared_ptr<Prior>& prior, const std::strin
 at::Tensor table_cdf(const std::shared_ptr<Prior>& prior, const at::Tensor& z) {
   const auto shape = prior->latent_shape();
   const auto dtype = layer_of(prior)->knots.scalar_type();
-  return prior->cdf(z.to(dtype).reshape({-1, 1, 1}).expand({z.size(0), shape[0], shape[1]}).contiguous()).to(at::kDouble);
+  return prior->cdf(z.to(dtype).reshape({-1, 1, 1}).expand({z.size(0), shape[0], shape[1]}).contiguous())
+      .to(at::kDouble);
 }
 
 struct Bars {
@@ -57,7 +58,8 @@ TEST_P(TableOfBasis, MeetsTheBarsInSinglePrecision) {
 
 /// |F(F^-1(u)) - u| and |F^-1(F(z)) - z| where the density resolves it.
 void expect_round_trips(const PriorCase& c) {
-  SCOPED_TRACE(str(c.basis, ", π0 ", c.reference, ", energies ", c.size, c.dtype == torch::kFloat ? ", float32" : ", float64"));
+  SCOPED_TRACE(
+      str(c.basis, ", π0 ", c.reference, ", energies ", c.size, c.dtype == torch::kFloat ? ", float32" : ", float64"));
   const auto prior = random_prior(c, 23);
   const Truth truth = quadrature(prior, c.reference);
   const auto [a, b] = prior->domain();
@@ -74,7 +76,8 @@ void expect_round_trips(const PriorCase& c) {
   const at::Tensor line = torch::linspace(a, b, 4001, torch::kDouble).slice(0, 1, -1).to(c.dtype);
   const at::Tensor z = line.reshape({-1, 1, 1}).expand({line.size(0), c.outputs, c.inputs}).contiguous();
   const at::Tensor f = prior->cdf(z);
-  const at::Tensor resolved = densities(prior, c.reference, z, truth) * (b - a) >= (c.dtype == torch::kFloat ? 1e-2 : 1e-9);
+  const at::Tensor resolved =
+      densities(prior, c.reference, z, truth) * (b - a) >= (c.dtype == torch::kFloat ? 1e-2 : 1e-9);
   const at::Tensor errors = (prior->icdf(f) - z).abs().masked_select(resolved.logical_and(f > 0).logical_and(f < 1));
   ASSERT_GT(errors.numel(), 100);
   EXPECT_LE(errors.max().item<double>(), 1e-5 * (b - a));

@@ -55,7 +55,9 @@ inline at::Tensor energies(const KanLayerImpl& layer, const at::Tensor& z, const
   const auto wide = [&](const at::Tensor& t) { return t.defined() ? t.to(at::kDouble) : t; };
   const at::Tensor weights =
       ops::reference::fold_weights(wide(layer.base_weight), wide(layer.spline_weight), wide(layer.coefficients));
-  const auto spread = [&](const at::Tensor& t) { return t.unsqueeze(1).expand({t.size(0), layer.inputs}).contiguous(); };
+  const auto spread = [&](const at::Tensor& t) {
+    return t.unsqueeze(1).expand({t.size(0), layer.inputs}).contiguous();
+  };
   const at::Tensor phi = ops::reference::basis(spread(z), knots, tau, layer.spec, cell.defined() ? spread(cell) : cell);
   return torch::einsum("kpf,pfq->kqp", {phi, weights});
 }
@@ -71,7 +73,8 @@ inline Truth quadrature(const std::shared_ptr<Prior>& prior, const std::string& 
   const torch::NoGradGuard no_grad;
   const KanLayer layer = layer_of(prior);
   const auto [a, b] = prior->domain();
-  std::vector<at::Tensor> ends = {torch::linspace(a, b, panels + 1, torch::kDouble), layer->knots.to(at::kDouble).flatten()};
+  std::vector<at::Tensor> ends = {torch::linspace(a, b, panels + 1, torch::kDouble),
+                                  layer->knots.to(at::kDouble).flatten()};
   if (a < 0 && b > 0) ends.push_back(torch::zeros({1}, torch::kDouble));
   at::Tensor z = std::get<0>(torch::cat(ends).clamp(a, b).sort());
   const auto [nodes, node_weights] = gauss_legendre(8);
@@ -79,8 +82,7 @@ inline Truth quadrature(const std::shared_ptr<Prior>& prior, const std::string& 
   const at::Tensor x = torch::tensor(nodes, torch::kDouble), w = torch::tensor(node_weights, torch::kDouble);
   const at::Tensor half = 0.5 * (z.slice(0, 1) - z.slice(0, 0, -1)), middle = 0.5 * (z.slice(0, 1) + z.slice(0, 0, -1));
   const at::Tensor points = (middle.unsqueeze(1) + half.unsqueeze(1) * x).flatten();
-  const at::Tensor log_density =
-      energies(*layer, points) + log_reference(reference, points).reshape({-1, 1, 1});
+  const at::Tensor log_density = energies(*layer, points) + log_reference(reference, points).reshape({-1, 1, 1});
   const at::Tensor top = log_density.amax(0);
   const at::Tensor density = (log_density - top).exp().reshape({-1, n, layer->outputs, layer->inputs});
   const at::Tensor mass = (density * w.reshape({1, n, 1, 1})).sum(1) * half.reshape({-1, 1, 1});
@@ -103,7 +105,7 @@ inline at::Tensor densities(const std::shared_ptr<Prior>& prior, const std::stri
 
 struct PriorCase {
   std::string basis = "RBF", reference = "ebm", activation = "silu";
-  double size = 10;      ///< largest |energy| on the domain
+  double size = 10;  ///< largest |energy| on the domain
   int64_t degree = 3;
   int64_t inputs = 2, outputs = 3, grid = 20;
   at::ScalarType dtype = torch::kDouble;

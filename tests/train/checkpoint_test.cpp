@@ -27,7 +27,9 @@ void save(RunFolder& folder, int64_t step, int64_t keep = 10) {
 struct CheckpointTest : testing::Test {
   TempFolder temp{"checkpoint"};
   RunFolder folder = RunFolder::create(tiny_config(temp.path));
-  std::string json(int64_t step) const { return fs::path(folder.checkpoint_path(step)).replace_extension(".json").string(); }
+  std::string json(int64_t step) const {
+    return fs::path(folder.checkpoint_path(step)).replace_extension(".json").string();
+  }
   /// What is said of a checkpoint that is refused; empty if it is taken.
   std::string refusal(int* status = nullptr) const {
     try {
@@ -179,13 +181,14 @@ TEST(RunFolderTest, ConfigurationComesBack) {
   const TempFolder temp("config");
   auto config = tiny_config(temp.path);
   config.run.max_steps = 5;
-  const auto folder = RunFolder::create(config, {.command_line = "kaem train --name \"x\"", .sources = {{"file", "d1"}}});
+  const auto folder =
+      RunFolder::create(config, {.command_line = "kaem train --name \"x\"", .sources = {{"file", "d1"}}});
   auto expected = config;
   expected.run.max_steps = 0;
   EXPECT_EQ(to_ini(folder.config()), to_ini(expected));
   const std::string meta = read_text(folder.file("meta.json"));
-  for (const std::string part : {"\"version\"", "\"git_revision\"", "\"libtorch\"", "\"device\"", "\"threads\"", "\"seed\": 7",
-                                 "kaem train --name \\\"x\\\"", "\"sha256\": \"d1\""})
+  for (const std::string part : {"\"version\"", "\"git_revision\"", "\"libtorch\"", "\"device\"", "\"threads\"",
+                                 "\"seed\": 7", "kaem train --name \\\"x\\\"", "\"sha256\": \"d1\""})
     EXPECT_NE(meta.find(part), std::string::npos) << part << " in " << meta;
 }
 

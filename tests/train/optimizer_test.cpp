@@ -38,7 +38,8 @@ struct Scalar {
       p -= rate * mh / (std::sqrt(vh) + o.eps);
     }
     if (o.type == "nadam") {
-      const double mu = b1 * (1 - 0.5 * std::pow(0.96, t * 0.004)), next = b1 * (1 - 0.5 * std::pow(0.96, (t + 1) * 0.004));
+      const double mu = b1 * (1 - 0.5 * std::pow(0.96, t * 0.004)),
+                   next = b1 * (1 - 0.5 * std::pow(0.96, (t + 1) * 0.004));
       product *= mu;
       m = b1 * m + (1 - b1) * g, v = b2 * v + (1 - b2) * g * g;
       const double d = std::sqrt(v / (1 - std::pow(b2, t))) + o.eps;

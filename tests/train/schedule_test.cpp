@@ -66,7 +66,7 @@ TEST(GridScheduleTest, FollowsTheRecurrenceOverALongRun) {
     GridSchedule grid;
     grid.frequency = 50, grid.decay = decay;
     std::vector<int64_t> expected;
-    for (double t = 50, interval = 50; t < 20000; interval *= 2 - decay, t += interval) 
+    for (double t = 50, interval = 50; t < 20000; interval *= 2 - decay, t += interval)
       expected.push_back(static_cast<int64_t>(std::floor(t + 1e-6)));
     EXPECT_EQ(due_steps(grid, 19999), expected) << decay;
   }

@@ -19,7 +19,8 @@ namespace kaem {
 /// A folder of its own for each test, removed at the end.
 struct TempFolder {
   std::string path;
-  explicit TempFolder(const std::string& name) : path(testing::TempDir() + "kaem_" + name + "_" + std::to_string(::getpid())) {
+  explicit TempFolder(const std::string& name)
+      : path(testing::TempDir() + "kaem_" + name + "_" + std::to_string(::getpid())) {
     std::filesystem::remove_all(path);
     std::filesystem::create_directories(path);
   }

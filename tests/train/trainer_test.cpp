@@ -88,8 +88,9 @@ TEST(TrainerTest, LeavesARunFolder) {
     EXPECT_TRUE(fs::exists(folder.file(name))) << name;
   EXPECT_EQ(report.picture, folder.file("samples/step_60.png"));
   const auto rows = metrics_of(report.folder);
-  const std::vector<std::string> names = {"step", "epoch", "loss", "log_prior", "log_likelihood", "residual", "log_evidence",
-                                          "ess", "grad_norm", "lr", "grid_moved", "grid_halved", "grid_skipped"};
+  const std::vector<std::string> names = {"step",       "epoch",        "loss",        "log_prior", "log_likelihood",
+                                          "residual",   "log_evidence", "ess",         "grad_norm", "lr",
+                                          "grid_moved", "grid_halved",  "grid_skipped"};
   EXPECT_EQ(rows.front(), names);
   std::vector<std::string> steps;
   for (size_t i = 1; i < rows.size(); ++i) steps.push_back(rows[i].front());
@@ -123,7 +124,8 @@ TEST(TrainerTest, LoadedRunHoldsTheAverages) {
     EXPECT_FALSE(at::equal(p.value(), checkpoint.tensors.at("model." + p.key()))) << p.key();
     EXPECT_FALSE(p.value().requires_grad());
   }
-  EXPECT_EQ(run.model->generate(run.model->prior->sample(3, Rng(1), Stream::kSample, 0)).sizes(), at::IntArrayRef({3, 1, 4, 4}));
+  EXPECT_EQ(run.model->generate(run.model->prior->sample(3, Rng(1), Stream::kSample, 0)).sizes(),
+            at::IntArrayRef({3, 1, 4, 4}));
 }
 
 TEST(TrainerTest, AveragesFollowGridUpdates) {
@@ -254,7 +256,8 @@ TEST(DeviceTest, Names) {
   EXPECT_EQ(resolve_device("cpu"), "cpu");
   const auto automatic = resolve_device("auto");
   EXPECT_TRUE(automatic == "cpu" || automatic == "cuda:0") << automatic;
-  for (const std::string bad : {"gpu", "cuda:", "cuda:x", "cuda:-1", "CPU "}) EXPECT_THROW(resolve_device(bad), UsageError) << bad;
+  for (const std::string bad : {"gpu", "cuda:", "cuda:x", "cuda:-1", "CPU "})
+    EXPECT_THROW(resolve_device(bad), UsageError) << bad;
   if (automatic == "cpu") {
     EXPECT_THROW(resolve_device("cuda"), UsageError);
   }
@@ -348,7 +351,8 @@ TEST(TrainerTest, SignalsWriteACheckpoint) {
 
 TEST(TrainerTest, SignalHandlersAreRestored) {
   const TempFolder temp("handlers");
-  struct sigaction before {}, after {};
+  struct sigaction before {
+  }, after{};
   sigaction(SIGINT, nullptr, &before);
   auto config = tiny_config(temp.path);
   config.run.max_steps = 2;

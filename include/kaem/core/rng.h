@@ -8,19 +8,19 @@ namespace kaem {
 
 /// Purposes of random numbers. Each has numbers of its own, so that adding a sampler does not change the batches.
 enum class Stream : uint32_t {
-  kInit = 1,     ///< parameter initialisation
-  kData,         ///< order of training data
-  kDequantize,   ///< uniform noise on bytes
-  kPrior,        ///< prior draws
-  kScramble,     ///< digital shifts and permutations of low-discrepancy draws
-  kResample,     ///< resampling uniforms
-  kNoise,        ///< noise on generated data
-  kGrid,         ///< draws that grids are fitted to
-  kPosterior,    ///< Langevin noise and acceptance
-  kSample,       ///< pictures
-  kEvaluate,     ///< evaluation
-  kDarcy,        ///< permeability fields
-  kTest,         ///< tests and benchmarks
+  kInit = 1,    ///< parameter initialisation
+  kData,        ///< order of training data
+  kDequantize,  ///< uniform noise on bytes
+  kPrior,       ///< prior draws
+  kScramble,    ///< digital shifts and permutations of low-discrepancy draws
+  kResample,    ///< resampling uniforms
+  kNoise,       ///< noise on generated data
+  kGrid,        ///< draws that grids are fitted to
+  kPosterior,   ///< Langevin noise and acceptance
+  kSample,      ///< pictures
+  kEvaluate,    ///< evaluation
+  kDarcy,       ///< permeability fields
+  kTest,        ///< tests and benchmarks
 };
 
 /// Counter-based random numbers: Philox-4x32-10 (Salmon et al. 2011) keyed by the seed, with counter

@@ -21,14 +21,25 @@ struct GeneratorOptions {
 
   template <class Self, class V>
   static void visit(Self& o, V&& v) {
-    v(Key{.name = "widths", .help = "Widths of the KAN generator: q, hidden...; the data's size is appended", .aliases = {"layer_widths"},
-          .min = 1, .max = 1e6}, o.widths);
-    v(Key{.name = "generator_variance", .help = "Standard deviation σ of the Gaussian likelihood (the reference's name; σ is squared in use)",
-          .min = 0, .min_open = true}, o.sigma);
-    v(Key{.name = "generator_noise", .help = "Standard deviation of the noise added to generated data where parameter gradients are taken",
-          .min = 0}, o.noise);
-    v(Key{.name = "output_activation", .help = "Activation of the generated data",
-          .choices = {"sigmoid", "tanh", "identity", "none"}}, o.output_activation);
+    v(Key{.name = "widths",
+          .help = "Widths of the KAN generator: q, hidden...; the data's size is appended",
+          .aliases = {"layer_widths"},
+          .min = 1,
+          .max = 1e6},
+      o.widths);
+    v(Key{.name = "generator_variance",
+          .help = "Standard deviation σ of the Gaussian likelihood (the reference's name; σ is squared in use)",
+          .min = 0,
+          .min_open = true},
+      o.sigma);
+    v(Key{.name = "generator_noise",
+          .help = "Standard deviation of the noise added to generated data where parameter gradients are taken",
+          .min = 0},
+      o.noise);
+    v(Key{.name = "output_activation",
+          .help = "Activation of the generated data",
+          .choices = {"sigmoid", "tanh", "identity", "none"}},
+      o.output_activation);
     BasisOptions::visit(o.basis, v);
   }
 };
@@ -46,6 +57,7 @@ struct Generator : torch::nn::Module {
 };
 
 /// `data_size` D = channels x height x width; `latent_width` must equal widths[0] (ConfigError).
-std::shared_ptr<Generator> make_generator(const GeneratorOptions& options, int64_t latent_width, int64_t data_size, const Rng& rng);
+std::shared_ptr<Generator> make_generator(const GeneratorOptions& options, int64_t latent_width, int64_t data_size,
+                                          const Rng& rng);
 
 }  // namespace kaem

@@ -37,8 +37,9 @@ struct KanLayerImpl : torch::nn::Module {
   /// Bandwidth [], not below kMinTau; differentiable.
   at::Tensor bandwidth() const;
 
-  /// Moves the knots towards r·uniform + (1-r)·quantiles of x [N,I] and refits the coefficients (float64, ridge), with the
-  /// domain fixed (`keep_ends`, priors) or taken from the inputs (generators). docs/mathematics.md section 1, "Grid update".
+  /// Moves the knots towards r·uniform + (1-r)·quantiles of x [N,I] and refits the coefficients (float64, ridge), with
+  /// the domain fixed (`keep_ends`, priors) or taken from the inputs (generators). docs/mathematics.md section 1, "Grid
+  /// update".
   GridUpdate update_grid(const at::Tensor& x, bool keep_ends);
 
   /// Sets the grid from inputs before the first step: as update_grid, but the curves start anew on it.

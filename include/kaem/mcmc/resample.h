@@ -2,9 +2,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <string>
 #include <string_view>
 #include <vector>
-#include <string>
 
 namespace kaem::mcmc {
 

@@ -15,7 +15,7 @@ struct ObjectiveOptions {
 
 /// A loss and what it is made of.
 struct Terms {
-  at::Tensor total;  ///< scalar, differentiable
+  at::Tensor total;                                       ///< scalar, differentiable
   std::vector<std::pair<std::string, at::Tensor>> named;  ///< detached scalars for metrics.csv, in a fixed order
 };
 
@@ -24,7 +24,8 @@ struct Objective {
   virtual ~Objective() = default;
 
   /// x [B,D] and its particles -> loss.
-  virtual Terms evaluate(ModelImpl& model, const at::Tensor& x, const Particles& particles, int64_t step, const Rng& rng) = 0;
+  virtual Terms evaluate(ModelImpl& model, const at::Tensor& x, const Particles& particles, int64_t step,
+                         const Rng& rng) = 0;
 };
 
 std::unique_ptr<Objective> make_objective(const ObjectiveOptions& options);

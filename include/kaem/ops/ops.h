@@ -19,7 +19,19 @@ namespace kaem::ops {
 enum class BasisKind : int64_t { kBSpline, kRbf, kRswaf, kFft, kCheby, kDog, kMexicanHat, kMorlet, kShannon };
 
 /// Base activations; `kNone` switches the base branch off (no feature).
-enum class Activation : int64_t { kNone, kIdentity, kRelu, kLeakyRelu, kTanh, kSigmoid, kSilu, kGelu, kElu, kSelu, kSoftplus };
+enum class Activation : int64_t {
+  kNone,
+  kIdentity,
+  kRelu,
+  kLeakyRelu,
+  kTanh,
+  kSigmoid,
+  kSilu,
+  kGelu,
+  kElu,
+  kSelu,
+  kSoftplus
+};
 
 /// What a basis needs beside its tensors.
 struct BasisSpec {
@@ -49,7 +61,8 @@ at::Tensor fold_weights(const at::Tensor& base_weight, const at::Tensor& spline_
 at::Tensor edge_sum(const at::Tensor& z, const at::Tensor& knots, const at::Tensor& tau, const at::Tensor& weights,
                     const BasisSpec& spec);
 
-/// The univariate functions themselves (`order` 0) or their derivatives (`order` 1): as edge_sum -> [S,Q,P]. Not differentiable.
+/// The univariate functions themselves (`order` 0) or their derivatives (`order` 1): as edge_sum -> [S,Q,P]. Not
+/// differentiable.
 at::Tensor edge_values(const at::Tensor& z, const at::Tensor& knots, const at::Tensor& tau, const at::Tensor& weights,
                        const BasisSpec& spec, int64_t order);
 
@@ -58,9 +71,10 @@ at::Tensor edge_values(const at::Tensor& z, const at::Tensor& knots, const at::T
 /// `rows_per_width`..., M] is given as [C/R, M] where R consecutive components share one row.
 struct CellMasses {
   at::Tensor log_normaliser;  ///< [C], differentiable in log_density (d/d node is the derivative of this very sum)
-  at::Tensor error;           ///< [C] max of 0.128 max |L2 - L1| (the cdf's) and 3 Σ min(d²/180, 2/3) |L2 - L1| (log Z's), over Z; detached
-  at::Tensor cdf;             ///< [C,M+1] running sum scaled to [0,1], summed in float64, of log_density's dtype, detached
-  at::Tensor slope;           ///< [C,M] log-density right minus left, detached
+  at::Tensor error;  ///< [C] max of 0.128 max |L2 - L1| (the cdf's) and 3 Σ min(d²/180, 2/3) |L2 - L1| (log Z's), over
+                     ///< Z; detached
+  at::Tensor cdf;    ///< [C,M+1] running sum scaled to [0,1], summed in float64, of log_density's dtype, detached
+  at::Tensor slope;  ///< [C,M] log-density right minus left, detached
 };
 CellMasses cell_masses(const at::Tensor& log_density, const at::Tensor& widths, bool split_edges);
 
@@ -90,7 +104,8 @@ namespace reference {
 at::Tensor basis(const at::Tensor& x, const at::Tensor& knots, const at::Tensor& tau, const BasisSpec& spec,
                  const at::Tensor& cell = {});
 at::Tensor basis_derivative(const at::Tensor& x, const at::Tensor& knots, const at::Tensor& tau, const BasisSpec& spec);
-at::Tensor basis_tau_derivative(const at::Tensor& x, const at::Tensor& knots, const at::Tensor& tau, const BasisSpec& spec);
+at::Tensor basis_tau_derivative(const at::Tensor& x, const at::Tensor& knots, const at::Tensor& tau,
+                                const BasisSpec& spec);
 at::Tensor fold_weights(const at::Tensor& base_weight, const at::Tensor& spline_weight, const at::Tensor& coefficients);
 at::Tensor edge_sum(const at::Tensor& z, const at::Tensor& knots, const at::Tensor& tau, const at::Tensor& weights,
                     const BasisSpec& spec);

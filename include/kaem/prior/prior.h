@@ -22,13 +22,25 @@ struct PriorOptions {
 
   template <class Self, class V>
   static void visit(Self& o, V&& v) {
-    v(Key{.name = "layer_widths", .help = "P, Q: inputs and outputs of the prior's KAN layer (Q = 2P+1 in the Kolmogorov-Arnold theorem)",
-          .min = 1, .max = 1e6}, o.layer_widths);
-    v(Key{.name = "π_0", .help = "Reference density that the energies tilt", .aliases = {"pi_0"},
-          .choices = {"ebm", "uniform", "gaussian", "lognormal", "learnable_gaussian", "kl_gaussian"}}, o.reference);
-    v(Key{.name = "GaussQuad_nodes", .help = "Least number of cells of the table that serves normaliser and sampler", .min = 8, .max = 65536},
+    v(Key{.name = "layer_widths",
+          .help = "P, Q: inputs and outputs of the prior's KAN layer (Q = 2P+1 in the Kolmogorov-Arnold theorem)",
+          .min = 1,
+          .max = 1e6},
+      o.layer_widths);
+    v(Key{.name = "π_0",
+          .help = "Reference density that the energies tilt",
+          .aliases = {"pi_0"},
+          .choices = {"ebm", "uniform", "gaussian", "lognormal", "learnable_gaussian", "kl_gaussian"}},
+      o.reference);
+    v(Key{.name = "GaussQuad_nodes",
+          .help = "Least number of cells of the table that serves normaliser and sampler",
+          .min = 8,
+          .max = 65536},
       o.quadrature_nodes);
-    v(Key{.name = "uniforms", .help = "Uniform draws behind the prior's samples", .choices = {"independent", "sobol", "latin"}}, o.uniforms);
+    v(Key{.name = "uniforms",
+          .help = "Uniform draws behind the prior's samples",
+          .choices = {"independent", "sobol", "latin"}},
+      o.uniforms);
     BasisOptions::visit(o.basis, v);
   }
 };
@@ -52,8 +64,8 @@ struct Prior : torch::nn::Module {
   /// ∇_z log p(z) without an autograd graph: z [n, latent...] -> the same shape.
   virtual at::Tensor score(const at::Tensor& z) = 0;
 
-  /// The scalar whose gradient trains the prior: mean log p under weights, Σ_n weight_n log p(z_n) (weights [n] sum to 1).
-  /// With contrastive divergence the normaliser's gradient comes from `negative` draws instead of the table.
+  /// The scalar whose gradient trains the prior: mean log p under weights, Σ_n weight_n log p(z_n) (weights [n] sum to
+  /// 1). With contrastive divergence the normaliser's gradient comes from `negative` draws instead of the table.
   virtual at::Tensor weighted_log_prob(const at::Tensor& z, const at::Tensor& weight, const Rng& rng, int64_t step) = 0;
 
   /// Distribution functions of the components at z [n,Q,P] -> [n,Q,P].

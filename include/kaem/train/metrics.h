@@ -21,7 +21,8 @@ class Metrics {
  public:
   explicit Metrics(std::string path) : path_(std::move(path)) {}
 
-  /// Values of one update: `averages` are averaged, `counts` are summed. Their names are the columns, the same each time.
+  /// Values of one update: `averages` are averaged, `counts` are summed. Their names are the columns, the same each
+  /// time.
   void add(const NamedNumbers& averages, const NamedNumbers& counts);
 
   /// True if nothing has been gathered since the last row.
@@ -37,8 +38,9 @@ class Metrics {
   io::NamedTensors named_state() const;
   void restore(const std::map<std::string, at::Tensor>& tensors);
 
-  /// Cuts the file back to what stood there after update `step`: later rows go, and so does a torn last line. `last_row`
-  /// is the last row that a run which never stopped would have there (a run that stops between rows adds one more).
+  /// Cuts the file back to what stood there after update `step`: later rows go, and so does a torn last line.
+  /// `last_row` is the last row that a run which never stopped would have there (a run that stops between rows adds one
+  /// more).
   void cut(int64_t step, int64_t last_row) const;
 
  private:

@@ -24,7 +24,8 @@ struct Optimizer {
   /// One update from the gradients, with the learning rates times `factor` (the schedule's).
   virtual void step(double factor) = 0;
   void zero_grad();
-  /// State tensors, "optimizer.NAME.exp_avg" and so on; loading copies into them (Error if one is missing or misshapen).
+  /// State tensors, "optimizer.NAME.exp_avg" and so on; loading copies into them (Error if one is missing or
+  /// misshapen).
   virtual io::NamedTensors named_state() = 0;
 
   std::vector<NamedParameter> parameters;
@@ -37,7 +38,8 @@ std::vector<std::string> optimizer_names();
 /// Factor on the learning rates at `step` (0-based).
 double schedule_factor(const ScheduleOptions& options, int64_t step, int64_t steps_per_epoch, int64_t total_steps);
 
-/// Scales all gradients so that their joint 2-norm is at most `max_norm` (0: only measures); returns the norm before, [].
+/// Scales all gradients so that their joint 2-norm is at most `max_norm` (0: only measures); returns the norm before,
+/// [].
 at::Tensor clip_gradients(const std::vector<NamedParameter>& parameters, double max_norm);
 
 }  // namespace kaem

@@ -60,7 +60,8 @@ class RunFolder {
   std::string path_;
 };
 
-/// SHA-256 of what decides the numbers of a run: the configuration without names, paths, lengths of stay and output options.
+/// SHA-256 of what decides the numbers of a run: the configuration without names, paths, lengths of stay and output
+/// options.
 std::string config_hash(const Config& config);
 
 }  // namespace kaem

@@ -10,11 +10,11 @@ namespace kaem {
 
 /// What a run ended with.
 struct Report {
-  int64_t steps = 0;     ///< updates in all, those before a resume included
-  double loss = 0;       ///< mean over the updates since the last row of metrics.csv but one
-  double seconds = 0;    ///< training time in all
+  int64_t steps = 0;   ///< updates in all, those before a resume included
+  double loss = 0;     ///< mean over the updates since the last row of metrics.csv but one
+  double seconds = 0;  ///< training time in all
   std::string folder;
-  std::string picture;   ///< the last sample picture; empty if it could not be written
+  std::string picture;  ///< the last sample picture; empty if it could not be written
 };
 
 struct TrainOptions {
@@ -23,10 +23,10 @@ struct TrainOptions {
   const Dataset* dataset = nullptr;  ///< used instead of the one that the configuration names
 };
 
-/// One run from configuration to checkpoint: data, model, loop. docs/architecture.md. Prints the notes of the configuration
-/// and of the data. Sets LibTorch's thread count and the flushing of denormal numbers, and leaves them so.
-/// Error if the loss or the gradient stops being finite, or if the folder cannot be written; Interrupted after SIGINT or
-/// SIGTERM, once the step is finished and its checkpoint written.
+/// One run from configuration to checkpoint: data, model, loop. docs/architecture.md. Prints the notes of the
+/// configuration and of the data. Sets LibTorch's thread count and the flushing of denormal numbers, and leaves them
+/// so. Error if the loss or the gradient stops being finite, or if the folder cannot be written; Interrupted after
+/// SIGINT or SIGTERM, once the step is finished and its checkpoint written.
 Report train(const Config& config, const TrainOptions& options = {});
 
 /// Model and data scale of a run's newest whole checkpoint, on the device asked for; EMA weights where kept.
@@ -39,8 +39,8 @@ struct LoadedRun {
 };
 LoadedRun load_run(const std::string& path_or_last, const std::string& device = "auto");
 
-/// The device that `name` (auto | cpu | cuda | cuda:N) means here: "cpu" or "cuda:N"; opens the CUDA libraries if it is one.
-/// UsageError if it is not there.
+/// The device that `name` (auto | cpu | cuda | cuda:N) means here: "cpu" or "cuda:N"; opens the CUDA libraries if it is
+/// one. UsageError if it is not there.
 std::string resolve_device(const std::string& name);
 
 }  // namespace kaem

@@ -11,7 +11,8 @@ namespace {
 
 using cpu::Plan;
 
-constexpr int64_t kRowBlock = 64, kInputBlock = 16;  // a task: fixed, so that sums do not depend on the number of threads
+constexpr int64_t kRowBlock = 64,
+                  kInputBlock = 16;  // a task: fixed, so that sums do not depend on the number of threads
 
 bool fused(const Tensor& t) { return t.scalar_type() == at::kFloat; }
 
@@ -22,9 +23,12 @@ struct Blocks {
   int64_t count() const { return (rows + kRowBlock - 1) / kRowBlock * across(); }
   simd::BasisRange range(int64_t task, const Tensor& x, const Tensor& cell) const {
     const int64_t row = task / across() * kRowBlock, input = task % across() * kInputBlock;
-    return {x.const_data_ptr<float>(), cell.defined() ? cell.const_data_ptr<float>() : nullptr,
-            inputs,                    row,
-            std::min(rows, row + kRowBlock), input,
+    return {x.const_data_ptr<float>(),
+            cell.defined() ? cell.const_data_ptr<float>() : nullptr,
+            inputs,
+            row,
+            std::min(rows, row + kRowBlock),
+            input,
             std::min(inputs, input + kInputBlock)};
   }
 };
@@ -63,7 +67,8 @@ Tensor basis_derivative_cpu(const Tensor& x, const Tensor& knots, const Tensor& 
 std::tuple<Tensor, Tensor> basis_backward_cpu(const Tensor& grad_in, const Tensor& x_in, const Optional& cell_in,
                                               const Tensor& knots, const Tensor& tau, int64_t kind, int64_t degree,
                                               int64_t activation, std::array<bool, 2> wanted) {
-  if (!fused(x_in)) return composite::basis_backward(grad_in, x_in, cell_in, knots, tau, kind, degree, activation, wanted);
+  if (!fused(x_in))
+    return composite::basis_backward(grad_in, x_in, cell_in, knots, tau, kind, degree, activation, wanted);
   const Tensor x = x_in.contiguous(), cell = cell_in.has_value() ? cell_in->contiguous() : Tensor();
   const Tensor grad = grad_in.contiguous();
   const Plan plan(knots, tau, kind, degree, activation);
@@ -123,8 +128,9 @@ Three fold_backward_cpu(const Tensor& grad_in, const Tensor& spline_weight, cons
   const simd::Kernels& kernels = simd::kernels();
   cpu::parallel(inputs, std::max<int64_t>(1, 32768 / (features * outputs + 1)), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      kernels.fold_backward(g + i * features * outputs, s + i * outputs, from + i * functions * outputs, functions, outputs,
-                            to_c ? to_c + i * functions * outputs : nullptr, to_spline ? to_spline + i * outputs : nullptr);
+      kernels.fold_backward(g + i * features * outputs, s + i * outputs, from + i * functions * outputs, functions,
+                            outputs, to_c ? to_c + i * functions * outputs : nullptr,
+                            to_spline ? to_spline + i * outputs : nullptr);
     }
   });
   return {grad_base, grad_spline, grad_c};

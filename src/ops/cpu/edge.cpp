@@ -1,5 +1,5 @@
-// Fused CPU kernels of the prior's edges. A task is a block of inputs p and of q, fixed whatever the number of threads, so
-// that every sum has one order; samples come in chunks that stay in the second cache.
+// Fused CPU kernels of the prior's edges. A task is a block of inputs p and of q, fixed whatever the number of threads,
+// so that every sum has one order; samples come in chunks that stay in the second cache.
 #include <ATen/ATen.h>
 #include <torch/library.h>
 
@@ -18,9 +18,13 @@ struct EdgeBlocks {
   int64_t q_count, p_count;
   int64_t along_q() const { return (q_count + kOutputBlock - 1) / kOutputBlock; }
   int64_t count() const { return (p_count + kInputBlock - 1) / kInputBlock * along_q(); }
-  simd::EdgeRange range(int64_t task, const float* z, const float* weights, const int32_t* rows, int64_t row_count) const {
+  simd::EdgeRange range(int64_t task, const float* z, const float* weights, const int32_t* rows,
+                        int64_t row_count) const {
     const int64_t p = task / along_q() * kInputBlock, q = task % along_q() * kOutputBlock;
-    return {z,       weights, rows, row_count, q_count, p_count, q, std::min(q_count, q + kOutputBlock),
+    return {z,       weights,
+            rows,    row_count,
+            q_count, p_count,
+            q,       std::min(q_count, q + kOutputBlock),
             p,       std::min(p_count, p + kInputBlock)};
   }
 };
@@ -32,7 +36,8 @@ int64_t scratch_floats(const simd::Basis& b, const EdgeBlocks& blocks, int64_t r
 
 Tensor edge_sum_forward_cpu(const Tensor& z_in, const Tensor& knots, const Tensor& tau, const Tensor& weights_in,
                             int64_t kind, int64_t degree, int64_t activation) {
-  if (z_in.scalar_type() != at::kFloat) return composite::edge_sum_forward(z_in, knots, tau, weights_in, kind, degree, activation);
+  if (z_in.scalar_type() != at::kFloat)
+    return composite::edge_sum_forward(z_in, knots, tau, weights_in, kind, degree, activation);
   const Tensor z = z_in.contiguous(), weights = weights_in.contiguous();
   const int64_t samples = z.size(0), row = z.size(1) * z.size(2);
   const Plan plan(knots, tau, kind, degree, activation);
@@ -50,7 +55,8 @@ Tensor edge_sum_forward_cpu(const Tensor& z_in, const Tensor& knots, const Tenso
     cpu::parallel(blocks.count(), 1, [&](int64_t begin, int64_t end) {
       float* scratch = cpu::scratch(scratch_floats(b, blocks, count));
       for (int64_t task = begin; task < end; ++task) {
-        kernels.edge_sum(b, blocks.range(task, from + first * row, w, nullptr, count), sums.data() + task * chunk, scratch);
+        kernels.edge_sum(b, blocks.range(task, from + first * row, w, nullptr, count), sums.data() + task * chunk,
+                         scratch);
       }
     });
     for (int64_t s = 0; s < count; ++s) {
@@ -106,8 +112,8 @@ Three edge_sum_backward_cpu(const Tensor& grad_in, const Tensor& z_in, const Ten
   return {grad_z, grad_tau, grad_weights};
 }
 
-Tensor edge_values_cpu(const Tensor& z_in, const Tensor& knots, const Tensor& tau, const Tensor& weights_in, int64_t kind,
-                       int64_t degree, int64_t activation, int64_t order) {
+Tensor edge_values_cpu(const Tensor& z_in, const Tensor& knots, const Tensor& tau, const Tensor& weights_in,
+                       int64_t kind, int64_t degree, int64_t activation, int64_t order) {
   if (z_in.scalar_type() != at::kFloat) {
     return composite::edge_values(z_in, knots, tau, weights_in, kind, degree, activation, order);
   }
@@ -125,7 +131,8 @@ Tensor edge_values_cpu(const Tensor& z_in, const Tensor& knots, const Tensor& ta
     cpu::parallel(blocks.count(), 1, [&](int64_t begin, int64_t end) {
       float* scratch = cpu::scratch(scratch_floats(b, blocks, count));
       for (int64_t task = begin; task < end; ++task) {
-        kernels.edge_values(b, blocks.range(task, from + first * row, w, nullptr, count), order, to + first * row, scratch);
+        kernels.edge_values(b, blocks.range(task, from + first * row, w, nullptr, count), order, to + first * row,
+                            scratch);
       }
     });
   }

@@ -13,8 +13,8 @@
 
 namespace kaem::ops::cpu {
 
-/// Flushes denormal numbers to zero (operands and results) on this thread while it lives; the library must not change its
-/// caller's arithmetic for good.
+/// Flushes denormal numbers to zero (operands and results) on this thread while it lives; the library must not change
+/// its caller's arithmetic for good.
 class FlushDenormals {
  public:
   FlushDenormals() {

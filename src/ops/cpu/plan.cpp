@@ -44,13 +44,17 @@ void Plan::extend_knots(int64_t inputs) {
   extended_.resize(static_cast<size_t>(inputs * count));
   for (int64_t i = 0; i < inputs; ++i) {
     const float* own = basis_.knots + i * basis_.knot_count;
-    const double first = own[0], last = own[basis_.intervals], spacing = (last - first) / static_cast<double>(basis_.intervals);
+    const double first = own[0], last = own[basis_.intervals],
+                 spacing = (last - first) / static_cast<double>(basis_.intervals);
     float* to = extended_.data() + i * count;
     for (int64_t j = 0; j < count; ++j) {
       const int64_t inner = j - margin;
-      if (inner < 0) to[j] = static_cast<float>(first + spacing * static_cast<double>(inner));
-      else if (inner > basis_.intervals) to[j] = static_cast<float>(last + spacing * static_cast<double>(inner - basis_.intervals));
-      else to[j] = own[inner];
+      if (inner < 0)
+        to[j] = static_cast<float>(first + spacing * static_cast<double>(inner));
+      else if (inner > basis_.intervals)
+        to[j] = static_cast<float>(last + spacing * static_cast<double>(inner - basis_.intervals));
+      else
+        to[j] = own[inner];
     }
   }
   basis_.knots = extended_.data();

@@ -20,10 +20,18 @@ Five cell_masses_cpu(const Tensor& log_density_in, const Tensor& widths_in, bool
   Tensor log_normaliser = at::empty({components}, options), error = at::empty({components}, options);
   Tensor cdf = at::empty({components, cells + 1}, options), slope = at::empty({components, cells}, options);
   Tensor gradient = with_gradient ? at::empty({components, nodes}, options) : at::empty({0}, options);
-  simd::CellRange range{log_density.const_data_ptr<float>(), widths.const_data_ptr<float>(), nodes, cells,
-                        components / widths.size(0), 0, components, split_edges,
-                        log_normaliser.mutable_data_ptr<float>(), error.mutable_data_ptr<float>(),
-                        cdf.mutable_data_ptr<float>(), slope.mutable_data_ptr<float>(),
+  simd::CellRange range{log_density.const_data_ptr<float>(),
+                        widths.const_data_ptr<float>(),
+                        nodes,
+                        cells,
+                        components / widths.size(0),
+                        0,
+                        components,
+                        split_edges,
+                        log_normaliser.mutable_data_ptr<float>(),
+                        error.mutable_data_ptr<float>(),
+                        cdf.mutable_data_ptr<float>(),
+                        slope.mutable_data_ptr<float>(),
                         with_gradient ? gradient.mutable_data_ptr<float>() : nullptr};
   const simd::Kernels& kernels = simd::kernels();
   cpu::parallel(components, std::max<int64_t>(1, 16384 / (nodes + 1)), [&](int64_t begin, int64_t end) {
@@ -74,8 +82,8 @@ Tensor inverse_cdf_cpu(const Tensor& u_in, const Tensor& cells, const Tensor& cd
                                  t.cdf.const_data_ptr<float>(),
                                  t.slope.const_data_ptr<float>(),
                                  t.edges.const_data_ptr<float>()};
-  // Blocks whose transposed copy stays in the first cache; a row of one is a few whole cache lines of u and of z. Tasks run
-  // along the components first, so that u and z are walked through a few neighbouring rows at a time.
+  // Blocks whose transposed copy stays in the first cache; a row of one is a few whole cache lines of u and of z. Tasks
+  // run along the components first, so that u and z are walked through a few neighbouring rows at a time.
   constexpr int64_t kComponents = 64, kSamples = 128;
   const int64_t across = (components + kComponents - 1) / kComponents, down = (samples + kSamples - 1) / kSamples;
   const simd::Kernels& kernels = simd::kernels();
@@ -119,8 +127,8 @@ Tensor forward_cdf_cpu(const Tensor& z_in, const Tensor& cells, const Tensor& cd
   t.check("forward_cdf");
   const Tensor z = z_in.contiguous();
   Tensor u = at::empty_like(z);
-  const float *from = z.const_data_ptr<float>(), *f = t.cdf.const_data_ptr<float>(), *s = t.slope.const_data_ptr<float>(),
-              *e = t.edges.const_data_ptr<float>();
+  const float *from = z.const_data_ptr<float>(), *f = t.cdf.const_data_ptr<float>(),
+              *s = t.slope.const_data_ptr<float>(), *e = t.edges.const_data_ptr<float>();
   const int64_t *n = t.cells.const_data_ptr<int64_t>(), *f_at = t.cdf_offset.const_data_ptr<int64_t>(),
                 *s_at = t.slope_offset.const_data_ptr<int64_t>(), *e_at = t.edge_offset.const_data_ptr<int64_t>();
   float* to = u.mutable_data_ptr<float>();

@@ -22,8 +22,8 @@ __global__ void basis_kernel(Basis b, const float* x, const float* cell, int64_t
 }
 
 /// A thread per input value.
-__global__ void backward_kernel(Basis b, const float* x, const float* cell, const float* grad, int64_t count, float* grad_x,
-                                double* partial) {
+__global__ void backward_kernel(Basis b, const float* x, const float* cell, const float* grad, int64_t count,
+                                float* grad_x, double* partial) {
   double tau = 0.0;
   for (int64_t at = first_element(); at < count; at += element_step()) {
     const math::Grid<float> grid = grid_of(b, at % b.inputs);

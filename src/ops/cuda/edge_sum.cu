@@ -4,7 +4,8 @@ namespace kaem::ops::cuda {
 namespace {
 
 /// f or f' of the edge (q,p) at x.
-__device__ inline float edge(const Basis& b, const float* weights, int64_t q, int64_t p, int64_t outputs, float x, int order) {
+__device__ inline float edge(const Basis& b, const float* weights, int64_t q, int64_t p, int64_t outputs, float x,
+                             int order) {
   const math::Grid<float> grid = grid_of(b, p);
   const float* w = weights + p * b.features * outputs + q;
   float total = 0.0F;
@@ -13,7 +14,8 @@ __device__ inline float edge(const Basis& b, const float* weights, int64_t q, in
 }
 
 /// A block per sample; neighbouring threads share p and read neighbouring weights.
-__global__ void sum_kernel(Basis b, const float* z, const float* weights, int64_t samples, int64_t outputs, float* out) {
+__global__ void sum_kernel(Basis b, const float* z, const float* weights, int64_t samples, int64_t outputs,
+                           float* out) {
   const int64_t edges = outputs * b.inputs;
   for (int64_t s = blockIdx.x; s < samples; s += gridDim.x) {
     double own = 0.0;
@@ -26,8 +28,8 @@ __global__ void sum_kernel(Basis b, const float* z, const float* weights, int64_
   }
 }
 
-__global__ void values_kernel(Basis b, const float* z, const float* weights, const float* grad, int64_t count, int64_t outputs,
-                              int order, float* out) {
+__global__ void values_kernel(Basis b, const float* z, const float* weights, const float* grad, int64_t count,
+                              int64_t outputs, int order, float* out) {
   for (int64_t j = first_element(); j < count; j += element_step()) {
     const int64_t p = j % b.inputs, q = j / b.inputs % outputs, s = j / b.inputs / outputs;
     const float scale = grad ? grad[s] : 1.0F;
@@ -36,7 +38,8 @@ __global__ void values_kernel(Basis b, const float* z, const float* weights, con
 }
 
 /// A thread per weight: no two add to the same one, and samples are added in order.
-__global__ void weights_kernel(Basis b, const float* z, const float* grad, int64_t samples, int64_t outputs, float* to) {
+__global__ void weights_kernel(Basis b, const float* z, const float* grad, int64_t samples, int64_t outputs,
+                               float* to) {
   const int64_t count = b.inputs * b.features * outputs;
   for (int64_t j = first_element(); j < count; j += element_step()) {
     const int64_t q = j % outputs, f = j / outputs % b.features, p = j / outputs / b.features;
@@ -52,8 +55,8 @@ __global__ void weights_kernel(Basis b, const float* z, const float* grad, int64
   }
 }
 
-__global__ void tau_kernel(Basis b, const float* z, const float* weights, const float* grad, int64_t count, int64_t outputs,
-                           double* partial) {
+__global__ void tau_kernel(Basis b, const float* z, const float* weights, const float* grad, int64_t count,
+                           int64_t outputs, double* partial) {
   double tau = 0.0;
   for (int64_t j = first_element(); j < count; j += element_step()) {
     const int64_t p = j % b.inputs, q = j / b.inputs % outputs, s = j / b.inputs / outputs;
@@ -79,8 +82,8 @@ void edge_sum(const Basis& b, const float* z, const float* weights, int64_t samp
   sum_kernel<<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(b, z, weights, samples, outputs, out);
 }
 
-void edge_values(const Basis& b, const float* z, const float* weights, const float* grad, int64_t samples, int64_t outputs,
-                 int order, float* out, Stream stream) {
+void edge_values(const Basis& b, const float* z, const float* weights, const float* grad, int64_t samples,
+                 int64_t outputs, int order, float* out, Stream stream) {
   const int64_t count = samples * outputs * b.inputs;
   values_kernel<<<blocks_for(count), kThreads, 0, stream>>>(b, z, weights, grad, count, outputs, order, out);
 }

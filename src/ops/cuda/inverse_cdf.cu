@@ -8,8 +8,10 @@ __device__ inline int64_t find_interval(const float* values, int64_t cells, floa
   int64_t low = 0, high = cells;
   while (high - low > 1) {
     const int64_t middle = (low + high) / 2;
-    if (values[middle] <= x) low = middle;
-    else high = middle;
+    if (values[middle] <= x)
+      low = middle;
+    else
+      high = middle;
   }
   return low;
 }
@@ -24,7 +26,8 @@ __global__ void inverse_kernel(Table t, const float* u, int64_t count, int64_t c
     const float* edges = t.edges + t.edge_offset[c];
     const int64_t i = find_interval(cdf, t.cells[c], u[j]);
     const float d = t.slope[t.slope_offset[c] + i], down = -fabsf(d);
-    const float part = unit_clamp((u[j] - cdf[i]) / fmaxf(cdf[i + 1] - cdf[i], 1e-30F)), mirrored = d > 0 ? 1.0F - part : part;
+    const float part = unit_clamp((u[j] - cdf[i]) / fmaxf(cdf[i + 1] - cdf[i], 1e-30F)),
+                mirrored = d > 0 ? 1.0F - part : part;
     const float y = down > -1e-6F ? mirrored : unit_clamp(log1pf(mirrored * expm1f(down)) / down);
     z[j] = edges[i] + (d > 0 ? 1.0F - y : y) * (edges[i + 1] - edges[i]);
   }

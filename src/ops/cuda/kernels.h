@@ -1,6 +1,7 @@
 #pragma once
 
-// Launches of the CUDA kernels: device pointers and a stream, no header of LibTorch (nvcc reads those for half a minute).
+// Launches of the CUDA kernels: device pointers and a stream, no header of LibTorch (nvcc reads those for half a
+// minute).
 
 #include <cstdint>
 
@@ -26,8 +27,8 @@ void basis(const Basis& basis, const float* x, const float* cell, int64_t rows, 
 
 /// grad [N,I,F] -> grad_x [N,I] (null: not wanted) and grad_tau [] (null: not wanted). `partial`: doubles for
 /// partial_sums(N·I) blocks; they are added in one order, so that the result is the same every time.
-void basis_backward(const Basis& basis, const float* x, const float* cell, const float* grad, int64_t rows, float* grad_x,
-                    float* grad_tau, double* partial, Stream stream);
+void basis_backward(const Basis& basis, const float* x, const float* cell, const float* grad, int64_t rows,
+                    float* grad_x, float* grad_tau, double* partial, Stream stream);
 
 /// z [S,Q,P], weights [P,F,Q] -> out [S].
 void edge_sum(const Basis& basis, const float* z, const float* weights, int64_t samples, int64_t outputs, float* out,

@@ -1,5 +1,5 @@
-// The CUDA key of the raw operators: tensors to pointers. This library is opened at run time (load_cuda.cpp); it finds the
-// schemas in libkaem.so and takes its fallbacks from there.
+// The CUDA key of the raw operators: tensors to pointers. This library is opened at run time (load_cuda.cpp); it finds
+// the schemas in libkaem.so and takes its fallbacks from there.
 #include <ATen/ATen.h>
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
@@ -27,7 +27,10 @@ bool fused(const Tensor& t) { return t.scalar_type() == at::kFloat; }
 class Launch {
  public:
   Launch(const Tensor& x, const Tensor& knots, const Tensor& tau, int64_t kind, int64_t degree, int64_t activation)
-      : guard_(x.device()), stream(c10::cuda::getCurrentCUDAStream().stream()), knots_(knots.contiguous()), tau_(tau.contiguous()) {
+      : guard_(x.device()),
+        stream(c10::cuda::getCurrentCUDAStream().stream()),
+        knots_(knots.contiguous()),
+        tau_(tau.contiguous()) {
     const int64_t inputs = knots.size(0), intervals = knots.size(1) - 1;
     const int64_t features =
         feature_count({static_cast<BasisKind>(kind), degree, static_cast<Activation>(activation)}, intervals);
@@ -46,7 +49,9 @@ class Launch {
   }
 
   /// Room for the partial sums of a launch over `count` elements.
-  Tensor partial(int64_t count) const { return at::empty({cuda::partial_sums(count)}, knots_.options().dtype(at::kDouble)); }
+  Tensor partial(int64_t count) const {
+    return at::empty({cuda::partial_sums(count)}, knots_.options().dtype(at::kDouble));
+  }
 
   bool has_tau() const { return basis.kind != math::kBSpline && basis.kind != math::kCheby; }
 
@@ -89,7 +94,8 @@ Tensor basis_derivative_cuda(const Tensor& x, const Tensor& knots, const Tensor&
 std::tuple<Tensor, Tensor> basis_backward_cuda(const Tensor& grad_in, const Tensor& x_in, const Optional& cell_in,
                                                const Tensor& knots, const Tensor& tau, int64_t kind, int64_t degree,
                                                int64_t activation, std::array<bool, 2> wanted) {
-  if (!fused(x_in)) return composite::basis_backward(grad_in, x_in, cell_in, knots, tau, kind, degree, activation, wanted);
+  if (!fused(x_in))
+    return composite::basis_backward(grad_in, x_in, cell_in, knots, tau, kind, degree, activation, wanted);
   const Launch launch(x_in, knots, tau, kind, degree, activation);
   const Tensor x = x_in.contiguous(), cell = cell_in.has_value() ? cell_in->contiguous() : Tensor();
   const Tensor grad = grad_in.contiguous(), grad_x = wanted[0] ? at::empty_like(x) : Tensor();
@@ -107,7 +113,8 @@ Tensor edge_sum_forward_cuda(const Tensor& z_in, const Tensor& knots, const Tens
   if (!fused(z_in)) return composite::edge_sum_forward(z_in, knots, tau, weights_in, kind, degree, activation);
   const Launch launch(z_in, knots, tau, kind, degree, activation);
   const Tensor z = z_in.contiguous(), weights = weights_in.contiguous(), out = at::empty({z.size(0)}, z.options());
-  if (z.size(0) > 0) cuda::edge_sum(launch.basis, data(z), data(weights), z.size(0), z.size(1), room(out), launch.stream);
+  if (z.size(0) > 0)
+    cuda::edge_sum(launch.basis, data(z), data(weights), z.size(0), z.size(1), room(out), launch.stream);
   C10_CUDA_KERNEL_LAUNCH_CHECK();
   return out;
 }
@@ -115,7 +122,8 @@ Tensor edge_sum_forward_cuda(const Tensor& z_in, const Tensor& knots, const Tens
 Three edge_sum_backward_cuda(const Tensor& grad_in, const Tensor& z_in, const Tensor& knots, const Tensor& tau,
                              const Tensor& weights_in, int64_t kind, int64_t degree, int64_t activation,
                              std::array<bool, 3> wanted) {
-  if (!fused(z_in)) return composite::edge_sum_backward(grad_in, z_in, knots, tau, weights_in, kind, degree, activation, wanted);
+  if (!fused(z_in))
+    return composite::edge_sum_backward(grad_in, z_in, knots, tau, weights_in, kind, degree, activation, wanted);
   const Launch launch(z_in, knots, tau, kind, degree, activation);
   const Tensor z = z_in.contiguous(), weights = weights_in.contiguous(), grad = grad_in.contiguous();
   const int64_t samples = z.size(0), outputs = z.size(1);
@@ -123,25 +131,27 @@ Three edge_sum_backward_cuda(const Tensor& grad_in, const Tensor& z_in, const Te
   const Tensor grad_weights = wanted[2] ? at::zeros_like(weights) : Tensor();
   if (z.numel() == 0) return {grad_z, grad_tau, grad_weights};
   const cuda::Basis& b = launch.basis;
-  if (wanted[0]) cuda::edge_values(b, data(z), data(weights), data(grad), samples, outputs, 1, room(grad_z), launch.stream);
+  if (wanted[0])
+    cuda::edge_values(b, data(z), data(weights), data(grad), samples, outputs, 1, room(grad_z), launch.stream);
   if (wanted[1] && launch.has_tau()) {
     const Tensor partial = launch.partial(z.numel());
     cuda::edge_tau_gradient(b, data(z), data(weights), data(grad), samples, outputs, room(grad_tau),
                             partial.mutable_data_ptr<double>(), launch.stream);
   }
-  if (wanted[2]) cuda::edge_weight_gradient(b, data(z), data(grad), samples, outputs, room(grad_weights), launch.stream);
+  if (wanted[2])
+    cuda::edge_weight_gradient(b, data(z), data(grad), samples, outputs, room(grad_weights), launch.stream);
   C10_CUDA_KERNEL_LAUNCH_CHECK();
   return {grad_z, grad_tau, grad_weights};
 }
 
-Tensor edge_values_cuda(const Tensor& z_in, const Tensor& knots, const Tensor& tau, const Tensor& weights_in, int64_t kind,
-                        int64_t degree, int64_t activation, int64_t order) {
+Tensor edge_values_cuda(const Tensor& z_in, const Tensor& knots, const Tensor& tau, const Tensor& weights_in,
+                        int64_t kind, int64_t degree, int64_t activation, int64_t order) {
   if (!fused(z_in)) return composite::edge_values(z_in, knots, tau, weights_in, kind, degree, activation, order);
   const Launch launch(z_in, knots, tau, kind, degree, activation);
   const Tensor z = z_in.contiguous(), weights = weights_in.contiguous(), out = at::empty_like(z);
   if (z.numel() > 0) {
-    cuda::edge_values(launch.basis, data(z), data(weights), nullptr, z.size(0), z.size(1), static_cast<int>(order), room(out),
-                      launch.stream);
+    cuda::edge_values(launch.basis, data(z), data(weights), nullptr, z.size(0), z.size(1), static_cast<int>(order),
+                      room(out), launch.stream);
   }
   C10_CUDA_KERNEL_LAUNCH_CHECK();
   return out;
@@ -150,17 +160,22 @@ Tensor edge_values_cuda(const Tensor& z_in, const Tensor& knots, const Tensor& t
 using TableLaunch = void (*)(const cuda::Table&, const float*, int64_t, int64_t, float*, cuda::Stream);
 
 Tensor through_table(TableLaunch launch, const Tensor& x_in, const Tensor& cells_in, const Tensor& cdf_offset_in,
-                     const Tensor& slope_offset_in, const Tensor& edge_offset_in, const Tensor& cdf_in, const Tensor& slope_in,
-                     const Tensor& edges_in) {
+                     const Tensor& slope_offset_in, const Tensor& edge_offset_in, const Tensor& cdf_in,
+                     const Tensor& slope_in, const Tensor& edges_in) {
   const c10::cuda::CUDAGuard guard(x_in.device());
   const Tensor x = x_in.contiguous(), cells = cells_in.contiguous(), cdf_offset = cdf_offset_in.contiguous();
   const Tensor slope_offset = slope_offset_in.contiguous(), edge_offset = edge_offset_in.contiguous();
   const Tensor cdf = cdf_in.contiguous(), slope = slope_in.contiguous(), edges = edges_in.contiguous();
   const Tensor out = at::empty_like(x);
-  const cuda::Table table{cells.const_data_ptr<int64_t>(), cdf_offset.const_data_ptr<int64_t>(),
-                          slope_offset.const_data_ptr<int64_t>(), edge_offset.const_data_ptr<int64_t>(),
-                          data(cdf), data(slope), data(edges)};
-  if (x.numel() > 0) launch(table, data(x), x.size(0), x.size(1), room(out), c10::cuda::getCurrentCUDAStream().stream());
+  const cuda::Table table{cells.const_data_ptr<int64_t>(),
+                          cdf_offset.const_data_ptr<int64_t>(),
+                          slope_offset.const_data_ptr<int64_t>(),
+                          edge_offset.const_data_ptr<int64_t>(),
+                          data(cdf),
+                          data(slope),
+                          data(edges)};
+  if (x.numel() > 0)
+    launch(table, data(x), x.size(0), x.size(1), room(out), c10::cuda::getCurrentCUDAStream().stream());
   C10_CUDA_KERNEL_LAUNCH_CHECK();
   return out;
 }

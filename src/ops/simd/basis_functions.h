@@ -17,15 +17,24 @@ using namespace kaem::ops::math;  // the numbers of kinds and activations
 template <class Run>
 inline auto with_kind(int64_t kind, Run run) {
   switch (kind) {
-    case kBSpline: return run(std::integral_constant<int64_t, kBSpline>());
-    case kRbf: return run(std::integral_constant<int64_t, kRbf>());
-    case kRswaf: return run(std::integral_constant<int64_t, kRswaf>());
-    case kFft: return run(std::integral_constant<int64_t, kFft>());
-    case kCheby: return run(std::integral_constant<int64_t, kCheby>());
-    case kDog: return run(std::integral_constant<int64_t, kDog>());
-    case kMexicanHat: return run(std::integral_constant<int64_t, kMexicanHat>());
-    case kMorlet: return run(std::integral_constant<int64_t, kMorlet>());
-    default: return run(std::integral_constant<int64_t, kShannon>());
+    case kBSpline:
+      return run(std::integral_constant<int64_t, kBSpline>());
+    case kRbf:
+      return run(std::integral_constant<int64_t, kRbf>());
+    case kRswaf:
+      return run(std::integral_constant<int64_t, kRswaf>());
+    case kFft:
+      return run(std::integral_constant<int64_t, kFft>());
+    case kCheby:
+      return run(std::integral_constant<int64_t, kCheby>());
+    case kDog:
+      return run(std::integral_constant<int64_t, kDog>());
+    case kMexicanHat:
+      return run(std::integral_constant<int64_t, kMexicanHat>());
+    case kMorlet:
+      return run(std::integral_constant<int64_t, kMorlet>());
+    default:
+      return run(std::integral_constant<int64_t, kShannon>());
   }
 }
 
@@ -42,7 +51,8 @@ inline void radial_pair(const V& u, V& phi, V& slope) {
     const V s = sine_part(turn), c = cosine_part(turn), x = u * V(static_cast<float>(kPi / 2)), b = x * x;
     const V cos3 = c * fma(V(4.0F) * c, c, V(-3.0F)), sin3 = s * fma(V(-4.0F) * s, s, V(3.0F));
     const V sinc = choose(less(b, V(1e-6F)), fma(b, V(-1.0F / 6.0F), V(1.0F)), s / x);
-    const V series = horner(b, 1.0F / 45360.0F, -1.0F / 840.0F, 1.0F / 30.0F, -1.0F / 3.0F) * x * V(static_cast<float>(kPi / 2));
+    const V series =
+        horner(b, 1.0F / 45360.0F, -1.0F / 840.0F, 1.0F / 30.0F, -1.0F / 3.0F) * x * V(static_cast<float>(kPi / 2));
     phi = flush_tiny(sinc * cos3);
     const V sinc_slope = choose(less(b, V(0.25F)), series, (c - sinc) / u);
     slope = fma(sinc_slope, cos3, V(static_cast<float>(-1.5 * kPi)) * sinc * sin3);
@@ -84,28 +94,41 @@ inline V radial_slope(const V& u) {
 inline V activation_value(int64_t activation, const V& x) {
   const V zero(0.0F);
   switch (activation) {
-    case kIdentity: return x;
-    case kRelu: return maximum0(x);
-    case kLeakyRelu: return choose(less(zero, x), x, x * V(0.01F));
-    case kTanh: return x.tanh();
-    case kSigmoid: return sigmoid(x);
-    case kSilu: return x * sigmoid(x);
-    case kGelu: return V(0.5F) * x * (V(1.0F) + (x * V(0.707106781F)).erf());
-    case kElu: return choose(less(zero, x), x, expm1(minimum0(x)));
+    case kIdentity:
+      return x;
+    case kRelu:
+      return maximum0(x);
+    case kLeakyRelu:
+      return choose(less(zero, x), x, x * V(0.01F));
+    case kTanh:
+      return x.tanh();
+    case kSigmoid:
+      return sigmoid(x);
+    case kSilu:
+      return x * sigmoid(x);
+    case kGelu:
+      return V(0.5F) * x * (V(1.0F) + (x * V(0.707106781F)).erf());
+    case kElu:
+      return choose(less(zero, x), x, expm1(minimum0(x)));
     case kSelu:
       return V(static_cast<float>(kSeluScale)) *
              choose(less(zero, x), x, V(static_cast<float>(kSeluAlpha)) * expm1(minimum0(x)));
-    case kSoftplus: return maximum0(x) + log1p(exp(x.abs().neg()));
-    default: return zero;
+    case kSoftplus:
+      return maximum0(x) + log1p(exp(x.abs().neg()));
+    default:
+      return zero;
   }
 }
 
 inline V activation_slope(int64_t activation, const V& x) {
   const V zero(0.0F), one(1.0F);
   switch (activation) {
-    case kIdentity: return one;
-    case kRelu: return choose(less(zero, x), one, zero);
-    case kLeakyRelu: return choose(less(zero, x), one, V(0.01F));
+    case kIdentity:
+      return one;
+    case kRelu:
+      return choose(less(zero, x), one, zero);
+    case kLeakyRelu:
+      return choose(less(zero, x), one, V(0.01F));
     case kTanh: {
       const V t = x.tanh();
       return one - t * t;
@@ -120,17 +143,20 @@ inline V activation_slope(int64_t activation, const V& x) {
     }
     case kGelu:
       return fma(x * V(0.398942280F), exp(V(-0.5F) * x * x), V(0.5F) * (one + (x * V(0.707106781F)).erf()));
-    case kElu: return choose(less(zero, x), one, exp(minimum0(x)));
+    case kElu:
+      return choose(less(zero, x), one, exp(minimum0(x)));
     case kSelu:
       return V(static_cast<float>(kSeluScale)) *
              choose(less(zero, x), one, V(static_cast<float>(kSeluAlpha)) * exp(minimum0(x)));
-    case kSoftplus: return sigmoid(x);
-    default: return zero;
+    case kSoftplus:
+      return sigmoid(x);
+    default:
+      return zero;
   }
 }
 
-/// x·κ of the FFT basis in half-turns, whole turns taken off, as a sum of a part of 12 bits (times an integer up to 4096 it
-/// is exact) and the rest: a phase of float32 alone would be wrong by up to πk·1e-7.
+/// x·κ of the FFT basis in half-turns, whole turns taken off, as a sum of a part of 12 bits (times an integer up to
+/// 4096 it is exact) and the rest: a phase of float32 alone would be wrong by up to πk·1e-7.
 struct Phase {
   V high, low;
 };
@@ -162,12 +188,14 @@ inline Domains domains_of(const Basis& b, int64_t input, int64_t count, int64_t 
   Domains d = {};
   for (int64_t lane = 0; lane < count; ++lane) {
     const int64_t i = input + lane * step;
-    d.start[lane] = b.knots[i * b.knot_count], d.end[lane] = b.knots[i * b.knot_count + b.intervals], d.unit[lane] = b.unit[i];
+    d.start[lane] = b.knots[i * b.knot_count], d.end[lane] = b.knots[i * b.knot_count + b.intervals],
+    d.unit[lane] = b.unit[i];
   }
   return d;
 }
 
-/// Calls use(n, T_n(x̂), dT_n/dx) for n = 0..degree. In float64: T_n' reaches n², which would magnify float32's rounding.
+/// Calls use(n, T_n(x̂), dT_n/dx) for n = 0..degree. In float64: T_n' reaches n², which would magnify float32's
+/// rounding.
 template <class Use>
 inline void chebyshev(const Domains& domains, int64_t degree, const V& x, Use use) {
   float lanes[W];
@@ -216,8 +244,8 @@ inline SplineCell find_spline_cell(const Basis& b, const float* knots, const VI&
   return {origin + low, first};
 }
 
-/// The degree+1 B-splines of `degree` <= b.degree that are not zero in the cell, at x (local form of Cox and de Boor), and
-/// the distances to the knots around it: right[d] to the d-th knot above, left[d] to the d-th below, d = 1..degree.
+/// The degree+1 B-splines of `degree` <= b.degree that are not zero in the cell, at x (local form of Cox and de Boor),
+/// and the distances to the knots around it: right[d] to the d-th knot above, left[d] to the d-th below, d = 1..degree.
 inline void local_bsplines(const float* knots, const VI& cell, const V& x, int64_t degree, V* n, V* left, V* right) {
   n[0] = V(1.0F);
   for (int64_t j = 1; j <= degree; ++j) {

@@ -2,8 +2,8 @@
 
 // Features of rows x inputs. Included by kernels.cpp only.
 //
-// Lanes run over the flattened (input, feature) axis of W neighbouring inputs, so that stores are contiguous and no lane
-// idles whatever F is; the inputs' values reach their lanes by one permutation of the vector that holds them.
+// Lanes run over the flattened (input, feature) axis of W neighbouring inputs, so that stores are contiguous and no
+// lane idles whatever F is; the inputs' values reach their lanes by one permutation of the vector that holds them.
 
 #include "ops/simd/basis_functions.h"
 
@@ -12,19 +12,26 @@ namespace {
 
 /// Tables of W inputs, F vectors each: where a lane's value comes from and what the formulas need there.
 struct SlotTables {
-  int32_t* index;   // input of the slot, 0..W-1
-  float* centre;    // radial: knot; FFT: a
-  float* factor;    // radial: 1/(τh); FFT: frequency k
-  float* shift;     // FFT: half-turns that make a sine of the cosine
-  float* amplitude; // FFT: πkτ/(b-a); radial: 1/(τh); 0 in the activation's slot
-  float* product;   // gradient times derivative
+  int32_t* index;    // input of the slot, 0..W-1
+  float* centre;     // radial: knot; FFT: a
+  float* factor;     // radial: 1/(τh); FFT: frequency k
+  float* shift;      // FFT: half-turns that make a sine of the cosine
+  float* amplitude;  // FFT: πkτ/(b-a); radial: 1/(τh); 0 in the activation's slot
+  float* product;    // gradient times derivative
 };
 
-int64_t basis_scratch(const Basis& b) { return 6 * W * b.features + W; }  // one vector more: rows are read by whole ones
+int64_t basis_scratch(const Basis& b) {
+  return 6 * W * b.features + W;
+}  // one vector more: rows are read by whole ones
 
 inline SlotTables slot_tables(const Basis& b, float* scratch) {
   const int64_t n = W * b.features;
-  return {reinterpret_cast<int32_t*>(scratch), scratch + n, scratch + 2 * n, scratch + 3 * n, scratch + 4 * n, scratch + 5 * n};
+  return {reinterpret_cast<int32_t*>(scratch),
+          scratch + n,
+          scratch + 2 * n,
+          scratch + 3 * n,
+          scratch + 4 * n,
+          scratch + 5 * n};
 }
 
 template <int64_t kind>
@@ -102,8 +109,8 @@ inline void finish_activation(const Basis& b, const V& x, int64_t count, float* 
 
 /// Some rows of W inputs at a time: the tables are read once for all, and the rows hide each other's latency.
 template <int64_t kind, int order, int row_count>
-inline void slot_rows(const Basis& b, const BasisRange& r, const SlotTables& t, const Window& window, int64_t row, int64_t input,
-                      int64_t count, float* out) {
+inline void slot_rows(const Basis& b, const BasisRange& r, const SlotTables& t, const Window& window, int64_t row,
+                      int64_t input, int64_t count, float* out) {
   V x[row_count];
   Phase phase[row_count];
   float* to[row_count];
@@ -187,9 +194,12 @@ void chebyshev_basis(const Basis& b, const BasisRange& r, float* out) {
 template <int order>
 void basis_of_order(const Basis& b, const BasisRange& r, float* out, float* scratch) {
   with_kind(b.kind, [&](auto kind) {
-    if constexpr (kind == kBSpline) spline_basis<order>(b, r, out);
-    else if constexpr (kind == kCheby) chebyshev_basis<order>(b, r, out);
-    else slot_basis<kind, order>(b, r, out, scratch);
+    if constexpr (kind == kBSpline)
+      spline_basis<order>(b, r, out);
+    else if constexpr (kind == kCheby)
+      chebyshev_basis<order>(b, r, out);
+    else
+      slot_basis<kind, order>(b, r, out, scratch);
   });
 }
 
@@ -247,7 +257,8 @@ double slot_backward(const Basis& b, const BasisRange& r, const float* grad, flo
       }
       tau += static_cast<double>(sum(tau_row));
       if (grad_x == nullptr) continue;
-      (activation_gradient(b, x, from, rows) + sum_rows(t.product, b.features)).store(grad_x + row * r.inputs + i, count);
+      (activation_gradient(b, x, from, rows) + sum_rows(t.product, b.features))
+          .store(grad_x + row * r.inputs + i, count);
     }
   }
   return tau;
@@ -292,9 +303,8 @@ void chebyshev_backward(const Basis& b, const BasisRange& r, const float* grad, 
       const V x = V::loadu(r.x + row * r.inputs + i, count);
       const float* from = grad + (row * r.inputs + i) * b.features;
       V total = activation_gradient(b, x, from, rows);
-      chebyshev(domains, b.degree, x, [&](int64_t n, const V&, const V& slope) {
-        total = fma(gather(from + n, rows), slope, total);
-      });
+      chebyshev(domains, b.degree, x,
+                [&](int64_t n, const V&, const V& slope) { total = fma(gather(from + n, rows), slope, total); });
       total.store(grad_x + row * r.inputs + i, count);
     }
   }

@@ -1,6 +1,7 @@
 #pragma once
 
-// Masses of log-linear cells with the derivative of their sum (docs/mathematics.md section 2). Included by kernels.cpp only.
+// Masses of log-linear cells with the derivative of their sum (docs/mathematics.md section 2). Included by kernels.cpp
+// only.
 
 #include <cmath>
 
@@ -33,10 +34,12 @@ struct Integral {
 
 /// ψ(-t) = (1 - e^-t (1+t))/t² and φ1(-t) = (1 - e^-t)/t for t in [0,1], where the formulas themselves would cancel.
 inline V psi_near(const V& t) {
-  return horner(t, 1.11221176e-4F, -1.10962964e-3F, 6.89003430e-3F, -3.33140865e-2F, 1.24996699e-1F, -3.33333105e-1F, 0.5F);
+  return horner(t, 1.11221176e-4F, -1.10962964e-3F, 6.89003430e-3F, -3.33140865e-2F, 1.24996699e-1F, -3.33333105e-1F,
+                0.5F);
 }
 inline V phi1_near(const V& t) {
-  return horner(t, 1.28380721e-4F, -1.29866377e-3F, 8.27309582e-3F, -4.16455790e-2F, 1.66663095e-1F, -4.99999762e-1F, 1.0F);
+  return horner(t, 1.28380721e-4F, -1.29866377e-3F, 8.27309582e-3F, -4.16455790e-2F, 1.66663095e-1F, -4.99999762e-1F,
+                1.0F);
 }
 
 /// `near`: no lane's ends differ by more than 1, as in cells that are fine enough.
@@ -134,7 +137,8 @@ inline bool is_steep(const Cells& c) {
   return any(less(V(1.0F), steepest));
 }
 
-/// Masses of one component's cells and the derivatives of their sum; returns Z times the error estimate (kaem/ops/ops.h).
+/// Masses of one component's cells and the derivatives of their sum; returns Z times the error estimate
+/// (kaem/ops/ops.h).
 template <bool with_gradient>
 inline float integrate_cells(const CellRange& r, const float* widths, const CellRows& s, float* mass, float* slope) {
   const float* right = r.split ? s.right : s.left + 1;
@@ -142,8 +146,8 @@ inline float integrate_cells(const CellRange& r, const float* widths, const Cell
   V worst(0.0F), left_over(0.0F);
   for (int64_t m = 0; m < r.cells; m += W) {
     const int64_t count = r.cells - m < W ? r.cells - m : W;
-    const Cells c{load(s.left + m),       load(s.middle + m),   load(right + m),
-                  load(s.left_exp + m),   load(s.middle_exp + m), load(right_exp + m),
+    const Cells c{load(s.left + m),           load(s.middle + m),     load(right + m),
+                  load(s.left_exp + m),       load(s.middle_exp + m), load(right_exp + m),
                   V::loadu(widths + m, count)};
     const Integrated out = is_steep(c) ? integrate<false>(c) : integrate<true>(c);
     out.mass.store(mass + m);
@@ -177,7 +181,8 @@ inline void sum_up(int64_t cells, const CellRows& s, double* totals) {
 inline void write_gradient(const CellRange& r, const float* left, const float* middle, const float* right, float scale,
                            float* out) {
   if (r.split) {
-    for (int64_t m = 0; m < r.cells; ++m, out += 3) out[0] = left[m] * scale, out[1] = middle[m] * scale, out[2] = right[m] * scale;
+    for (int64_t m = 0; m < r.cells; ++m, out += 3)
+      out[0] = left[m] * scale, out[1] = middle[m] * scale, out[2] = right[m] * scale;
     return;
   }
   out[0] = left[0] * scale, out[1] = middle[0] * scale;
@@ -241,8 +246,8 @@ void cell_groups(const CellRange& r, float* scratch) {
       write_cdf(r, all.running + c * all.padded, total, r.cdf + (begin + c) * (r.cells + 1));
       if constexpr (with_gradient) {
         const int64_t at = c * all.padded;
-        write_gradient(r, all.left_grad + at, all.middle_grad + at, all.right_grad + at, static_cast<float>(1.0 / total),
-                       r.gradient + (begin + c) * r.nodes);
+        write_gradient(r, all.left_grad + at, all.middle_grad + at, all.right_grad + at,
+                       static_cast<float>(1.0 / total), r.gradient + (begin + c) * r.nodes);
       }
     }
   }

@@ -2,8 +2,8 @@
 
 // The prior's univariate functions f_qp(z_sqp). Included by kernels.cpp only.
 //
-// Lanes run over samples: one input p has the same knots and one edge (q,p) the same weights for all of them, so that both
-// are broadcast from memory. z comes with p innermost and is turned into [p][sample] a q at a time.
+// Lanes run over samples: one input p has the same knots and one edge (q,p) the same weights for all of them, so that
+// both are broadcast from memory. z comes with p innermost and is turned into [p][sample] a q at a time.
 
 #include "ops/simd/basis_functions.h"
 
@@ -26,7 +26,8 @@ inline void each_function(const Basis& b, int64_t p, const V& x, Use use) {
       use(b.intervals + k, s, c * speed, distance);
     }
   } else if constexpr (kind == kCheby) {
-    chebyshev(domains_of(b, p, W, 0), b.degree, x, [&](int64_t n, const V& value, const V& slope) { use(n, value, slope, V(0.0F)); });
+    chebyshev(domains_of(b, p, W, 0), b.degree, x,
+              [&](int64_t n, const V& value, const V& slope) { use(n, value, slope, V(0.0F)); });
   } else {
     const V inverse(b.scale[p]);
     for (int64_t g = 0; g < b.functions; ++g) {
@@ -72,7 +73,8 @@ inline V edge_value(const Basis& b, int64_t p, const float* w, const V& x) {
     if constexpr (order == 1) total = total * edge_unit<kind>(b, p);
   }
   if (b.features == b.functions) return total;
-  return fma(V(w[b.functions]), order == 0 ? activation_value(b.activation, x) : activation_slope(b.activation, x), total);
+  return fma(V(w[b.functions]), order == 0 ? activation_value(b.activation, x) : activation_slope(b.activation, x),
+             total);
 }
 
 struct EdgeGradient {
@@ -117,7 +119,8 @@ inline EdgeGradient edge_gradient(const Basis& b, int64_t p, const float* w, con
   return out;
 }
 
-/// Scratch of the edge kernels: z and results as [p][sample], sums or gradients of samples, an edge's weights, accumulators.
+/// Scratch of the edge kernels: z and results as [p][sample], sums or gradients of samples, an edge's weights,
+/// accumulators.
 struct EdgeScratch {
   int64_t padded;  // samples, rounded up to whole vectors
   float *z, *out, *samples, *weights, *acc;
@@ -254,8 +257,10 @@ double edge_sum_backward(const Basis& b, const EdgeRange& r, const float* grad, 
 
 void edge_values(const Basis& b, const EdgeRange& r, int64_t order, float* out, float* scratch) {
   with_kind(b.kind, [&](auto kind) {
-    if (order == 0) edge_values_of<kind, 0>(b, r, out, scratch);
-    else edge_values_of<kind, 1>(b, r, out, scratch);
+    if (order == 0)
+      edge_values_of<kind, 0>(b, r, out, scratch);
+    else
+      edge_values_of<kind, 1>(b, r, out, scratch);
   });
 }
 

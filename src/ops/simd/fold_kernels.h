@@ -34,12 +34,14 @@ inline void fold_backward_row(const float* grad, const float* spline, const floa
   }
 }
 
-void fold_backward(const float* grad, const float* spline, const float* coefficients, int64_t functions, int64_t outputs,
-                   float* grad_coefficients, float* grad_spline) {
+void fold_backward(const float* grad, const float* spline, const float* coefficients, int64_t functions,
+                   int64_t outputs, float* grad_coefficients, float* grad_spline) {
   for (int64_t g = 0; g < functions; ++g, grad += outputs, coefficients += outputs) {
     float* to = grad_coefficients == nullptr ? nullptr : grad_coefficients + g * outputs;
-    if (g == 0) fold_backward_row<true>(grad, spline, coefficients, outputs, to, grad_spline);
-    else fold_backward_row<false>(grad, spline, coefficients, outputs, to, grad_spline);
+    if (g == 0)
+      fold_backward_row<true>(grad, spline, coefficients, outputs, to, grad_spline);
+    else
+      fold_backward_row<false>(grad, spline, coefficients, outputs, to, grad_spline);
   }
 }
 

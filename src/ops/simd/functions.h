@@ -1,7 +1,7 @@
 #pragma once
 
-// Elementary functions on vectors: near-minimax polynomials of our own, about one unit in the last place, no table and no
-// branch. Sleef's take twice as long, as they handle cases that cannot occur here. Included by kernels.cpp only.
+// Elementary functions on vectors: near-minimax polynomials of our own, about one unit in the last place, no table and
+// no branch. Sleef's take twice as long, as they handle cases that cannot occur here. Included by kernels.cpp only.
 
 #include "ops/simd/vector.h"
 
@@ -17,7 +17,8 @@ constexpr float kTiny = 1e-20F;                                      // features
 inline V exp2_unchecked(const V& t) {
   const V shifted = t + V(kRound);
   const V f = t - (shifted - V(kRound));
-  const V p = horner(f, 1.54614478e-4F, 1.33908668e-3F, 9.61805694e-3F, 5.55035695e-2F, 2.40226507e-1F, 6.93147182e-1F, 1.0F);
+  const V p =
+      horner(f, 1.54614478e-4F, 1.33908668e-3F, 9.61805694e-3F, 5.55035695e-2F, 2.40226507e-1F, 6.93147182e-1F, 1.0F);
   return as_float(bits(p) + shift_left<23>(bits(shifted)));
 }
 
@@ -71,7 +72,7 @@ inline V expm1(const V& x) {
 /// log(1+y) for y > -1, with full relative accuracy at 0; about -88 at y = -1.
 inline V log1p(const V& y) {
   const VI exponent = shift_right<23>(bits(V(1.0F) + y) - VI(0x3f3504f3));  // of (1+y)/√½
-  const V power = as_float(VI(0x3f800000) - shift_left<23>(exponent));       // 2^-n
+  const V power = as_float(VI(0x3f800000) - shift_left<23>(exponent));      // 2^-n
   const V f = fma(y, power, power - V(1.0F));
   const V tail = horner(f, -8.10155869e-2F, 1.27123073e-1F, -1.29722387e-1F, 1.42021731e-1F, -1.66422471e-1F,
                         2.00014681e-1F, -2.50002980e-1F, 3.33333284e-1F);

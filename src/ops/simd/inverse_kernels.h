@@ -15,7 +15,8 @@ inline int64_t padded_samples(int64_t samples) { return (samples + W - 1) / W * 
 
 int64_t inverse_scratch(int64_t components, int64_t samples) { return (components + W) * padded_samples(samples); }
 
-/// Asks for the rows of u (or z, to be written) that come next: they are a page apart, which the processor does not foresee.
+/// Asks for the rows of u (or z, to be written) that come next: they are a page apart, which the processor does not
+/// foresee.
 template <int write>
 inline void prefetch_rows(const float* first, int64_t stride, int64_t rows, int64_t count) {
   for (int64_t s = 0; s < rows; ++s) {
@@ -61,8 +62,8 @@ inline Guide make_guide(const float* cdf, int64_t cells) {
   for (int64_t i = 0; i < 2 * W; ++i) lanes[i] = static_cast<int32_t>(i * stride < cells ? i * stride : cells);
   int64_t step = 1;
   while (step < stride) step *= 2;
-  return {gather(cdf, load(lanes)), gather(cdf, load(lanes + W)), static_cast<int32_t>(stride), static_cast<int32_t>(step / 2),
-          static_cast<int32_t>(cells)};
+  return {gather(cdf, load(lanes)), gather(cdf, load(lanes + W)), static_cast<int32_t>(stride),
+          static_cast<int32_t>(step / 2), static_cast<int32_t>(cells)};
 }
 
 struct Cell {

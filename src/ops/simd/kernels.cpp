@@ -1,14 +1,14 @@
-// The fused CPU kernels, written once and built once per instruction set (cmake/simd.cmake). Everything but the table at
-// the end has internal linkage: a function that the linker shared would run AVX-512 code on machines without it.
+// The fused CPU kernels, written once and built once per instruction set (cmake/simd.cmake). Everything but the table
+// at the end has internal linkage: a function that the linker shared would run AVX-512 code on machines without it.
 
 #include "ops/simd/table.h"
 
 #include "ops/simd/functions.h"
 
 #include "ops/simd/basis_kernels.h"
+#include "ops/simd/cell_kernels.h"
 #include "ops/simd/edge_kernels.h"
 #include "ops/simd/fold_kernels.h"
-#include "ops/simd/cell_kernels.h"
 #include "ops/simd/inverse_kernels.h"
 
 #if defined(CPU_CAPABILITY_AVX512)
@@ -26,8 +26,8 @@ namespace kaem::ops::simd {
 
 extern const Kernels KAEM_KERNELS;
 const Kernels KAEM_KERNELS = {
-    KAEM_LEVEL,    W,           basis_scratch, edge_scratch,  basis,           basis_backward, edge_sum, edge_sum_backward,
-    edge_values,   fold,        fold_backward, cell_scratch,  cell_masses,     inverse_scratch, inverse_cdf,
+    KAEM_LEVEL,  W,    basis_scratch, edge_scratch, basis,       basis_backward,  edge_sum,    edge_sum_backward,
+    edge_values, fold, fold_backward, cell_scratch, cell_masses, inverse_scratch, inverse_cdf,
 };
 
 }  // namespace kaem::ops::simd

@@ -9,14 +9,14 @@ namespace kaem::ops::simd {
 /// A basis with its tables, made by cpu/plan.cpp in float64. `kind` and `activation`: as in ops/math.h.
 struct Basis {
   int64_t kind, degree, activation;
-  int64_t intervals;        ///< G
-  int64_t functions;        ///< φ of an input
-  int64_t features;         ///< functions, and one for the activation
-  int64_t knot_count;       ///< knots of an input in `knots`: G+1, or G+1+4·degree for B-splines
-  const float* knots;       ///< [I,knot_count]; B-spline: extended by 2·degree knots on both sides
-  const float* scale;       ///< [I] radial: 1/(τh); FFT: the leading 12 bits of τ/(b-a)
-  const float* scale_low;   ///< [I] FFT: the rest of it
-  const double* unit;       ///< [I] Chebyshev: 2/(b-a)
+  int64_t intervals;       ///< G
+  int64_t functions;       ///< φ of an input
+  int64_t features;        ///< functions, and one for the activation
+  int64_t knot_count;      ///< knots of an input in `knots`: G+1, or G+1+4·degree for B-splines
+  const float* knots;      ///< [I,knot_count]; B-spline: extended by 2·degree knots on both sides
+  const float* scale;      ///< [I] radial: 1/(τh); FFT: the leading 12 bits of τ/(b-a)
+  const float* scale_low;  ///< [I] FFT: the rest of it
+  const double* unit;      ///< [I] Chebyshev: 2/(b-a)
 };
 
 /// Rows [row_begin,row_end) and inputs [input_begin,input_end) of x [*,inputs]; the basis' tables start at input 0.
@@ -73,8 +73,8 @@ struct Kernels {
 
   /// Σ over the range's p and q, into sums [row_count].
   void (*edge_sum)(const Basis&, const EdgeRange&, float* sums, float* scratch);
-  /// grad [row_count], packed as `rows`; adds to grad_weights [P,F,Q] (null: not wanted), writes grad_z [S,Q,P] (null: not
-  /// wanted) at the rows listed; returns the sum for τ as basis_backward does (0 unless `want_tau`).
+  /// grad [row_count], packed as `rows`; adds to grad_weights [P,F,Q] (null: not wanted), writes grad_z [S,Q,P] (null:
+  /// not wanted) at the rows listed; returns the sum for τ as basis_backward does (0 unless `want_tau`).
   double (*edge_sum_backward)(const Basis&, const EdgeRange&, const float* grad, float* grad_weights, float* grad_z,
                               bool want_tau, float* scratch);
   /// f (order 0) or f' (order 1) into out [S,Q,P].

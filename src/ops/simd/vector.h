@@ -1,7 +1,8 @@
 #pragma once
 
-// Vector arithmetic for kernels.cpp: at::vec plus what it lacks or does slowly. Included by kernels.cpp only; everything
-// has internal linkage, as an AVX-512 copy that the linker shared with the whole program would crash on older machines.
+// Vector arithmetic for kernels.cpp: at::vec plus what it lacks or does slowly. Included by kernels.cpp only;
+// everything has internal linkage, as an AVX-512 copy that the linker shared with the whole program would crash on
+// older machines.
 
 #include <ATen/cpu/vec/vec.h>
 
@@ -32,9 +33,13 @@ inline bool any(Mask m) { return m != 0; }
 inline VI bits(const V& a) { return VI(_mm512_castps_si512(a)); }
 inline V as_float(const VI& a) { return V(_mm512_castsi512_ps(a)); }
 template <int n>
-inline VI shift_left(const VI& a) { return VI(_mm512_slli_epi32(a, n)); }
+inline VI shift_left(const VI& a) {
+  return VI(_mm512_slli_epi32(a, n));
+}
 template <int n>
-inline VI shift_right(const VI& a) { return VI(_mm512_srai_epi32(a, n)); }
+inline VI shift_right(const VI& a) {
+  return VI(_mm512_srai_epi32(a, n));
+}
 inline VI truncate(const V& a) { return VI(_mm512_cvttps_epi32(a)); }
 inline V to_float(const VI& a) { return V(_mm512_cvtepi32_ps(a)); }
 inline V permute(const V& a, const VI& index) { return V(_mm512_permutexvar_ps(index, a)); }
@@ -90,9 +95,13 @@ inline bool any(Mask m) { return _mm256_movemask_ps(m) != 0; }
 inline VI bits(const V& a) { return VI(_mm256_castps_si256(a)); }
 inline V as_float(const VI& a) { return V(_mm256_castsi256_ps(a)); }
 template <int n>
-inline VI shift_left(const VI& a) { return VI(_mm256_slli_epi32(a, n)); }
+inline VI shift_left(const VI& a) {
+  return VI(_mm256_slli_epi32(a, n));
+}
 template <int n>
-inline VI shift_right(const VI& a) { return VI(_mm256_srai_epi32(a, n)); }
+inline VI shift_right(const VI& a) {
+  return VI(_mm256_srai_epi32(a, n));
+}
 inline VI truncate(const V& a) { return VI(_mm256_cvttps_epi32(a)); }
 inline V to_float(const VI& a) { return V(_mm256_cvtepi32_ps(a)); }
 inline V permute(const V& a, const VI& index) { return V(_mm256_permutevar8x32_ps(a, index)); }
