@@ -62,6 +62,9 @@ def run(command, folder, seconds):
         os.killpg(program.pid, signal.SIGKILL)
         output, _ = program.communicate()
         return None, output
+    except BaseException:  # interrupted: nothing of ours may go on running
+        os.killpg(program.pid, signal.SIGKILL)
+        raise
 
 
 def count_report(name, report, tally):
@@ -193,6 +196,7 @@ def self_test():
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     parser = argparse.ArgumentParser(description="Runs all tests and counts their cases.")
     parser.add_argument("build", nargs="?", help="build folder")
     parser.add_argument("--programs", help="folder of test programs, instead of a build folder")
@@ -216,4 +220,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
