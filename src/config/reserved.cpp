@@ -28,8 +28,6 @@ const std::vector<Reserved> kReserved = {
     {"GeneratorModel", "grid_trainable", "", kOff, "false"},
     {"GeneratorModel", "perceptual_scale", "", kUnused},
     {"GeneratorModel", "perceptual_features", "", kOff, ""},
-    {"GeneratorModel", "likelihood", "", kOff, "gaussian"},
-    {"GeneratorModel", "variance_trainable", "", kOff, "false"},
     {"PRIOR_LANGEVIN", "step_size", "", kUnused},
     {"PRIOR_LANGEVIN", "iters", "", kUnused},
     {"POST_LANGEVIN", "use_autoMALA", "", kUnused},

@@ -6,6 +6,8 @@
 
 namespace kaem {
 
+at::Tensor Generator::forward_given(const at::Tensor& u, const at::Tensor&) { return forward(u); }
+
 std::shared_ptr<Generator> make_generator(const GeneratorOptions& options, int64_t latent_width, int64_t data_size,
                                           const Rng& rng) {
   if (options.widths.empty() || options.widths[0] != latent_width)

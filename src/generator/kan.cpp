@@ -31,14 +31,7 @@ struct KanGenerator : Generator {
     return x;
   }
 
-  Tensor input_gradient(const Tensor& u, const Tensor& grad) override {
-    const c10::AutoGradMode no_grad(false);
-    std::vector<Tensor> inputs = {u};
-    for (size_t l = 0; l + 1 < layers.size(); ++l) inputs.push_back(layers[l]->forward(inputs[l]));
-    Tensor pulled = grad;
-    for (size_t l = layers.size(); l-- > 0;) pulled = layers[l]->input_gradient(inputs[l], pulled);
-    return pulled;
-  }
+  std::unique_ptr<FrozenGenerator> freeze() override;
 
   GridUpdate update_grid(const Tensor& u) override {
     const c10::AutoGradMode no_grad(false);
@@ -62,6 +55,42 @@ struct KanGenerator : Generator {
 
   std::vector<KanLayer> layers;
 };
+
+/// Folded weights are made once; features' inputs are kept for the pullback.
+struct FrozenKan : FrozenGenerator {
+  explicit FrozenKan(const std::vector<KanLayer>& kan_layers) : layers(kan_layers) {
+    const c10::AutoGradMode no_grad(false);
+    for (const auto& layer : layers) {
+      weights.push_back(layer->weights().reshape({-1, layer->outputs}));
+      bandwidths.push_back(layer->bandwidth());
+    }
+  }
+
+  Tensor forward(const Tensor& u, const Tensor&) override {
+    const c10::AutoGradMode no_grad(false);
+    inputs = {u};
+    for (size_t l = 0; l < layers.size(); ++l) {
+      const Tensor features = ops::basis(inputs[l], layers[l]->knots, bandwidths[l], layers[l]->spec);
+      inputs.push_back(features.flatten(1).matmul(weights[l]));
+    }
+    return inputs.back();
+  }
+
+  Tensor pullback(const Tensor& grad) override {
+    const c10::AutoGradMode no_grad(false);
+    Tensor pulled = grad;
+    for (size_t l = layers.size(); l-- > 0;) {
+      const Tensor slopes = ops::basis_derivative(inputs[l], layers[l]->knots, bandwidths[l], layers[l]->spec);
+      pulled = (pulled.matmul(weights[l].t()).reshape_as(slopes) * slopes).sum(-1);
+    }
+    return pulled;
+  }
+
+  std::vector<KanLayer> layers;
+  std::vector<Tensor> weights, bandwidths, inputs;
+};
+
+std::unique_ptr<FrozenGenerator> KanGenerator::freeze() { return std::make_unique<FrozenKan>(layers); }
 
 }  // namespace
 

@@ -12,18 +12,34 @@ ModelImpl::ModelImpl(const ModelOptions& model_options, DataShape data_shape, co
   prior = register_module("prior", make_prior(options.prior, rng));
   const int64_t latent_width = prior->latent_shape().front();
   generator = register_module("generator", make_generator(options.generator, latent_width, data_size(), rng));
-  likelihood = {options.generator.sigma, options.generator.output_activation};
+  likelihood = register_module("likelihood", make_likelihood(options.generator));
+  // Batch norm uses running statistics everywhere but where parameter gradients are taken.
+  eval();
 }
 
 Tensor ModelImpl::generate_raw(const Tensor& z) { return generator->forward(prior->features(z)); }
 
+Tensor ModelImpl::generate_for_training(const Tensor& z, const Tensor& x, int64_t step, const Rng& rng) {
+  generator->train();
+  const Tensor u = prior->features(z);
+  const Tensor generated = generator->autoregressive() ? generator->forward_given(u, x) : generator->forward(u);
+  generator->eval();
+  return with_noise(generated, step, rng);
+}
+
+Tensor ModelImpl::with_noise(const Tensor& generated, int64_t step, const Rng& rng) const {
+  const double noise = options.generator.noise;
+  if (noise <= 0) return generated;
+  return generated + noise * rng.normal(Stream::kNoise, step, generated.sizes(), generated.options());
+}
+
 Tensor ModelImpl::generate(const Tensor& z) {
-  return likelihood.activate(generate_raw(z)).reshape({z.size(0), shape[0], shape[1], shape[2]});
+  return likelihood->activate(generate_raw(z)).reshape({z.size(0), shape[0], shape[1], shape[2]});
 }
 
 Tensor ModelImpl::log_likelihood(const Tensor& x, const Tensor& z) {
-  const Tensor xhat = likelihood.activate(generate_raw(z));
-  return likelihood.log_prob(Likelihood::squared_distances(x, xhat), data_size());
+  const c10::AutoGradMode no_grad(false);
+  return likelihood->all_pairs(x, generate_raw(z));
 }
 
 void ModelImpl::initialise_grids(const Rng& rng, int64_t draws) {

@@ -19,10 +19,10 @@ struct ImportanceSampling : Posterior {
   Particles sample(ModelImpl& model, const Tensor& x, int64_t step, const Rng& rng) override {
     const Tensor z = model.prior->sample(options.samples, rng, Stream::kPrior, step);
     const Tensor generated = model.generate_raw(z);
-    const Tensor with_axes = generated.unsqueeze(0).unsqueeze(0);  // here, where the graph still grows
+    // Here, where the graph still grows; batch norm needs another pass for the gradient.
+    const Tensor with_axes = model.generator->depends_on_batch() ? Tensor() : generated.unsqueeze(0).unsqueeze(0);
     const c10::AutoGradMode no_grad(false);
-    const Tensor distances = Likelihood::squared_distances(x, model.likelihood.activate(generated.detach()));
-    const Tensor log_likelihood = model.likelihood.log_prob(distances, model.data_size());
+    const Tensor log_likelihood = model.likelihood->all_pairs(x, generated.detach());
     const Tensor log_weight = log_likelihood.log_softmax(1), weight = log_weight.exp();
     const Tensor ess = mcmc::effective_sample_size(weight);
     const double log_samples = std::log(static_cast<double>(options.samples));

@@ -6,6 +6,7 @@
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "prior/uniforms.h"
+#include "prior/white.h"
 
 namespace kaem {
 
@@ -102,10 +103,24 @@ GridUpdate UnivariatePrior::update_grid(const Tensor& z) {
 
 Tensor UnivariatePrior::features(const Tensor& z) const { return z.sum(-1); }
 
-std::pair<double, double> UnivariatePrior::domain() const { return reference->domain; }
-
-std::shared_ptr<Prior> make_prior(const PriorOptions& options, const Rng& rng) {
-  return std::make_shared<UnivariatePrior>(options, rng);
+Tensor UnivariatePrior::features_pullback(const Tensor& grad) const {
+  return grad.unsqueeze(-1).expand({grad.size(0), layer->outputs, layer->inputs});
 }
+
+std::pair<Tensor, Tensor> UnivariatePrior::from_white(const Tensor& y) {
+  const c10::AutoGradMode no_grad(false);
+  const Tensor z = icdf(uniform_of_normal(y));
+  Tensor log_density = ops::edge_values(z, layer->knots, layer->bandwidth(), layer->weights(), layer->spec, 0);
+  if (!reference->is_flat()) log_density = log_density + reference->log_density(z);
+  log_density = log_density - table().log_normaliser.detach().t();  // [P,Q] -> [Q,P]
+  return {z, (log_standard_normal(y) - log_density).exp()};
+}
+
+Tensor UnivariatePrior::to_white(const Tensor& z) {
+  const c10::AutoGradMode no_grad(false);
+  return normal_of_uniform(cdf(z));
+}
+
+std::pair<double, double> UnivariatePrior::domain() const { return reference->domain; }
 
 }  // namespace kaem

@@ -18,10 +18,13 @@ struct UnivariatePrior : Prior {
   at::Tensor weighted_log_prob(const at::Tensor& z, const at::Tensor& weight, const Rng& rng, int64_t step) override;
   at::Tensor cdf(const at::Tensor& z) override;
   at::Tensor icdf(const at::Tensor& u) override;
+  std::pair<at::Tensor, at::Tensor> from_white(const at::Tensor& y) override;
+  at::Tensor to_white(const at::Tensor& z) override;
   PriorCurves curves(int64_t points) override;
   GridUpdate update_grid(const at::Tensor& z) override;
   void invalidate() override;
   at::Tensor features(const at::Tensor& z) const override;
+  at::Tensor features_pullback(const at::Tensor& grad) const override;
   std::pair<double, double> domain() const override;
 
   /// The table of the present parameters; made when first asked for.

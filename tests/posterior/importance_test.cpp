@@ -24,9 +24,9 @@ Model small_model(double sigma = 0.3) {
 at::Tensor data(int64_t n) { return Rng(2).uniform(Stream::kTest, 0, {n, 6}); }
 
 TEST(Likelihood, IsTheGaussianWithItsConstant) {
-  const Likelihood likelihood{.sigma = 0.4, .output_activation = "identity"};
+  const auto likelihood = make_likelihood({.sigma = 0.4, .output_activation = "identity", .basis = {}});
   const at::Tensor x = data(3), xhat = Rng(2).uniform(Stream::kTest, 1, {5, 6});
-  const at::Tensor got = likelihood.log_prob(Likelihood::squared_distances(x, xhat), 6);
+  const at::Tensor got = likelihood->all_pairs(x, xhat);
   for (int64_t b = 0; b < 3; ++b)
     for (int64_t s = 0; s < 5; ++s) {
       const double distance = (x[b] - xhat[s]).to(torch::kDouble).square().sum().item<double>();
@@ -36,8 +36,8 @@ TEST(Likelihood, IsTheGaussianWithItsConstant) {
 }
 
 TEST(Likelihood, MapsTanhToTheScaleOfTheData) {
-  const Likelihood likelihood{.sigma = 1, .output_activation = "tanh"};
-  const at::Tensor out = likelihood.activate(torch::tensor({-20.0F, 0.0F, 20.0F}));
+  const auto likelihood = make_likelihood({.sigma = 1, .output_activation = "tanh", .basis = {}});
+  const at::Tensor out = likelihood->activate(torch::tensor({-20.0F, 0.0F, 20.0F}));
   EXPECT_TRUE(torch::allclose(out, torch::tensor({0.0F, 0.5F, 1.0F})));
 }
 

@@ -1,24 +1,48 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
 
+#include <memory>
 #include <string>
+#include <utility>
 
 namespace kaem {
 
-/// Gaussian log p(x|z) with a fixed standard deviation; densities are on the [0,1] scale of the data.
-struct Likelihood {
-  double sigma = 0.3;
-  std::string output_activation = "sigmoid";
+struct GeneratorOptions;
 
-  /// Output activation; `tanh` is mapped to [0,1].
-  at::Tensor activate(const at::Tensor& generated) const;
+/// log p(x|g), g what the generator gives before the output activation. docs/mathematics.md section 3.
+///
+/// Letters: B data, S samples shared by all data, T temperatures and N chains of a datum, D numbers that the generator
+/// gives for a datum (pixels; positions x words for sequences). Data x are [B,D] in [0,1], or word indices [B,L].
+struct Likelihood : torch::nn::Module {
+  /// What is shown of generated data: their mean, in [0,1] for images (`tanh` is mapped); any shape.
+  virtual at::Tensor activate(const at::Tensor& generated) const = 0;
 
-  /// Squared distances ‖x_b - x̂_s‖²: x [B,D], xhat [S,D] -> [B,S] by one matrix product; nothing of shape B×S×D.
-  static at::Tensor squared_distances(const at::Tensor& x, const at::Tensor& xhat);
+  /// Every datum against every sample: x [B,·], generated [S,D] -> [B,S]; nothing of shape B×S×D. No gradient is
+  /// needed.
+  virtual at::Tensor all_pairs(const at::Tensor& x, const at::Tensor& generated) const = 0;
 
-  /// -d²/(2σ²) - (D/2) log(2πσ²) of squared distances d², any shape.
-  at::Tensor log_prob(const at::Tensor& squared_distance, int64_t data_size) const;
+  /// Each chain against its own datum, without a graph: x [B,·], generated [T,B,N,D] -> log p [T,B,N] and its gradient
+  /// with respect to `generated` [T,B,N,D].
+  virtual std::pair<at::Tensor, at::Tensor> value_and_gradient(const at::Tensor& x,
+                                                               const at::Tensor& generated) const = 0;
+
+  /// mean_b Σ_s w_bs log p(x_b|g_s), differentiable in `generated` and the parameters: weight [B,S], x [B,·],
+  /// generated [S,D] -> []. Rows of w need not sum to 1.
+  virtual at::Tensor weighted_all_pairs(const at::Tensor& weight, const at::Tensor& x,
+                                        const at::Tensor& generated) const = 0;
+
+  /// mean_b Σ_tn w_tbn log p(x_b|g_tbn), likewise: weight [T,B,N], x [B,·], generated [T,B,N,D] -> [].
+  virtual at::Tensor weighted_own(const at::Tensor& weight, const at::Tensor& x, const at::Tensor& generated) const = 0;
+
+  /// The part of log p that does not depend on x and g: -(D/2) log(2πσ²), or 0 []; detached.
+  virtual at::Tensor constant(int64_t data_size) const;
 };
+
+/// Gaussian, Bernoulli or categorical, by `options.likelihood`; ConfigError for unknown names.
+std::shared_ptr<Likelihood> make_likelihood(const GeneratorOptions& options);
+
+/// ‖x_b - x̂_s‖²: x [B,D], xhat [S,D] -> [B,S] by one matrix product.
+at::Tensor squared_distances(const at::Tensor& x, const at::Tensor& xhat);
 
 }  // namespace kaem

@@ -20,7 +20,7 @@ struct ModelOptions {
 /// Shape of one datum: channels, height, width.
 using DataShape = std::array<int64_t, 3>;
 
-/// KAEM: univariate energy prior, generator and likelihood.
+/// KAEM: energy prior, generator and likelihood.
 struct ModelImpl : torch::nn::Module {
   ModelImpl(const ModelOptions& options, DataShape shape, const Rng& rng);
 
@@ -29,10 +29,17 @@ struct ModelImpl : torch::nn::Module {
   /// Generated data before the output activation: z [n, latent...] -> [n,D].
   at::Tensor generate_raw(const at::Tensor& z);
 
+  /// The same where parameter gradients are taken: batch norm uses the batch, and `generator_noise` is added, afresh
+  /// for every (step, row). x [n,·]: the data of each row, for autoregressive generators only.
+  at::Tensor generate_for_training(const at::Tensor& z, const at::Tensor& x, int64_t step, const Rng& rng);
+
+  /// Adds that noise to what was generated already.
+  at::Tensor with_noise(const at::Tensor& generated, int64_t step, const Rng& rng) const;
+
   /// x̂ = act(g(z)): z [n, latent...] -> [n,C,H,W].
   at::Tensor generate(const at::Tensor& z);
 
-  /// log p(x_b|z_s) with its constant: x [B,D], z [S, latent...] shared by all data -> [B,S].
+  /// log p(x_b|z_s) with its constant: x [B,D], z [S, latent...] shared by all data -> [B,S]. No gradient.
   at::Tensor log_likelihood(const at::Tensor& x, const at::Tensor& z);
 
   /// Grids from prior draws before the first step (the generator's inputs reach far beyond its configured range).
@@ -45,7 +52,7 @@ struct ModelImpl : torch::nn::Module {
   ModelOptions options;
   std::shared_ptr<Prior> prior;
   std::shared_ptr<Generator> generator;
-  Likelihood likelihood;
+  std::shared_ptr<Likelihood> likelihood;
 };
 TORCH_MODULE(Model);
 

@@ -52,13 +52,16 @@ struct PriorCurves {
 
 /// A prior over latents. Sampling, density and distribution function stand together.
 struct Prior : torch::nn::Module {
-  /// Shape of one latent: [Q,P] for the univariate prior.
+  /// Shape of one latent: [Q,P] for the univariate prior, [Q] for the mixture, [n] for the deep prior.
   virtual std::vector<int64_t> latent_shape() const = 0;
+
+  /// True if log_prob is normalised and `sample` exact; false for the deep prior (log Z unknown, draws by Langevin).
+  virtual bool normalised() const { return true; }
 
   /// n independent draws [n, latent...] by inverse transform, with indices first_index... (no gradient).
   virtual at::Tensor sample(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index = 0) = 0;
 
-  /// log p(z): z [n, latent...] -> [n], normalised; differentiable in the parameters and z.
+  /// log p(z): z [n, latent...] -> [n], up to log Z if not `normalised`; differentiable in the parameters and z.
   virtual at::Tensor log_prob(const at::Tensor& z) = 0;
 
   /// ∇_z log p(z) without an autograd graph: z [n, latent...] -> the same shape.
@@ -68,11 +71,23 @@ struct Prior : torch::nn::Module {
   /// 1). With contrastive divergence the normaliser's gradient comes from `negative` draws instead of the table.
   virtual at::Tensor weighted_log_prob(const at::Tensor& z, const at::Tensor& weight, const Rng& rng, int64_t step) = 0;
 
-  /// Distribution functions of the components at z [n,Q,P] -> [n,Q,P].
+  /// Penalty on the prior's own parameters that the loss adds (λ_reg of the mixture), differentiable; undefined: none.
+  virtual at::Tensor penalty() { return {}; }
+
+  /// Distribution functions of the coordinates at z [n, latent...] -> the same shape. Error if not `normalised`.
   virtual at::Tensor cdf(const at::Tensor& z) = 0;
 
-  /// Their inverses: u [n,Q,P] in (0,1) -> z [n,Q,P] (no gradient).
+  /// Their inverses: u [n, latent...] in (0,1) -> z (no gradient).
   virtual at::Tensor icdf(const at::Tensor& u) = 0;
+
+  /// True if there are coordinates y in which this prior is N(0,I), or N(0,I) times exp(white_residual).
+  virtual bool can_whiten() const { return true; }
+  /// y [n, latent...] -> z and dz/dy, coordinate by coordinate (no gradient): z = F⁻¹(Φ(y)), dz/dy = φ(y)/p(z).
+  virtual std::pair<at::Tensor, at::Tensor> from_white(const at::Tensor& y) = 0;
+  /// z -> y = Φ⁻¹(F(z)), within ±Φ⁻¹(1 - 2⁻²⁴).
+  virtual at::Tensor to_white(const at::Tensor& z) = 0;
+  /// log p(z) - log N(y; 0, I) up to a constant, [n], and its gradient with respect to z; undefined: nothing is left.
+  virtual std::pair<at::Tensor, at::Tensor> white_residual(const at::Tensor&) { return {}; }
 
   /// Curves at `points` evenly spaced z.
   virtual PriorCurves curves(int64_t points) = 0;
@@ -80,13 +95,19 @@ struct Prior : torch::nn::Module {
   virtual GridUpdate update_grid(const at::Tensor& z) = 0;
   virtual void initialise_grid() {}
 
+  /// Moves running statistics that change between updates only (attention's), after update `step`.
+  virtual void update_statistics(const Rng&, int64_t) {}
+
   /// Parameters may have changed: what was derived from them (tables) is made anew when next needed.
   virtual void invalidate() = 0;
 
   /// Maps draws [n, latent...] to what the generator receives, [n, Q] (Σ_p z_qp for the univariate prior).
   virtual at::Tensor features(const at::Tensor& z) const = 0;
 
-  /// Lower and upper end of the domain.
+  /// Vector-Jacobian product of `features`: grad [n,Q] -> [n, latent...] (no gradient).
+  virtual at::Tensor features_pullback(const at::Tensor& grad) const = 0;
+
+  /// Lower and upper end of the domain, infinite if there is none.
   virtual std::pair<double, double> domain() const = 0;
 };
 

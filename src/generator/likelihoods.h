@@ -1,0 +1,9 @@
+#pragma once
+
+#include "kaem/generator/likelihood.h"
+
+namespace kaem {
+
+std::shared_ptr<Likelihood> make_gaussian_likelihood(const GeneratorOptions& options);
+
+}  // namespace kaem
