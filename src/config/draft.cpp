@@ -105,16 +105,6 @@ bool Draft::set_reserved(std::string_view section, std::string_view key, const s
         str(where, ": ", given, ": not built yet", row->off.empty() ? "" : str(" (allowed: ", row->off, ")")));
   if (row->rule == Rule::kIgnored && !off) note(str(where, ": ", given, " is ignored"));
   if (row->rule == Rule::kUnused || row->rule == Rule::kObsolete) add_unique(unused_[std::string(row->section)], key);
-  if (row->rule != Rule::kMode) return true;
-  if (row->key == "num_temps") {
-    int64_t temperatures = 0;
-    if (!assign(value, {}, &temperatures)) throw ConfigError(str(where, ": ", given, ": want an integer"));
-    if (temperatures > 1) mode_hints.push_back({"thermo", given, where});
-  } else {
-    bool on = false;
-    if (!assign(value, {}, &on)) throw ConfigError(str(where, ": ", given, ": want true or false"));
-    if (on) mode_hints.push_back({"variational", given, where});
-  }
   return true;
 }
 
@@ -169,6 +159,14 @@ void Draft::fail(const std::string& id, const std::string& what) const {
   if (!given->second.from_file) throw ConfigError(str(given->second.where, ": ", what));
   throw ConfigError(
       str(given->second.where, ": ", quoted(field->section, given->second.spelling, given->second.text), ": ", what));
+}
+
+std::string Draft::given(const std::string& id) const {
+  const auto found = given_.find(id);
+  if (found == given_.end()) return {};
+  if (!found->second.from_file) return found->second.where;
+  const std::string section = id.substr(0, id.find('.'));
+  return str(found->second.where, ": ", quoted(section, found->second.spelling, found->second.text));
 }
 
 }  // namespace kaem::config

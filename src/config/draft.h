@@ -19,12 +19,6 @@ struct Given {
   bool from_file = false;
 };
 
-/// A reserved key that asks for a mode.
-struct ModeHint {
-  std::string mode, given;  ///< "thermo", "[THERMODYNAMIC_INTEGRATION] num_temps = 5"
-  std::string where;
-};
-
 /// A configuration while it is put together: values with where they come from, not yet checked against each other.
 class Draft {
  public:
@@ -43,10 +37,11 @@ class Draft {
   /// Throws ConfigError about the value of field `id` ("SECTION.key"): where, section, key, value, then `what`.
   [[noreturn]] void fail(const std::string& id, const std::string& what) const;
   void note(const std::string& text) { config.notes.push_back(text); }
+  /// Where field `id` was given, and as what: "f.ini:3: [SECTION] key = value"; empty if it was not.
+  std::string given(const std::string& id) const;
 
   Config config;
   bool resolved = false;  ///< the text was written by to_ini
-  std::vector<ModeHint> mode_hints;
 
  private:
   const Field* find_field(std::string_view section, std::string_view key) const;

@@ -110,7 +110,7 @@ std::string configuration_markdown() {
   out << "\n## Features that are not built yet\n\nThese keys are accepted with the value shown, which leaves the "
          "feature off; any "
          "other value is an error.\n\n";
-  write_reserved(out, [](Rule rule) { return rule == Rule::kOff || rule == Rule::kMode; });
+  write_reserved(out, [](Rule rule) { return rule == Rule::kOff; });
   out << "\n## Keys without effect\n\nThese keys are accepted, so that the reference's files load; one warning names "
          "those a file "
          "uses.\n\n";

@@ -14,7 +14,6 @@ enum class Rule {
   kObsolete,  ///< no longer does anything: accepted with a warning
   kIgnored,   ///< accepted; with another value than `off` a warning says that it is ignored
   kOff,       ///< any value but `off` would switch a feature on that is not built yet
-  kMode,      ///< decides the mode where none is given
 };
 
 struct Reserved {

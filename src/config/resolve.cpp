@@ -14,21 +14,38 @@ constexpr int64_t kMaxBSplineDegree = 10;  // beyond it the Cox-de Boor recursio
 constexpr auto kLaterDatasets = std::to_array<std::string_view>(
     {"CIFAR10", "SVHN", "CELEBA", "PTB", "SMS_SPAM", "CIFAR10PANG", "SVHNPANG", "CELEBAPANG", "FOLDER"});
 
+/// Replaces the value of field `id` because of the mode, and says so where it was given.
+template <class T>
+void replace(Draft& draft, const std::string& id, T& field, const T& value) {
+  if (field == value) return;
+  field = value;
+  if (draft.has(id))
+    draft.note(str(draft.given(id), " is replaced by ", print(&field), ": mode ", draft.config.run.mode));
+}
+
+constexpr int64_t kUsualTemperatures = 5;
+
 void settle_mode(Draft& draft, const std::string& mode) {
+  Config& c = draft.config;
+  int64_t& temperatures = c.posterior.tempering.levels;
+  std::string& sampler = c.posterior.sampler;
   if (!mode.empty()) draft.set("TRAINING", "mode", mode, "--mode " + mode, false);
-  const ModeHint* hint = draft.mode_hints.empty() ? nullptr : &draft.mode_hints.front();
-  for (const auto& other : draft.mode_hints)
-    if (other.mode == "variational") hint = &other;  // use_variational goes before num_temps
-  if (!draft.has("TRAINING.mode") && hint)
-    throw ConfigError(str(hint->where, ": ", hint->given, " (mode ", hint->mode, "): not built yet"));
-  if (draft.config.run.mode != "vanilla")
-    draft.fail("TRAINING.mode", "mode " + draft.config.run.mode + " is not built yet");
-  for (const auto& replaced : draft.mode_hints)
-    draft.note(str(replaced.where, ": ", replaced.given, " is replaced by ", replaced.mode == "thermo" ? "0" : "false",
-                   ": mode vanilla"));
-  if (draft.config.posterior.sampler != "importance")
+  if (!draft.has("TRAINING.mode"))
+    c.run.mode = c.run.use_variational ? "variational" : temperatures > 1 ? "thermo" : "vanilla";
+  const bool thermo = c.run.mode == "thermo", variational = c.run.mode == "variational";
+  replace(draft, "VARIATIONAL.use_variational", c.run.use_variational, variational);
+  if (!thermo) replace(draft, "THERMODYNAMIC_INTEGRATION.num_temps", temperatures, int64_t{0});
+  if (thermo && temperatures <= 1)
+    replace(draft, "THERMODYNAMIC_INTEGRATION.num_temps", temperatures, kUsualTemperatures);
+  if (thermo && sampler == "importance") replace(draft, "POST_LANGEVIN.sampler", sampler, std::string("ula"));
+  if (variational) replace(draft, "POST_LANGEVIN.sampler", sampler, std::string("encoder"));
+  if (!variational && sampler == "encoder")
     draft.fail("POST_LANGEVIN.sampler",
-               "sampler " + draft.config.posterior.sampler + " is not built yet (allowed: importance)");
+               "belongs to mode variational; here want importance, ula, mala, automala or pcnl");
+  c.objective.kind = thermo                    ? "thermodynamic"
+                     : variational             ? "variational"
+                     : sampler == "importance" ? "importance"
+                                               : "langevin";
 }
 
 void settle_dataset(Draft& draft, const std::string& dataset) {
@@ -99,6 +116,23 @@ bool is_device(const std::string& name) {
          std::all_of(name.begin() + 5, name.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
+void check_posterior(const Draft& draft) {
+  const Config& c = draft.config;
+  const auto& bounds = c.posterior.step_size_bounds;
+  if (bounds.size() != 2 || !(bounds[0] < bounds[1]))
+    draft.fail("POST_LANGEVIN.step_size_bounds", "want two ascending numbers");
+  if (c.objective.thermo_gradient == "path" && c.model.generator.sigma_trainable)
+    draft.fail(
+        "THERMODYNAMIC_INTEGRATION.thermo_gradient",
+        "is not the gradient of log p(x), and [GeneratorModel] variance_trainable would make σ several times too "
+        "large; want mbar or posterior");
+  try {
+    ops::parse_activation(c.posterior.encoder.activation);
+  } catch (const ConfigError& error) {
+    draft.fail("Encoder.activation", error.what());
+  }
+}
+
 void check_run(const Draft& draft) {
   const Config& c = draft.config;
   if (!is_device(c.run.device)) draft.fail("TRAINING.device", "want auto, cpu, cuda or cuda:N");
@@ -136,6 +170,7 @@ void resolve(Draft& draft, const std::string& dataset, const std::string& mode) 
   settle_dataset(draft, dataset);
   settle_dependents(draft);
   check_model(draft);
+  check_posterior(draft);
   check_run(draft);
   check_optimizer(draft);
   note_surprises(draft);

@@ -52,11 +52,15 @@ int64_t Dataset::steps_per_epoch(int64_t batch_size) const {
   return records / batch_size;
 }
 
-at::Tensor Dataset::batch(int64_t step, int64_t batch_size, const Rng& rng) const {
+at::Tensor Dataset::batch_index(int64_t step, int64_t batch_size, const Rng& rng) const {
   const int64_t steps = steps_per_epoch(batch_size), epoch = step / steps, records = train.size(0);
   if (epoch_order.epoch != epoch || epoch_order.seed != rng.seed() || epoch_order.size != records)
     epoch_order = {rng.seed(), epoch, records, rng.permutation(Stream::kData, epoch, records)};
-  at::Tensor x = to_float(train, epoch_order.index.narrow(0, step % steps * batch_size, batch_size));
+  return epoch_order.index.narrow(0, step % steps * batch_size, batch_size);
+}
+
+at::Tensor Dataset::batch(int64_t step, int64_t batch_size, const Rng& rng) const {
+  at::Tensor x = to_float(train, batch_index(step, batch_size, rng));
   if (!dequantize) return x;
   // byte/255 -> (byte + U)/256: bins of width 1/256 that fill [0,1].
   return x.mul_(255).add_(rng.uniform(Stream::kDequantize, step, x.sizes())).div_(256);

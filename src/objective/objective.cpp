@@ -9,7 +9,10 @@ namespace kaem {
 namespace {
 
 using MakeObjective = std::unique_ptr<Objective> (*)(const ObjectiveOptions&);
-constexpr auto kObjectives = std::to_array<Named<MakeObjective>>({{"importance", make_maximum_likelihood}});
+constexpr auto kObjectives = std::to_array<Named<MakeObjective>>({{"importance", make_maximum_likelihood},
+                                                                  {"langevin", make_maximum_likelihood},
+                                                                  {"thermodynamic", make_thermodynamic},
+                                                                  {"variational", make_variational}});
 
 }  // namespace
 

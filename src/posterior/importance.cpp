@@ -16,7 +16,8 @@ struct ImportanceSampling : Posterior {
   explicit ImportanceSampling(const PosteriorOptions& posterior_options)
       : options(posterior_options), resampler(mcmc::find_resampler(options.resampler)) {}
 
-  Particles sample(ModelImpl& model, const Tensor& x, int64_t step, const Rng& rng) override {
+  Particles sample(ModelImpl& model, const Batch& batch, int64_t step, const Rng& rng) override {
+    const Tensor& x = batch.x;
     const Tensor z = model.prior->sample(options.samples, rng, Stream::kPrior, step);
     const Tensor generated = model.generate_raw(z);
     // Here, where the graph still grows; batch norm needs another pass for the gradient.
@@ -26,11 +27,14 @@ struct ImportanceSampling : Posterior {
     const Tensor log_weight = log_likelihood.log_softmax(1), weight = log_weight.exp();
     const Tensor ess = mcmc::effective_sample_size(weight);
     const double log_samples = std::log(static_cast<double>(options.samples));
-    return {.z = z.unsqueeze(0).unsqueeze(0),
-            .log_weight = resampled(log_weight, weight, ess, step, rng).unsqueeze(0),
-            .temperature = at::ones({1}, x.options()),
-            .generated = with_axes,
-            .info = {.ess = ess, .log_evidence = log_likelihood.logsumexp(1) - log_samples}};
+    Particles particles;
+    particles.z = z.unsqueeze(0).unsqueeze(0);
+    particles.log_weight = resampled(log_weight, weight, ess, step, rng).unsqueeze(0);
+    particles.temperature = at::ones({1}, z.options());
+    particles.generated = with_axes;
+    particles.info.ess = ess;
+    particles.info.log_evidence = log_likelihood.logsumexp(1) - log_samples;
+    return particles;
   }
 
   /// Rows whose ESS is below the threshold take resampled counts/S as weights: -inf for particles that were dropped.
@@ -49,7 +53,8 @@ struct ImportanceSampling : Posterior {
 
 }  // namespace
 
-std::unique_ptr<Posterior> make_importance(const PosteriorOptions& options) {
+std::unique_ptr<Posterior> make_importance(const PosteriorOptions& options, ModelImpl&, const PosteriorContext&,
+                                           const Rng&) {
   return std::make_unique<ImportanceSampling>(options);
 }
 

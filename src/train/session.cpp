@@ -48,6 +48,9 @@ io::NamedTensors live_state(const TrainState& state) {
   auto tensors = model_state(state.model);
   append(tensors, state.ema.named_state());
   append(tensors, state.optimizer.named_state());
+  if (const auto module = state.posterior.module())
+    for (const auto& v : named_values(*module)) tensors.emplace_back("posterior.encoder." + v.name, v.value);
+  for (const auto& [name, tensor] : state.posterior.named_state()) tensors.emplace_back("posterior." + name, tensor);
   return tensors;
 }
 
@@ -148,7 +151,7 @@ void Session::tick(int64_t done, const StepValues& values, const TrainState& sta
                                  {"grid_skipped", static_cast<double>(values.grid.skipped)}});
   learning_rate_ = values.learning_rate, loss_sum_ += values.loss, ++loss_count_;
   progress_->update(done, values.loss);
-  warn_of_few_effective_samples(values.averages);
+  warn_of_bad_sampling(values.averages);
   const auto each_epochs = [&](int64_t epochs) { return epochs > 0 && done % (epochs * length_.steps_per_epoch) == 0; };
   if (done % run.log_steps == 0 || done == length_.total) write_row(done);
   if (each_epochs(run.sample_epochs)) write_picture(done, state);
@@ -162,15 +165,23 @@ void Session::tick(int64_t done, const StepValues& values, const TrainState& sta
   }
 }
 
-void Session::warn_of_few_effective_samples(const NamedNumbers& averages) {
-  if (warned_of_few_) return;
+void Session::warn_of_bad_sampling(const NamedNumbers& averages) {
+  constexpr double kFewSamples = 2, kRareSwap = 0.02;
   for (const auto& [name, value] : averages) {
-    if (name != "ess" || value >= 2) continue;
-    warned_of_few_ = true;
-    log::warn(
-        str("the posterior's weights rest on ", value, " of ", config_.posterior.samples,
-            " samples (effective sample size): each datum is fitted by its nearest sample. More samples ([TRAINING] "
-            "importance_sample_size) or a larger [GeneratorModel] generator_variance raise it; this is said once"));
+    if (name == "ess" && value < kFewSamples && !warned_of_few_) {
+      warned_of_few_ = true;
+      log::warn(
+          str("the posterior's weights rest on ", value, " of ", config_.posterior.samples,
+              " samples (effective sample size): each datum is fitted by its nearest sample. More samples ([TRAINING] "
+              "importance_sample_size) or a larger [GeneratorModel] generator_variance raise it; this is said once"));
+    }
+    if (name.starts_with("swap_") && value < kRareSwap && !warned_of_swaps_) {
+      warned_of_swaps_ = true;
+      log::warn(str("temperatures ", name.substr(5), " and ", std::stoi(name.substr(5)) + 1, " exchange in ",
+                    100 * value,
+                    " % of the attempts only: more temperatures ([THERMODYNAMIC_INTEGRATION] num_temps), "
+                    "another p_start and p_end, or schedule = adaptive may help; this is said once"));
+    }
   }
 }
 

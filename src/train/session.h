@@ -30,6 +30,7 @@ Length run_length(const RunOptions& options, const Dataset& data);
 /// All that a checkpoint holds.
 struct TrainState {
   ModelImpl& model;
+  Posterior& posterior;
   Optimizer& optimizer;
   Ema& ema;
   const Dataset& data;
@@ -73,7 +74,7 @@ class Session {
   int64_t epoch(int64_t done) const { return done / length_.steps_per_epoch; }
   void save(int64_t done, const TrainState& state);
   void write_row(int64_t done);
-  void warn_of_few_effective_samples(const NamedNumbers& averages);
+  void warn_of_bad_sampling(const NamedNumbers& averages);
   void write_picture(int64_t done, const TrainState& state);
   void report_end(const Report& report) const;
 
@@ -90,7 +91,7 @@ class Session {
   int64_t saved_step_ = -1, pictured_step_ = -1;
   double loss_sum_ = 0, row_loss_ = 0, learning_rate_ = 0;
   int64_t loss_count_ = 0;
-  bool warned_of_few_ = false;
+  bool warned_of_few_ = false, warned_of_swaps_ = false;
   std::string picture_;
   std::optional<Progress> progress_;
   std::optional<SignalGuard> signals_;

@@ -12,12 +12,20 @@
 namespace kaem {
 namespace {
 
-/// The model's parameters; those of the prior may take a learning rate of their own.
-std::vector<NamedParameter> trained_parameters(const ModelImpl& model) {
+/// The model's parameters and the encoder's; those of the prior may take a learning rate of their own.
+std::vector<NamedParameter> trained_parameters(const ModelImpl& model, Posterior& posterior) {
   std::vector<NamedParameter> parameters;
   for (const auto& p : model.named_parameters())
     if (p.value().requires_grad()) parameters.push_back({p.key(), p.value(), p.key().starts_with("prior.")});
+  if (const auto module = posterior.module())
+    for (const auto& p : module->named_parameters()) parameters.push_back({"encoder." + p.key(), p.value(), false});
   return parameters;
+}
+
+/// Data of update `step`, on the device.
+Batch make_batch(const Config& config, const Dataset& data, const Rng& rng, int64_t step, const at::Device& device) {
+  const int64_t at = config.run.overfit_batch ? 0 : step;
+  return {data.batch(at, config.run.batch_size, rng).to(device), data.batch_index(at, config.run.batch_size, rng)};
 }
 
 /// Grid update on fresh prior draws, with the averages carried over to the new knots.
@@ -40,22 +48,25 @@ Report train(const Config& config, const TrainOptions& options) {
   const Rng rng(config.run.seed);
   Model model(config.model, data.shape, rng);
   model->to(at::Device(device));
-  const auto posterior = make_posterior(config.posterior);
+  const auto number = at::TensorOptions().dtype(at::kFloat).device(at::Device(device));
+  const PosteriorContext context{data.shape, data.train.size(0), length.total, config.run.out, number};
+  const auto posterior = make_posterior(config.posterior, *model, context, rng);
+  if (const auto module = posterior->module()) module->to(at::Device(device));
   const auto objective = make_objective(config.objective);
 
   // The generator's inputs reach far beyond its configured range: its grid is fitted to prior draws before step 0.
   model->initialise_grids(rng, config.grid.samples > 0 ? config.grid.samples : config.posterior.samples);
-  const auto optimizer = make_optimizer(config.optimizer, trained_parameters(*model));
+  const auto optimizer = make_optimizer(config.optimizer, trained_parameters(*model, *posterior));
   Ema ema(*model, config.optimizer.ema_decay);
 
-  const TrainState state{*model, *optimizer, ema, data};
+  const TrainState state{*model, *posterior, *optimizer, ema, data};
   Session session(config, options, data, device, length);
   try {
     int64_t step = session.restore(state);
     for (; step < length.last; ++step) {
-      const auto x = data.batch(config.run.overfit_batch ? 0 : step, config.run.batch_size, rng).to(at::Device(device));
-      const Particles particles = posterior->sample(*model, x, step, rng);
-      const Terms terms = objective->evaluate(*model, x, particles, step, rng);
+      const Batch batch = make_batch(config, data, rng, step, at::Device(device));
+      const Particles particles = posterior->sample(*model, batch, step, rng);
+      const Terms terms = objective->evaluate(*model, batch.x, particles, step, rng);
 
       optimizer->zero_grad();
       terms.total.backward();
@@ -65,6 +76,7 @@ Report train(const Config& config, const TrainOptions& options) {
       values.learning_rate = factor * config.optimizer.learning_rate;
       optimizer->step(factor);
       model->prior->invalidate();
+      model->prior->update_statistics(rng, step);
       ema.update();
 
       if (config.grid.due(step + 1)) values.grid = update_grids(config, *model, ema, rng, step + 1);

@@ -64,8 +64,9 @@ struct RunOptions {
   int64_t keep_checkpoints = 3;
   int64_t sample_epochs = 2;  ///< gen_every; -1: off
   int64_t samples_per_picture = 64;
-  int64_t log_steps = 10;      ///< updates between rows of metrics.csv
-  bool overfit_batch = false;  ///< train on the first batch only
+  int64_t log_steps = 10;        ///< updates between rows of metrics.csv
+  bool use_variational = false;  ///< [VARIATIONAL]; decides the mode where none is given
+  bool overfit_batch = false;    ///< train on the first batch only
   bool deterministic = false;
   bool quiet = false, verbose = false;
   std::string log_format = "text";

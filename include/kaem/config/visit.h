@@ -169,8 +169,17 @@ void Config::visit(Self& c, V&& v) {
   v.section("GRID_UPDATING", "When grids follow the data.");
   visit_grid(c.grid, v);
   v.section("POST_LANGEVIN", "How the posterior is sampled.");
-  v(Key{.name = "sampler", .help = "Posterior sampler", .choices = {"importance", "ula", "mala", "automala", "pcnl"}},
-    c.posterior.sampler);
+  PosteriorOptions::visit(c.posterior, v);
+  v.section("THERMODYNAMIC_INTEGRATION", "Chains at several temperatures, and the criterion that uses them.");
+  TemperingOptions::visit(c.posterior.tempering, v);
+  ObjectiveOptions::visit_thermodynamic(c.objective, v);
+  v.section("VARIATIONAL", "Training with an encoder.");
+  v(Key{.name = "use_variational", .help = "Mode variational, where no mode is given"}, c.run.use_variational);
+  BetaOptions::visit(c.objective.beta, v);
+  v.section("Encoder", "The encoder of variational training and of chains that start from it.");
+  EncoderOptions::visit(c.posterior.encoder, v);
+  v.section("SYMBOLIC_REG", "Penalty on the size of KAN layers.");
+  RegulariserOptions::visit(c.objective.regulariser, v);
   v.section("TRAINING", "The run: data, length, criterion, output.");
   visit_run(c, v);
   visit_criterion(c, v);

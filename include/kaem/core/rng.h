@@ -21,6 +21,9 @@ enum class Stream : uint32_t {
   kEvaluate,    ///< evaluation
   kDarcy,       ///< permeability fields
   kTest,        ///< tests and benchmarks
+  kLevelZero,   ///< prior draws of tempered chains
+  kScale,       ///< prior draws that preconditioners are made from
+  kEncoder,     ///< noise of the encoder's draws
 };
 
 /// Counter-based random numbers: Philox-4x32-10 (Salmon et al. 2011) keyed by the seed, with counter

@@ -48,6 +48,9 @@ struct Dataset {
   /// [0,1].
   at::Tensor batch(int64_t step, int64_t batch_size, const Rng& rng) const;
 
+  /// Numbers of that batch's records in the training data: int64 [B].
+  at::Tensor batch_index(int64_t step, int64_t batch_size, const Rng& rng) const;
+
   /// Rows `index` (int64 [n]) of a split as float32 [n, C·H·W] in [0,1].
   static at::Tensor to_float(const at::Tensor& split, const at::Tensor& index);
 

@@ -2,25 +2,23 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
-#include "kaem/core/options.h"
 #include "kaem/core/rng.h"
 #include "kaem/model/model.h"
+#include "kaem/posterior/options.h"
 
 namespace kaem {
 
-/// How expectations under p(z|x) are taken. docs/mathematics.md section 4.
-struct PosteriorOptions {
-  std::string sampler = "importance";  ///< [POST_LANGEVIN] sampler
-  int64_t samples = 100;               ///< S ([TRAINING] importance_sample_size; absent: batch_size)
-  std::string resampler = "residual";  ///< [GeneratorModel] resampler
-  double resampling_threshold = 0.5;   ///< ESS below this share of S resamples ([TRAINING])
-};
-
-/// What a posterior reports beside its samples: all [B], or undefined where it has no meaning.
+/// What a posterior reports beside its samples; undefined where it has no meaning.
 struct Diagnostics {
-  at::Tensor ess;           ///< effective sample size of the weights before resampling
-  at::Tensor log_evidence;  ///< log p̂(x_b) = logsumexp_s ℓ_bs - log S
+  at::Tensor ess;           ///< [B] effective sample size of the weights before resampling
+  at::Tensor log_evidence;  ///< [B] log p̂(x_b) = logsumexp_s ℓ_bs - log S
+  at::Tensor acceptance;    ///< [T] mean acceptance of the chain's moves
+  at::Tensor swap_rate;     ///< [T] mean acceptance of exchanges between neighbouring levels, level 0 first
+  at::Tensor barrier;       ///< [] Λ, the sum of the pairs' mean rejections
+  at::Tensor round_trips;   ///< [] mean number of trips from level 0 to the last and back, per datum and chain
 };
 
 /// Weighted samples of p(z|x), whatever made them. T temperatures, B data, N particles: a B axis of 1 is shared by all
@@ -31,18 +29,43 @@ struct Particles {
   at::Tensor temperature;  ///< [T]
   at::Tensor generated;    ///< g(z) before the activation, [T, B or 1, N, D], with its graph; undefined: the objective
                            ///< computes it
+  at::Tensor log_likelihood;  ///< [T,B,N] log p(x|z), detached; undefined where the sampler does not know it
+  at::Tensor log_q;           ///< [T,B,N] log q(z|x) of the encoder with its graph; undefined without one
+  at::Tensor prior_z;         ///< [S, latent...] draws of the prior shared by all data (level 0 of tempered chains)
+  at::Tensor prior_log_likelihood;  ///< [B,S] of them, detached
   Diagnostics info;
+};
+
+/// Data of one update.
+struct Batch {
+  at::Tensor x;      ///< [B,D] in [0,1], or word indices [B,L]
+  at::Tensor index;  ///< int64 [B] numbers of the data in the training set (CPU); undefined for other data
 };
 
 /// A way of sampling p(z|x).
 struct Posterior {
   virtual ~Posterior() = default;
 
-  /// x [B,D] -> particles. With gradients enabled `generated` carries the generator's graph, so that nothing is
-  /// computed twice.
-  virtual Particles sample(ModelImpl& model, const at::Tensor& x, int64_t step, const Rng& rng) = 0;
+  /// With gradients enabled `generated` and `log_q` carry their graphs, so that nothing is computed twice.
+  virtual Particles sample(ModelImpl& model, const Batch& batch, int64_t step, const Rng& rng) = 0;
+
+  /// Module that is trained beside the model (the encoder); nullptr: none.
+  virtual std::shared_ptr<torch::nn::Module> module() { return nullptr; }
+
+  /// State beside the module's that a checkpoint keeps (chains, ladders), by name; the tensors are the posterior's own.
+  virtual std::vector<std::pair<std::string, at::Tensor>> named_state() { return {}; }
 };
 
-std::unique_ptr<Posterior> make_posterior(const PosteriorOptions& options);
+/// What a posterior is made for.
+struct PosteriorContext {
+  DataShape shape{};           ///< of one datum
+  int64_t train_size = 0;      ///< data whose chains persist; 0: none can
+  int64_t total_steps = 1;     ///< updates in all: the temperature schedule's length
+  std::string storage_folder;  ///< where large chain states are mapped from disk; empty: memory
+  at::TensorOptions options;   ///< dtype and device of the model
+};
+
+std::unique_ptr<Posterior> make_posterior(const PosteriorOptions& options, ModelImpl& model,
+                                          const PosteriorContext& context, const Rng& rng);
 
 }  // namespace kaem

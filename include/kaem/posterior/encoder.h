@@ -1,0 +1,55 @@
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+
+#include <utility>
+#include <vector>
+
+#include "kaem/core/rng.h"
+#include "kaem/model/model.h"
+#include "kaem/posterior/options.h"
+
+namespace kaem {
+
+/// q(z|x): a diagonal Gaussian in y, mapped to the domain by z = a + (b - a)·sigmoid(y) (z = y where it is unbounded),
+/// with the map's log-determinant. docs/mathematics.md section 6.
+struct EncoderImpl : torch::nn::Module {
+  EncoderImpl(const EncoderOptions& options, const ModelImpl& model, const Rng& rng);
+
+  /// n draws for each datum, differentiable (reparameterised): x [B,·], noise [B,n,latent...] ~ N(0,1) ->
+  /// z [B,n,latent...] and log q(z|x) [B,n].
+  std::pair<at::Tensor, at::Tensor> sample(const at::Tensor& x, const at::Tensor& noise);
+
+  /// log q(z|x): z [B,n,latent...] -> [B,n], differentiable in the parameters.
+  at::Tensor log_prob(const at::Tensor& x, const at::Tensor& z);
+
+  /// Mean and log standard deviation of y: x [B,·] -> [B, latent...] each.
+  std::pair<at::Tensor, at::Tensor> moments(const at::Tensor& x);
+
+ private:
+  struct Dense {
+    at::Tensor weight, bias;
+  };
+  struct Convolution {
+    at::Tensor weight, bias;
+    at::Tensor norm_weight, norm_bias, running_mean, running_variance;  ///< batch norm; undefined without it
+    int64_t stride, padding;
+  };
+  Dense add_dense(const std::string& name, int64_t inputs, int64_t outputs, const Rng& rng);
+  void add_convolutions(const EncoderOptions& options, const Rng& rng);
+  at::Tensor hidden(const at::Tensor& x);
+  at::Tensor log_q(const at::Tensor& y, const at::Tensor& mean, const at::Tensor& log_scale) const;
+
+  DataShape shape_;
+  std::vector<int64_t> latent_;
+  double lower_, upper_;
+  ops::Activation activation_;
+  std::vector<Convolution> convolutions_;
+  std::vector<Dense> layers_;
+  int64_t features_ = 0;  ///< width after the convolutions
+  int64_t purpose_ = 0;
+};
+TORCH_MODULE(Encoder);
+
+}  // namespace kaem

@@ -1,0 +1,133 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kaem/core/options.h"
+
+namespace kaem {
+
+/// Chains at several temperatures ([THERMODYNAMIC_INTEGRATION]). docs/mathematics.md section 5.
+struct TemperingOptions {
+  int64_t levels = 0;  ///< N_t; 0 or 1: no tempering
+  double p_start = 2;  ///< exponent of t_k = (k/N_t)^p at the start of training ...
+  double p_end = 0.5;  ///< ... and at its end
+  double cycles = 0;
+  int64_t iters = 40;              ///< steps of each chain, an exchange after each
+  std::string exchange = "deo";    ///< deo | random | none
+  std::string schedule = "power";  ///< power | adaptive
+
+  template <class Self, class V>
+  static void visit(Self& o, V&& v) {
+    v(Key{.name = "num_temps",
+          .help = "Temperatures N_t of a datum's chains; 0 or 1: no tempering",
+          .min = 0,
+          .max = 1000},
+      o.levels);
+    v(Key{.name = "p_start",
+          .help = "Exponent of the temperatures (k/N_t)^p at the start of training",
+          .min = 0,
+          .min_open = true},
+      o.p_start);
+    v(Key{.name = "p_end", .help = "Exponent at its end", .min = 0, .min_open = true}, o.p_end);
+    v(Key{.name = "num_cycles", .help = "Cycles of the exponent on the way; 0: half a cosine", .min = 0}, o.cycles);
+    v(Key{.name = "N_langevin_per_temp", .help = "Steps of each tempered chain, an exchange after each", .min = 1},
+      o.iters);
+    v(Key{.name = "exchange_type",
+          .help = "Which neighbours try to exchange: even and odd pairs in turn (deo), by a coin (random), or none",
+          .choices = {"deo", "random", "none"}},
+      o.exchange);
+    v(Key{.name = "schedule",
+          .help = "Temperatures by the exponent (power), or at equal steps of the measured rejection (adaptive)",
+          .choices = {"power", "adaptive"}},
+      o.schedule);
+  }
+};
+
+/// Encoder q(z|x) ([Encoder]).
+struct EncoderOptions {
+  std::string type = "diagonal";             ///< diagonal (dense layers) | cnn
+  std::vector<int64_t> widths = {256, 128};  ///< hidden dense layers
+  std::vector<int64_t> channels = {32, 64, 128};
+  std::vector<int64_t> strides = {2}, kernels = {4}, paddings = {1};
+  bool batch_norm = false;
+  std::string activation = "relu";
+
+  template <class Self, class V>
+  static void visit(Self& o, V&& v) {
+    v(Key{.name = "type",
+          .help =
+              "Layers of the encoder: dense ones (diagonal), or convolutions before them (cnn); its distribution is a "
+              "diagonal Gaussian either way",
+          .choices = {"diagonal", "dense", "cnn"}},
+      o.type);
+    v(Key{.name = "widths", .help = "Widths of the hidden dense layers", .min = 1, .max = 1e6}, o.widths);
+    v(Key{.name = "channels", .help = "Channels of the convolutions", .aliases = {"hidden_feature_dims"}, .min = 1},
+      o.channels);
+    v(Key{.name = "strides", .help = "Strides of the convolutions: one each, or one for all", .min = 1}, o.strides);
+    v(Key{.name = "kernel_sizes", .help = "Kernel sizes, likewise", .min = 1}, o.kernels);
+    v(Key{.name = "paddings", .help = "Paddings, likewise", .min = 0}, o.paddings);
+    v(Key{.name = "batchnorm", .help = "Batch norm after each convolution"}, o.batch_norm);
+    v(Key{.name = "activation", .help = "Activation between layers"}, o.activation);
+  }
+};
+
+/// How expectations under p(z|x) are taken ([POST_LANGEVIN]). docs/mathematics.md section 4.
+struct PosteriorOptions {
+  std::string sampler = "importance";  ///< importance | ula | mala | automala | pcnl; variational mode: encoder
+  int64_t samples = 100;               ///< S ([TRAINING] importance_sample_size; absent: batch_size)
+  std::string resampler = "residual";  ///< [GeneratorModel] resampler
+  double resampling_threshold = 0.5;   ///< ESS below this share of S resamples ([TRAINING])
+
+  double step_size = 1e-3;                             ///< η
+  double pcnl_delta = 1e-2;                            ///< δ
+  std::vector<double> step_size_bounds = {1e-7, 1.0};  ///< autoMALA's η
+  double change_rate = 2;                              ///< ... and its factor
+  int64_t iters = 40;
+  int64_t unadjusted = 0;  ///< first steps without acceptance
+  int64_t chains_per_datum = 1;
+  std::string chain_start = "prior";  ///< prior | persistent | encoder
+  TemperingOptions tempering;
+  EncoderOptions encoder;
+
+  /// [POST_LANGEVIN]
+  template <class Self, class V>
+  static void visit(Self& o, V&& v) {
+    v(Key{.name = "sampler",
+          .help = "Posterior sampler",
+          .choices = {"importance", "ula", "mala", "automala", "pcnl", "encoder"}},
+      o.sampler);
+    v(Key{.name = "ula_η",
+          .help = "Step size η of ula and mala; where automala's search starts",
+          .aliases = {"ula_eta", "initial_step_size"},
+          .min = 0,
+          .min_open = true},
+      o.step_size);
+    v(Key{.name = "pcnl_δ", .help = "Step size δ of pcnl", .aliases = {"pcnl_delta"}, .min = 0, .min_open = true},
+      o.pcnl_delta);
+    v(Key{.name = "step_size_bounds",
+          .help = "Least and greatest η of automala: two ascending numbers",
+          .min = 0,
+          .min_open = true},
+      o.step_size_bounds);
+    v(Key{.name = "autoMALA_η_changerate",
+          .help = "Factor by which automala changes η in its search",
+          .aliases = {"autoMALA_eta_changerate"},
+          .min = 1,
+          .min_open = true},
+      o.change_rate);
+    v(Key{.name = "iters", .help = "Steps of each chain", .min = 1}, o.iters);
+    v(Key{.name = "N_unadjusted",
+          .help = "First steps of mala and automala that are accepted without a test",
+          .min = 0},
+      o.unadjusted);
+    v(Key{.name = "chains_per_datum", .help = "Chains of each datum", .min = 1, .max = 1e5}, o.chains_per_datum);
+    v(Key{.name = "chain_start",
+          .help =
+              "Where chains start: fresh prior draws, the state kept for each training datum, or draws of an encoder",
+          .choices = {"prior", "persistent", "encoder"}},
+      o.chain_start);
+  }
+};
+
+}  // namespace kaem

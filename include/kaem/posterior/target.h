@@ -1,0 +1,19 @@
+#pragma once
+
+#include "kaem/mcmc/kernel.h"
+#include "kaem/model/model.h"
+
+namespace kaem {
+
+/// log p(z) + t log p(x_b|z) of a model, as Markov chains see it: only gradients with respect to z, parameters frozen.
+/// x [B,·], temperature [T]. Valid until the parameters change; refers to `model`.
+mcmc::Target posterior_target(ModelImpl& model, const at::Tensor& x, const at::Tensor& temperature);
+
+/// Prior draws as starting points of chains: [T,B,N,latent...], rows first_row... of (stream, step).
+at::Tensor prior_chains(Prior& prior, at::IntArrayRef chains, const Rng& rng, Stream stream, int64_t step,
+                        int64_t first_row = 0);
+
+/// Scale of each latent coordinate under the prior, relative to their mean, [latent...]: a preconditioner.
+at::Tensor prior_scales(Prior& prior, const Rng& rng, int64_t step);
+
+}  // namespace kaem

@@ -1,0 +1,151 @@
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <array>
+#include <cmath>
+
+#include "kaem/core/table.h"
+#include "objective/objectives.h"
+#include "objective/weighted.h"
+
+namespace kaem {
+namespace {
+
+using at::Tensor;
+
+/// Steps t_k - t_{k-1} of 0 < t_1 < ... < t_N: [T].
+Tensor steps_of(const Tensor& temperature) {
+  return at::cat({temperature.slice(0, 0, 1), temperature.slice(0, 1) - temperature.slice(0, 0, -1)});
+}
+
+Tensor log_mean_exp(const Tensor& values, int64_t dim) {
+  return values.logsumexp(dim) - std::log(static_cast<double>(values.size(dim)));
+}
+
+/// ss = Σ_k log mean_s exp(Δt_k ℓ(z_{k-1})) (Xie et al. 2011), level 0 the exact draws: E[ss] <= log p(x).
+Tensor stepping_stones(const Tensor& level_zero, const Tensor& levels, const Tensor& temperature) {
+  const Tensor dt = steps_of(temperature);
+  const Tensor first = log_mean_exp(dt[0] * level_zero, 1);
+  const Tensor scaled = dt.slice(0, 1).reshape({-1, 1, 1}) * levels.slice(0, 0, -1);
+  return first + log_mean_exp(scaled, 2).sum(0);
+}
+
+/// Σ_k Δt_k E_{t_{k-1}}[ℓ] and Σ_k Δt_k E_{t_k}[ℓ]: [B] each.
+Tensor left_sum(const Tensor& level_zero, const Tensor& levels, const Tensor& temperature) {
+  const Tensor dt = steps_of(temperature).unsqueeze(1);
+  return at::mul(dt[0], level_zero.mean(1)) + (dt.slice(0, 1) * levels.slice(0, 0, -1).mean(2)).sum(0);
+}
+Tensor right_sum(const Tensor&, const Tensor& levels, const Tensor& temperature) {
+  return (steps_of(temperature).unsqueeze(1) * levels.mean(2)).sum(0);
+}
+Tensor trapezoid(const Tensor& level_zero, const Tensor& levels, const Tensor& temperature) {
+  return 0.5 * (left_sum(level_zero, levels, temperature) + right_sum(level_zero, levels, temperature));
+}
+
+using Estimator = Tensor (*)(const Tensor&, const Tensor&, const Tensor&);
+constexpr auto kEstimators = std::to_array<Named<Estimator>>(
+    {{"ss", stepping_stones}, {"ti_left", left_sum}, {"ti_right", right_sum}, {"ti_trapezoid", trapezoid}});
+
+/// Weights of level 0 [B,S] and of the chains [T,B,N].
+using Weights = std::pair<Tensor, Tensor>;
+
+/// The chains at t = 1 alone.
+Weights posterior_weights(const Tensor& level_zero, const Tensor& levels, const Tensor&) {
+  Tensor own = at::zeros_like(levels);
+  own.select(0, levels.size(0) - 1).fill_(1.0 / static_cast<double>(levels.size(2)));
+  return {at::zeros_like(level_zero), own};
+}
+
+/// Derivative of the stepping-stone value through ℓ alone: Δt_k softmax_s(Δt_k ℓ(z_{k-1})).
+Weights path_weights(const Tensor& level_zero, const Tensor& levels, const Tensor& temperature) {
+  const Tensor dt = steps_of(temperature);
+  const Tensor later = dt.slice(0, 1).reshape({-1, 1, 1});
+  const Tensor own = later * (later * levels.slice(0, 0, -1)).softmax(2);
+  return {dt[0] * (dt[0] * level_zero).softmax(1), at::cat({own, at::zeros_like(levels.slice(0, -1))})};
+}
+
+constexpr auto kGradients = std::to_array<Named<Weights (*)(const Tensor&, const Tensor&, const Tensor&)>>(
+    {{"mbar", mbar_weights}, {"posterior", posterior_weights}, {"path", path_weights}});
+
+/// The levels of T that carry weight, and the shared draws that do: the others would only cost time.
+constexpr double kLeastWeight = 1e-7;
+WeightedSamples worth_their_time(const Particles& particles, const Weights& weights, at::ScalarType dtype) {
+  WeightedSamples samples;
+  const Tensor shared = (weights.first.amax(0) > kLeastWeight).nonzero().squeeze(1);
+  if (shared.numel() > 0) {
+    samples.shared_z = particles.prior_z.index_select(0, shared);
+    samples.shared_weight = weights.first.index_select(1, shared).to(dtype);
+  }
+  const Tensor own = (weights.second.amax({1, 2}) > kLeastWeight).nonzero().squeeze(1);
+  if (own.numel() > 0) {
+    samples.own_z = particles.z.index_select(0, own);
+    samples.own_weight = weights.second.index_select(0, own).to(dtype);
+  }
+  return samples;
+}
+
+struct Thermodynamic : Objective {
+  explicit Thermodynamic(const ObjectiveOptions& objective_options)
+      : options(objective_options), gradient(find(kGradients, "thermo_gradient", options.thermo_gradient)) {
+    find(kEstimators, "estimator", options.estimator);
+  }
+
+  Terms evaluate(ModelImpl& model, const Tensor& x, const Particles& particles, int64_t step, const Rng& rng) override {
+    const Tensor level_zero = particles.prior_log_likelihood.to(at::kDouble),
+                 levels = particles.log_likelihood.to(at::kDouble), temperature = particles.temperature.to(at::kDouble);
+    const auto dtype = particles.z.scalar_type();
+    const WeightedSamples samples = worth_their_time(particles, gradient(level_zero, levels, temperature), dtype);
+    WeightedLogProb log_prob;
+    log_prob.likelihood = weighted_log_likelihood(model, x, samples, step, rng);
+    // The path rule says nothing of the prior: it takes the chains at t = 1.
+    const bool path = options.thermo_gradient == "path";
+    log_prob.prior = weighted_log_prior(
+        model, path ? worth_their_time(particles, posterior_weights(level_zero, levels, temperature), dtype) : samples,
+        step, rng);
+    Particles shown = particles;
+    shown.info.log_evidence = evidence_estimate(options.estimator, level_zero, levels, temperature);
+    return make_terms(model, options, log_prob, shown);
+  }
+
+  ObjectiveOptions options;
+  Weights (*gradient)(const Tensor&, const Tensor&, const Tensor&);
+};
+
+}  // namespace
+
+Tensor evidence_estimate(const std::string& estimator, const Tensor& level_zero, const Tensor& levels,
+                         const Tensor& temperature) {
+  return find(kEstimators, "estimator", estimator)(level_zero, levels, temperature);
+}
+
+std::pair<Tensor, Tensor> mbar_weights(const Tensor& level_zero, const Tensor& levels, const Tensor& temperature) {
+  const int64_t data = level_zero.size(0), shared = level_zero.size(1), chains = levels.size(2), count = levels.size(0);
+  const Tensor own = levels.permute({1, 0, 2}).reshape({data, -1});                // [B,T·N]
+  const Tensor all = at::cat({level_zero, own}, 1);                                // [B,n]
+  const Tensor t = at::cat({at::zeros({1}, temperature.options()), temperature});  // [K]
+  Tensor log_count = at::full({count + 1}, std::log(static_cast<double>(chains)), t.options());
+  log_count[0] = std::log(static_cast<double>(shared));
+  const Tensor tilted = t.reshape({1, -1, 1}) * all.unsqueeze(1);  // t_k ℓ_n: [B,K,n]
+  const Tensor offset = log_count.reshape({1, -1, 1});
+  Tensor log_z = at::zeros({data, count + 1}, all.options());
+  // Self-consistent: Ẑ_k = Σ_n exp(t_k ℓ_n) / Σ_j N_j exp(t_j ℓ_n) / Ẑ_j, with Ẑ_0 = 1.
+  constexpr int kMostIterations = 300;
+  constexpr double kTolerance = 1e-7;
+  Tensor log_mixture;
+  for (int iteration = 0; iteration < kMostIterations; ++iteration) {
+    log_mixture = (tilted + offset - log_z.unsqueeze(2)).logsumexp(1);  // [B,n]
+    Tensor next = (tilted - log_mixture.unsqueeze(1)).logsumexp(2);
+    next = next - next.slice(1, 0, 1);
+    const double change = (next - log_z).abs().max().item<double>();
+    log_z = next;
+    if (change < kTolerance) break;
+  }
+  const Tensor weight = (all - log_mixture).softmax(1);
+  return {weight.slice(1, 0, shared), weight.slice(1, shared).reshape({data, count, chains}).permute({1, 0, 2})};
+}
+
+std::unique_ptr<Objective> make_thermodynamic(const ObjectiveOptions& options) {
+  return std::make_unique<Thermodynamic>(options);
+}
+
+}  // namespace kaem

@@ -1,0 +1,52 @@
+#include <ATen/ATen.h>
+
+#include "kaem/mcmc/kernel.h"
+#include "objective/objectives.h"
+#include "objective/weighted.h"
+
+namespace kaem {
+namespace {
+
+using at::Tensor;
+
+/// -ELBO = -E_q[log p(x|z) + β (log p(z) - log q(z|x))], with reparameterised draws. docs/mathematics.md section 6.
+struct Variational : Objective {
+  explicit Variational(const ObjectiveOptions& objective_options) : options(objective_options) {}
+
+  Terms evaluate(ModelImpl& model, const Tensor& x, const Particles& particles, int64_t step, const Rng& rng) override {
+    WeightedSamples samples;
+    samples.own_z = particles.z, samples.own_weight = particles.log_weight.exp();
+    const Tensor likelihood = weighted_log_likelihood(model, x, samples, step, rng);
+    const Tensor rows = mcmc::flatten_chains(particles.z);
+    // z carries the encoder's graph: this is differentiated in z too.
+    const Tensor equal = at::full({rows.size(0)}, 1.0 / static_cast<double>(rows.size(0)), rows.options());
+    const Tensor prior = model.prior->weighted_log_prob(rows, equal, rng, step);
+    const Tensor log_q = particles.log_q.mean();
+    const double beta = options.beta.at(step);
+    const Tensor divergence = log_q - prior;
+    Particles shown = particles;
+    shown.info.log_evidence = (likelihood - divergence).detach();
+    Terms terms = make_terms(model, options, {prior, likelihood}, shown);
+    // make_terms counted -(prior + likelihood); the bound weighs the divergence by β.
+    terms.total = terms.total + prior + beta * divergence;
+    terms.named.emplace_back("divergence", divergence.detach());
+    terms.named.emplace_back("beta", at::full({}, beta, x.options()));
+    return terms;
+  }
+
+  ObjectiveOptions options;
+};
+
+}  // namespace
+
+double BetaOptions::at(int64_t step) const {
+  if (step >= cycles * cycle_length || annealing <= 0) return beta;
+  const double share = static_cast<double>(step % cycle_length) / static_cast<double>(cycle_length);
+  return beta * std::min(1.0, share / annealing);
+}
+
+std::unique_ptr<Objective> make_variational(const ObjectiveOptions& options) {
+  return std::make_unique<Variational>(options);
+}
+
+}  // namespace kaem

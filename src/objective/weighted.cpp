@@ -1,0 +1,106 @@
+#include "objective/weighted.h"
+
+#include <ATen/ATen.h>
+
+#include "kaem/mcmc/kernel.h"
+
+namespace kaem {
+namespace {
+
+using at::Tensor;
+
+/// Rows of both parts, one below the other.
+Tensor all_rows(const WeightedSamples& samples) {
+  std::vector<Tensor> parts;
+  if (samples.shared_z.defined()) parts.push_back(samples.shared_z);
+  if (samples.own_z.defined()) parts.push_back(mcmc::flatten_chains(samples.own_z));
+  return parts.size() == 1 ? parts[0] : at::cat(parts);
+}
+
+/// The data that belong to the rows, for autoregressive generators (which have samples of each datum's own only).
+Tensor row_data(const ModelImpl& model, const Tensor& x, const WeightedSamples& samples) {
+  if (!model.generator->autoregressive()) return {};
+  TORCH_CHECK_VALUE(
+      !samples.shared_z.defined(),
+      "an autoregressive generator cannot share samples among data: they would cost a pass for each pair");
+  const auto chains = samples.own_z.sizes();
+  return mcmc::flatten_chains(x.unsqueeze(0).unsqueeze(2).expand({chains[0], chains[1], chains[2], x.size(1)}));
+}
+
+}  // namespace
+
+Tensor weighted_log_likelihood(ModelImpl& model, const Tensor& x, const WeightedSamples& samples, int64_t step,
+                               const Rng& rng) {
+  const Tensor generated = samples.shared_generated.defined()
+                               ? model.with_noise(samples.shared_generated, step, rng)
+                               : model.generate_for_training(all_rows(samples), row_data(model, x, samples), step, rng);
+  Tensor sum;
+  int64_t own_from = 0;
+  if (samples.shared_z.defined()) {
+    own_from = samples.shared_z.size(0);
+    sum = model.likelihood->weighted_all_pairs(samples.shared_weight, x, generated.narrow(0, 0, own_from));
+  }
+  if (samples.own_z.defined()) {
+    const Tensor own = mcmc::unflatten_chains(generated.slice(0, own_from), samples.own_z.sizes().slice(0, 3));
+    const Tensor part = model.likelihood->weighted_own(samples.own_weight, x, own);
+    sum = sum.defined() ? sum + part : part;
+  }
+  return sum;
+}
+
+Tensor weighted_log_prior(ModelImpl& model, const WeightedSamples& samples, int64_t step, const Rng& rng) {
+  std::vector<Tensor> weights;
+  if (samples.shared_z.defined()) weights.push_back(samples.shared_weight.mean(0));
+  if (samples.own_z.defined())
+    weights.push_back(mcmc::flatten_chains(samples.own_weight) / static_cast<double>(samples.own_weight.size(1)));
+  return model.prior->weighted_log_prob(all_rows(samples), weights.size() == 1 ? weights[0] : at::cat(weights), rng,
+                                        step);
+}
+
+WeightedLogProb weighted_log_prob(ModelImpl& model, const Tensor& x, const WeightedSamples& samples, int64_t step,
+                                  const Rng& rng) {
+  const Tensor likelihood = weighted_log_likelihood(model, x, samples, step, rng);
+  return {weighted_log_prior(model, samples, step, rng), likelihood};
+}
+
+Terms make_terms(ModelImpl& model, const ObjectiveOptions& options, const WeightedLogProb& log_prob,
+                 const Particles& particles) {
+  Terms terms;
+  terms.total = -(log_prob.prior + log_prob.likelihood);
+  const auto show = [&](const char* name, const Tensor& value) {
+    if (value.defined()) terms.named.emplace_back(name, value.detach().mean());
+  };
+  show("log_prior", log_prob.prior);
+  show("log_likelihood", log_prob.likelihood);
+  show("residual", model.likelihood->constant(model.data_size()) - log_prob.likelihood.detach());
+  show("log_evidence", particles.info.log_evidence);
+  show("ess", particles.info.ess);
+  show("acceptance", particles.info.acceptance);
+  if (particles.info.swap_rate.defined()) {
+    for (int64_t i = 0; i < particles.info.swap_rate.size(0); ++i)
+      terms.named.emplace_back("swap_" + std::to_string(i), particles.info.swap_rate[i]);
+    show("barrier", particles.info.barrier);
+    show("round_trips", particles.info.round_trips);
+  }
+  if (particles.log_q.defined() && options.kind != "variational") {  // the encoder follows the chains
+    const Tensor log_q = particles.log_q.mean();
+    terms.total = terms.total - log_q;
+    show("log_q", log_q);
+  }
+  if (const Tensor penalty = model.prior->penalty(); penalty.defined()) {
+    terms.total = terms.total + penalty;
+    show("prior_penalty", penalty);
+  }
+  const auto& regulariser = options.regulariser;
+  for (const auto& [on, module, name] :
+       {std::tuple<bool, const torch::nn::Module*, const char*>{regulariser.prior, model.prior.get(), "kan_prior"},
+        {regulariser.generator, model.generator.get(), "kan_generator"}}) {
+    if (!on || regulariser.total == 0) continue;
+    const Tensor penalty = regulariser.total * kan_penalty(*module, regulariser);
+    terms.total = terms.total + penalty;
+    show(name, penalty);
+  }
+  return terms;
+}
+
+}  // namespace kaem

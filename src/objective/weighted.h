@@ -1,0 +1,34 @@
+#pragma once
+
+#include "kaem/objective/objective.h"
+
+namespace kaem {
+
+/// Samples and the weights with which they stand for the posterior. Rows of the two parts' weights sum to 1 together
+/// for each datum.
+struct WeightedSamples {
+  at::Tensor shared_z, shared_weight;  ///< [S, latent...], [B,S]: samples that serve all data; undefined: none
+  at::Tensor own_z, own_weight;        ///< [T,B,N,latent...], [T,B,N]: samples of each datum; undefined: none
+  at::Tensor shared_generated;         ///< g(shared_z) with its graph, if there is one already
+};
+
+/// log p(z) and log p(x|z), averaged under weights (detached) and over data, differentiable in the parameters.
+struct WeightedLogProb {
+  at::Tensor prior, likelihood;
+};
+WeightedLogProb weighted_log_prob(ModelImpl& model, const at::Tensor& x, const WeightedSamples& samples, int64_t step,
+                                  const Rng& rng);
+
+/// The likelihood part alone.
+at::Tensor weighted_log_likelihood(ModelImpl& model, const at::Tensor& x, const WeightedSamples& samples, int64_t step,
+                                   const Rng& rng);
+
+/// The prior part alone.
+at::Tensor weighted_log_prior(ModelImpl& model, const WeightedSamples& samples, int64_t step, const Rng& rng);
+
+/// Loss of the parts: -(prior + likelihood), the encoder's, the penalties; and what metrics.csv shows of them and of
+/// the sampler's diagnostics.
+Terms make_terms(ModelImpl& model, const ObjectiveOptions& options, const WeightedLogProb& log_prob,
+                 const Particles& particles);
+
+}  // namespace kaem

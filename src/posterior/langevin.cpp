@@ -1,0 +1,211 @@
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <optional>
+
+#include "kaem/core/error.h"
+#include "kaem/mcmc/tempering.h"
+#include "kaem/posterior/encoder.h"
+#include "kaem/posterior/target.h"
+#include "posterior/chain_store.h"
+#include "posterior/posteriors.h"
+
+namespace kaem {
+namespace {
+
+using at::Tensor;
+
+/// Chains of each datum at one temperature, or at several with exchanges. docs/mathematics.md sections 4 and 5.
+struct LangevinSampling : Posterior {
+  LangevinSampling(const PosteriorOptions& posterior_options, ModelImpl& model, PosteriorContext posterior_context,
+                   const Rng& rng)
+      : options(posterior_options), context(std::move(posterior_context)), tempered(options.tempering.levels > 1) {
+    const int64_t levels = tempered ? options.tempering.levels : 1;
+    if (options.chain_start == "encoder") encoder = Encoder(options.encoder, model, rng);
+    if (options.chain_start == "persistent")
+      store.emplace(context.train_size, levels, options.chains_per_datum, model.prior->latent_shape(),
+                    context.storage_folder);
+    if (tempered) {
+      const auto ladder_start = mcmc::power_ladder(levels, options.tempering.p_start);
+      ladder = at::tensor(ladder_start, at::kDouble);
+      rejection_sum = at::zeros({levels}, at::kDouble), attempts = at::zeros({levels}, at::kDouble);
+      exchanges = at::zeros({1}, at::kLong);
+    }
+  }
+
+  Particles sample(ModelImpl& model, const Batch& batch, int64_t step, const Rng& rng) override {
+    Particles particles = tempered ? sample_tempered(model, batch, step, rng) : sample_plain(model, batch, step, rng);
+    if (encoder) {  // with its graph: the encoder learns from where the chains of the posterior ended
+      const Tensor last = particles.z.narrow(0, particles.z.size(0) - 1, 1)[0];
+      particles.log_q = encoder->log_prob(batch.x, last).unsqueeze(0);
+    }
+    return particles;
+  }
+
+  std::shared_ptr<torch::nn::Module> module() override { return encoder ? encoder.ptr() : nullptr; }
+
+  std::vector<std::pair<std::string, Tensor>> named_state() override {
+    std::vector<std::pair<std::string, Tensor>> state;
+    if (store) state = store->named_state();
+    if (tempered)
+      state.insert(
+          state.end(),
+          {{"ladder", ladder}, {"rejection_sum", rejection_sum}, {"attempts", attempts}, {"exchanges", exchanges}});
+    return state;
+  }
+
+ private:
+  mcmc::KernelOptions kernel_options(ModelImpl& model, int64_t step, const Rng& rng) const {
+    mcmc::KernelOptions kernel;
+    kernel.name = options.sampler;
+    kernel.step_size = options.step_size, kernel.delta = options.pcnl_delta;
+    kernel.step_size_min = options.step_size_bounds.at(0), kernel.step_size_max = options.step_size_bounds.at(1);
+    kernel.change_rate = options.change_rate;
+    // The prior's scales do not depend on the chains, so that the kernel stays exact.
+    if (options.sampler == "automala") kernel.preconditioner = prior_scales(*model.prior, rng, step);
+    return kernel;
+  }
+
+  Tensor start(ModelImpl& model, const Batch& batch, int64_t levels, int64_t step, const Rng& rng) {
+    const int64_t chains = options.chains_per_datum;
+    const Tensor fresh = prior_chains(*model.prior, {levels, batch.x.size(0), chains}, rng, Stream::kPrior, step);
+    if (store && batch.index.defined()) {
+      const auto [lower, upper] = model.prior->domain();
+      return store->load(batch.index, fresh, lower, upper);
+    }
+    if (!encoder) return fresh;
+    std::vector<int64_t> sizes = fresh.sizes().slice(1).vec();
+    sizes[1] = levels * chains;
+    const Tensor z = encoder->sample(batch.x, rng.normal(Stream::kEncoder, step, sizes, fresh.options())).first;
+    return z.unflatten(1, {levels, chains}).transpose(0, 1);
+  }
+
+  void keep(const Batch& batch, const Tensor& z) {
+    if (store && batch.index.defined()) store->store(batch.index, z);
+  }
+
+  Particles finished(const mcmc::State& state, const Tensor& temperature) const {
+    Particles particles;
+    particles.z = state.z;
+    particles.temperature = temperature;
+    const auto sizes = state.z.sizes().slice(0, 3);
+    particles.log_weight = at::full(sizes, -std::log(static_cast<double>(sizes[2])), state.z.options());
+    particles.log_likelihood = state.likelihood.log_density;
+    return particles;
+  }
+
+  Particles sample_plain(ModelImpl& model, const Batch& batch, int64_t step, const Rng& rng) {
+    const c10::AutoGradMode no_grad(false);
+    const Tensor temperature = at::ones({1}, batch.x.options().dtype(context.options.dtype()));
+    const mcmc::Target target = posterior_target(model, batch.x, temperature);
+    const mcmc::KernelOptions kernel_setting = kernel_options(model, step, rng);
+    const mcmc::Kernel kernel = mcmc::make_kernel(target, kernel_setting);
+    mcmc::Draws draws = mcmc::make_draws(rng, Stream::kPosterior, step);
+    mcmc::State state = kernel.init(start(model, batch, 1, step, rng));
+    int64_t done = 0;
+    if (options.unadjusted > 0 && kernel.exact && !state.white.defined()) {
+      const mcmc::Kernel free = mcmc::ula(target, kernel_setting);
+      state = free.init(state.z);
+      for (; done < std::min(options.unadjusted, options.iters); ++done) state = free.step(state, draws).first;
+      state = kernel.init(state.z);
+    }
+    Tensor acceptance = at::zeros({1}, state.z.options());
+    const auto adjusted = static_cast<double>(std::max<int64_t>(1, options.iters - done));
+    for (; done < options.iters; ++done) {
+      auto [next, info] = kernel.step(state, draws);
+      state = std::move(next);
+      acceptance += info.acceptance.mean({1, 2}) / adjusted;
+    }
+    keep(batch, state.z);
+    Particles particles = finished(state, temperature);
+    particles.info.acceptance = acceptance;
+    return particles;
+  }
+
+  /// t_0 = 0 to t_N = 1 of this update, [N_t+1].
+  Tensor temperatures(int64_t step) const {
+    if (options.tempering.schedule == "adaptive") return ladder;
+    const auto& t = options.tempering;
+    const double share = static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, context.total_steps));
+    return at::tensor(mcmc::power_ladder(t.levels, mcmc::power_at(t.p_start, t.p_end, t.cycles, share)), at::kDouble);
+  }
+
+  /// Level 0 before every exchange: exact draws, or for a prior that has none a chain at t = 0 that goes on.
+  std::function<mcmc::State(mcmc::Draws&)> level_zero(ModelImpl& model, const mcmc::Target& target, int64_t data,
+                                                      int64_t step, const Rng& rng) {
+    const auto kernel = std::make_shared<mcmc::Kernel>(mcmc::make_kernel(target, kernel_options(model, step, rng)));
+    const auto round = std::make_shared<int64_t>(0);
+    const int64_t rows = data * options.chains_per_datum;
+    return [this, &model, kernel, round, rows, data, step, &rng](mcmc::Draws&) {
+      const std::array<int64_t, 3> chains = {1, data, options.chains_per_datum};
+      return kernel->init(prior_chains(*model.prior, chains, rng, Stream::kLevelZero, step, rows * (*round)++));
+    };
+  }
+
+  Particles sample_tempered(ModelImpl& model, const Batch& batch, int64_t step, const Rng& rng) {
+    const c10::AutoGradMode no_grad(false);
+    const int64_t levels = options.tempering.levels, data = batch.x.size(0);
+    const auto number = batch.x.options().dtype(context.options.dtype());
+    const Tensor all = temperatures(step).to(number), upper = all.slice(0, 1);
+    const mcmc::Target target = posterior_target(model, batch.x, upper);
+    mcmc::Target zero = target;
+    zero.temperature = all.slice(0, 0, 1);
+    const mcmc::Kernel kernel = mcmc::make_kernel(target, kernel_options(model, step, rng));
+    const auto refresh = level_zero(model, zero, data, step, rng);
+    mcmc::Draws draws = mcmc::make_draws(rng, Stream::kPosterior, step);
+    mcmc::State state = mcmc::join(refresh(draws), kernel.init(start(model, batch, levels, step, rng)));
+    mcmc::ExchangeLog log(levels + 1, data, options.chains_per_datum, number);
+    const auto scheme = mcmc::parse_scheme(options.tempering.exchange);
+    Tensor acceptance = at::zeros({levels}, number);
+    for (int64_t i = 0; i < options.tempering.iters; ++i) {
+      mcmc::Info info;
+      state = mcmc::tempered_step(state, kernel, refresh, all, scheme, draws, log, &info);
+      acceptance += info.acceptance.mean({1, 2}) / static_cast<double>(options.tempering.iters);
+    }
+    const mcmc::State chains = mcmc::slice(state, 1, levels + 1);
+    keep(batch, chains.z);
+    Particles particles = finished(chains, upper);
+    particles.info = {.ess = {},
+                      .log_evidence = {},
+                      .acceptance = acceptance,
+                      .swap_rate = log.swap_rate(),
+                      .barrier = at::full({}, log.barrier(), number),
+                      .round_trips = log.round_trips.mean()};
+    particles.prior_z = model.prior->sample(options.samples, rng, Stream::kPrior, step, levels * data);
+    particles.prior_log_likelihood = model.log_likelihood(batch.x, particles.prior_z);
+    if (options.tempering.schedule == "adaptive") adapt(log);
+    return particles;
+  }
+
+  /// Gathers rejections over updates; at the end of a round the ladder moves.
+  void adapt(const mcmc::ExchangeLog& log) {
+    rejection_sum += log.rejection_sum.to(at::kCPU, at::kDouble), attempts += log.attempts.to(at::kCPU, at::kDouble);
+    bool ends = false;
+    for (int64_t i = 0; i < log.count; ++i) ends |= mcmc::ends_round(exchanges.add_(1).item<int64_t>());
+    if (!ends) return;
+    const Tensor mean = rejection_sum / attempts.clamp_min(1);
+    const auto values = [](const Tensor& t) {
+      return std::vector<double>(t.const_data_ptr<double>(), t.const_data_ptr<double>() + t.numel());
+    };
+    ladder.copy_(at::tensor(mcmc::adapted_ladder(values(ladder), values(mean)), at::kDouble));
+    rejection_sum.zero_(), attempts.zero_();
+  }
+
+  PosteriorOptions options;
+  PosteriorContext context;
+  bool tempered;
+  Encoder encoder{nullptr};
+  std::optional<ChainStore> store;
+  Tensor ladder;                   ///< adaptive schedule: t_0..t_N [K], float64
+  Tensor rejection_sum, attempts;  ///< [K-1] since the round began
+  Tensor exchanges;                ///< int64 [1]
+};
+
+}  // namespace
+
+std::unique_ptr<Posterior> make_langevin(const PosteriorOptions& options, ModelImpl& model,
+                                         const PosteriorContext& context, const Rng& rng) {
+  return std::make_unique<LangevinSampling>(options, model, context, rng);
+}
+
+}  // namespace kaem

@@ -1,0 +1,88 @@
+#include "kaem/posterior/target.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+namespace kaem {
+namespace {
+
+using at::Tensor;
+using mcmc::flatten_chains;
+using mcmc::unflatten_chains;
+
+mcmc::LogDensity prior_density(Prior& prior) {
+  return [&prior](const Tensor& z, mcmc::Want want) {
+    const c10::AutoGradMode no_grad(false);
+    const auto chains = z.sizes().slice(0, 3);
+    const Tensor rows = flatten_chains(z);
+    mcmc::Value value;
+    value.gradient = unflatten_chains(prior.score(rows), chains);
+    if (want == mcmc::Want::kBoth) value.log_density = unflatten_chains(prior.log_prob(rows), chains);
+    return value;
+  };
+}
+
+/// Each chain's own datum as rows, for autoregressive generators alone.
+Tensor rows_of_data(const ModelImpl& model, const Tensor& x, at::IntArrayRef chains) {
+  if (!model.generator->autoregressive()) return {};
+  return flatten_chains(x.unsqueeze(0).unsqueeze(2).expand({chains[0], chains[1], chains[2], x.size(1)}));
+}
+
+mcmc::LogDensity likelihood_density(ModelImpl& model, const Tensor& x) {
+  const std::shared_ptr<FrozenGenerator> frozen = model.generator->freeze();
+  return [&model, x, frozen](const Tensor& z, mcmc::Want) {
+    const c10::AutoGradMode no_grad(false);
+    const auto chains = z.sizes().slice(0, 3);
+    const Tensor u = model.prior->features(flatten_chains(z));
+    const Tensor generated = unflatten_chains(frozen->forward(u, rows_of_data(model, x, chains)), chains);
+    const auto [value, gradient] = model.likelihood->value_and_gradient(x, generated);
+    const Tensor pulled = model.prior->features_pullback(frozen->pullback(flatten_chains(gradient)));
+    return mcmc::Value{value, unflatten_chains(pulled, chains)};
+  };
+}
+
+mcmc::Whitening prior_whitening(Prior& prior) {
+  if (!prior.can_whiten()) return {};
+  mcmc::Whitening whitening;
+  whitening.to_latent = [&prior](const Tensor& y) {
+    const auto chains = y.sizes().slice(0, 3);
+    const auto [z, slope] = prior.from_white(flatten_chains(y));
+    return std::pair(unflatten_chains(z, chains), unflatten_chains(slope, chains));
+  };
+  whitening.to_white = [&prior](const Tensor& z) {
+    return unflatten_chains(prior.to_white(flatten_chains(z)), z.sizes().slice(0, 3));
+  };
+  if (!prior.normalised())
+    whitening.residual = [&prior](const Tensor& z, mcmc::Want) {
+      const auto chains = z.sizes().slice(0, 3);
+      const auto [value, gradient] = prior.white_residual(flatten_chains(z));
+      return mcmc::Value{unflatten_chains(value, chains), unflatten_chains(gradient, chains)};
+    };
+  return whitening;
+}
+
+}  // namespace
+
+mcmc::Target posterior_target(ModelImpl& model, const Tensor& x, const Tensor& temperature) {
+  const auto [lower, upper] = model.prior->domain();
+  return {.prior = prior_density(*model.prior),
+          .likelihood = likelihood_density(model, x),
+          .temperature = temperature,
+          .lower = lower,
+          .upper = upper,
+          .whitening = prior_whitening(*model.prior)};
+}
+
+Tensor prior_chains(Prior& prior, at::IntArrayRef chains, const Rng& rng, Stream stream, int64_t step,
+                    int64_t first_row) {
+  const int64_t rows = chains[0] * chains[1] * chains[2];
+  return unflatten_chains(prior.sample(rows, rng, stream, step, first_row), chains);
+}
+
+Tensor prior_scales(Prior& prior, const Rng& rng, int64_t step) {
+  constexpr int64_t kDraws = 64;
+  const Tensor scale = prior.sample(kDraws, rng, Stream::kScale, step).std(0);
+  return scale / scale.mean();
+}
+
+}  // namespace kaem
