@@ -24,8 +24,8 @@ at::Tensor unflatten_chains(const at::Tensor& values, at::IntArrayRef chains);
 
 /// A log-density and its gradient.
 struct Value {
-  at::Tensor log_density;  ///< [T,B,N]; undefined if only the gradient was asked for
-  at::Tensor gradient;     ///< [T,B,N,latent...]
+  at::Tensor log_density = {};  ///< [T,B,N]; undefined if only the gradient was asked for
+  at::Tensor gradient = {};     ///< [T,B,N,latent...]
 };
 
 /// What a kernel needs to know of a log-density: kernels without an acceptance step need no value.
@@ -41,32 +41,32 @@ struct Whitening {
   /// z -> y.
   std::function<at::Tensor(const at::Tensor& z)> to_white;
   /// log p(z) - log N(y; 0, I) up to a constant as a function of z (gradient with respect to z); empty: none is left.
-  LogDensity residual;
+  LogDensity residual = {};
 };
 
 /// log π_t(z) = log p(z) + t ℓ(z) on a box (or everywhere).
 struct Target {
   LogDensity prior;
-  LogDensity likelihood;   ///< ℓ; empty: the prior alone. Its value is always asked for (exchanges need it).
-  at::Tensor temperature;  ///< t [T]
+  LogDensity likelihood = {};  ///< ℓ; empty: the prior alone. Its value is always asked for (exchanges need it).
+  at::Tensor temperature;      ///< t [T]
   double lower = -std::numeric_limits<double>::infinity();
   double upper = std::numeric_limits<double>::infinity();
-  Whitening whitening;  ///< pCNL only
+  Whitening whitening = {};  ///< pCNL only
 };
 
 /// All that the next step needs, cached so that nothing is computed twice.
 struct State {
-  at::Tensor z;      ///< [T,B,N,latent...]
-  at::Tensor white;  ///< y of z where the kernel moves in white coordinates (pCNL; gradients are then with respect to
-                     ///< y), else undefined
-  Value prior;       ///< of the prior (pCNL: of the whitening's residual)
-  Value likelihood;  ///< of ℓ, untempered; undefined tensors without a likelihood
+  at::Tensor z;           ///< [T,B,N,latent...]
+  at::Tensor white = {};  ///< y of z where the kernel moves in white coordinates (pCNL; gradients are then with respect
+                          ///< to y), else undefined
+  Value prior = {};       ///< of the prior (pCNL: of the whitening's residual, undefined without one)
+  Value likelihood = {};  ///< of ℓ, untempered; undefined tensors without a likelihood
 };
 
 /// Diagnostics of one step, never read back.
 struct Info {
   at::Tensor acceptance;  ///< [T,B,N] probability that the move was accepted; 1 for unadjusted kernels
-  at::Tensor step_size;   ///< [T,B,N] η that was used
+  at::Tensor step_size;   ///< [T,B,N] η (pcnl: δ) that was used
 };
 
 /// Random numbers of one run of chains, in the order in which they are asked for. A test may hand in its own.
@@ -86,7 +86,8 @@ struct KernelOptions {
   double step_size_max = 1.0;
   double change_rate = 2.0;   ///< automala multiplies or divides η by it
   int64_t most_changes = 20;  ///< ... at most so many times a step
-  at::Tensor preconditioner;  ///< scale of each coordinate, broadcastable to z, fixed; undefined: 1 everywhere
+  /// Scale of each coordinate, broadcastable to z, fixed; undefined: 1 everywhere. Refused by pcnl.
+  at::Tensor preconditioner = {};
 };
 
 /// A transition: `init` evaluates the target, `step` moves every chain once.
