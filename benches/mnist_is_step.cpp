@@ -26,7 +26,7 @@ struct Step {
         device(where),
         rng(c.run.seed),
         model(c.model, data.shape, rng),
-        posterior(make_posterior(c.posterior)),
+        posterior(make_posterior(c.posterior, *model, {}, rng)),
         objective(make_objective(c.objective)) {
     model->to(device);
     model->initialise_grids(rng, c.posterior.samples);
@@ -38,7 +38,7 @@ struct Step {
 
   void operator()() {
     const Tensor x = data.batch(step, config.run.batch_size, rng).to(device);
-    const Particles particles = posterior->sample(*model, x, step, rng);
+    const Particles particles = posterior->sample(*model, {x, {}}, step, rng);
     const Terms terms = objective->evaluate(*model, x, particles, step, rng);
     optimizer->zero_grad();
     terms.total.backward();

@@ -30,6 +30,7 @@ struct Command {
 
 Command add_train(CLI::App& program, const Common& common);
 Command add_sample(CLI::App& program, const Common& common);
+Command add_evaluate(CLI::App& program, const Common& common);
 Command add_prior(CLI::App& program, const Common& common);
 Command add_inspect(CLI::App& program, const Common& common);
 Command add_data(CLI::App& program, const Common& common);

@@ -24,7 +24,7 @@ TEST_F(Usage, CommandsAndOptionsGetTheNearestName) {
   EXPECT_HAS(refused(""), "no command given");
   EXPECT_HAS(refused("trian --dataset MNIST"), "command 'trian' is not known; one of: train sample");
   EXPECT_HAS(refused("trian --dataset MNIST"), "did you mean 'train'?");
-  EXPECT_HAS(refused("evaluate last"), "command 'evaluate' is not built yet");
+  EXPECT_HAS(refused("report last"), "command 'report' is not built yet");
   EXPECT_HAS(refused("train --datset MNIST"), "kaem train: unknown option '--datset'; did you mean '--dataset'?");
   EXPECT_HAS(refused("train --datset=MNIST"), "unknown option '--datset'; did you mean '--dataset'?");
   EXPECT_HAS(refused("sample last --latent z.npy"), "did you mean '--latents'?");
@@ -57,7 +57,6 @@ TEST_F(Usage, ConfigurationErrorsNameFileSectionAndKey) {
   EXPECT_HAS(refused("train --dataset MNIST --seed x"), "--seed x: want an integer in 0..");
   EXPECT_HAS(refused("train --dataset MNIST --threads 2.5"), "--threads 2.5: want an integer");
   EXPECT_HAS(refused("train --dataset MNIST --resize 16"), "--resize 16: want HxW");
-  EXPECT_HAS(refused("train --dataset MNIST --mode thermo"), "not built yet");
   EXPECT_HAS(refused("train --dataset MNSIT"), "data set 'MNSIT' is not known");
   EXPECT_HAS(refused("train --dataset MNSIT"), "did you mean 'MNIST'?");
   EXPECT_HAS(refused("train --dataset SVHN"), "not built yet");

@@ -75,12 +75,8 @@ TEST(Keys, ValuesThatAreReplaced) {
 TEST(Keys, FeaturesOfLaterVersionsAreRefusedOnlyWhenSwitchedOn) {
   for (const char* on : {"[MixtureModel]\nuse_mixture_prior = true", "[EbmModel]\nmixture_model = true",
                          "[EbmModel]\ngrid_trainable = true", "[CNN]\nuse_cnn_lkhood = true", "[PCA]\nuse_pca = true",
-                         "[TRAINING]\nuse_perceptual_loss = true", "[VARIATIONAL]\nuse_variational = true",
-                         "[THERMODYNAMIC_INTEGRATION]\nnum_temps = 5", "[POST_LANGEVIN]\nsampler = ula",
-                         "[POST_LANGEVIN]\nsampler = mala", "[POST_LANGEVIN]\nuse_langevin = true",
-                         "[EbmModel]\nlayer_widths = 100,200,1", "[SYMBOLIC_REG]\nregularize_prior = true",
-                         "[GeneratorModel]\nlikelihood = bernoulli", "[MIXED_PRECISION]\nreduced_precision = BF16",
-                         "[TRAINING]\nmode = thermo", "[TRAINING]\ndataset = SVHN"}) {
+                         "[TRAINING]\nuse_perceptual_loss = true", "[EbmModel]\nlayer_widths = 100,200,1",
+                         "[MIXED_PRECISION]\nreduced_precision = BF16", "[TRAINING]\ndataset = SVHN"}) {
     const std::string message = refused(std::string(on) + "\n");
     EXPECT_NE(message.find("not built yet"), std::string::npos) << on << " -> " << message;
     EXPECT_EQ(message.rfind("f.ini:2: [", 0), 0u) << message;
@@ -88,7 +84,7 @@ TEST(Keys, FeaturesOfLaterVersionsAreRefusedOnlyWhenSwitchedOn) {
   const Config c = parse_config(
       "[MixtureModel]\nuse_mixture_prior = False\nλ_reg = 0.0\n[CNN]\nuse_cnn_lkhood = false\nstrides = "
       "2,2\n[PCA]\nuse_pca = false\n"
-      "[THERMODYNAMIC_INTEGRATION]\nnum_temps = 1\np_start = 2\n[VARIATIONAL]\nuse_variational = "
+      "[THERMODYNAMIC_INTEGRATION]\np_start = 2\n[VARIATIONAL]\nuse_variational = "
       "false\n[VAE]\nanything = 1\n"
       "[EbmModel]\nlayernorm = true\nquadrature_method = trapezium\n[OPTIMIZER]\nl-bfgs_memory = 100\n",
       "f.ini");
@@ -99,14 +95,52 @@ TEST(Keys, FeaturesOfLaterVersionsAreRefusedOnlyWhenSwitchedOn) {
 }
 
 TEST(Keys, ModeAgainstConfiguration) {
-  const std::string thermo = "[THERMODYNAMIC_INTEGRATION]\nnum_temps = 5\n";
-  EXPECT_EQ(refused(thermo), "f.ini:2: [THERMODYNAMIC_INTEGRATION] num_temps = 5 (mode thermo): not built yet");
-  const Config c = parse_config("[TRAINING]\nmode = vanilla\n" + thermo, "f.ini");
-  EXPECT_TRUE(noted(c, "f.ini:4: [THERMODYNAMIC_INTEGRATION] num_temps = 5 is replaced by 0: mode vanilla"));
-  EXPECT_EQ(refusal([] { load_config("", {}, "", "thermo"); }), "--mode thermo: mode thermo is not built yet");
+  const std::string thermo = "[THERMODYNAMIC_INTEGRATION]\nnum_temps = 7\n";
+  const Config hinted = parse_config(thermo, "f.ini");
+  EXPECT_EQ(hinted.run.mode, "thermo");
+  EXPECT_EQ(hinted.posterior.tempering.levels, 7);
+  EXPECT_EQ(hinted.posterior.sampler, "ula");
+  EXPECT_EQ(hinted.objective.kind, "thermodynamic");
+
+  const Config vanilla = parse_config("[TRAINING]\nmode = vanilla\n" + thermo, "f.ini");
+  EXPECT_TRUE(noted(vanilla, "f.ini:4: [THERMODYNAMIC_INTEGRATION] num_temps = 7 is replaced by 0: mode vanilla"));
+  EXPECT_EQ(vanilla.posterior.tempering.levels, 0);
+  EXPECT_EQ(vanilla.objective.kind, "importance");
+  EXPECT_EQ(parse_config("[POST_LANGEVIN]\nuse_langevin = true\n", "f.ini").objective.kind, "langevin");
+
+  const Config asked = load_config("", {}, "", "thermo");
+  EXPECT_EQ(asked.posterior.tempering.levels, 5);
+  EXPECT_EQ(asked.posterior.sampler, "ula");
+  const Config kept = load_config("", {parse_override("POST_LANGEVIN.sampler=mala")}, "", "thermo");
+  EXPECT_EQ(kept.posterior.sampler, "mala");
+  const Config off = load_config("", {parse_override("POST_LANGEVIN.sampler=importance")}, "", "thermo");
+  EXPECT_TRUE(noted(off, "--set POST_LANGEVIN.sampler=importance is replaced by ula: mode thermo"));
+
+  const Config variational = parse_config("[VARIATIONAL]\nuse_variational = true\n" + thermo, "f.ini");
+  EXPECT_EQ(variational.run.mode, "variational");
+  EXPECT_EQ(variational.posterior.sampler, "encoder");
+  EXPECT_EQ(variational.posterior.tempering.levels, 0);
+  EXPECT_EQ(variational.objective.kind, "variational");
+  const Config not_so = parse_config("[TRAINING]\nmode = thermo\n[VARIATIONAL]\nuse_variational = true\n", "f.ini");
+  EXPECT_TRUE(noted(not_so, "use_variational = true is replaced by false: mode thermo"));
+
   EXPECT_EQ(refusal([] { load_config("", {}, "", "vanila"); }),
             "--mode vanila: want one of: vanilla thermo variational; did you mean 'vanilla'?");
   EXPECT_NE(refused("[THERMODYNAMIC_INTEGRATION]\nnum_temps = x\n").find("want an integer"), std::string::npos);
+  EXPECT_NE(refused("[POST_LANGEVIN]\nsampler = encoder\n").find("belongs to mode variational"), std::string::npos);
+  // What was resolved stays so when it is read again.
+  for (const Config* c : {&hinted, &vanilla, &variational})
+    EXPECT_EQ(to_ini(parse_config(to_ini(*c), "r.ini")), to_ini(*c));
+}
+
+TEST(Keys, PosteriorSettingsThatContradictEachOther) {
+  EXPECT_NE(refused("[POST_LANGEVIN]\nstep_size_bounds = 1,0.1\n").find("want two ascending numbers"),
+            std::string::npos);
+  EXPECT_NE(
+      refused("[THERMODYNAMIC_INTEGRATION]\nthermo_gradient = path\n[GeneratorModel]\nvariance_trainable = true\n")
+          .find("is not the gradient of log p(x)"),
+      std::string::npos);
+  EXPECT_NE(refused("[Encoder]\nactivation = sillu\n").find("[Encoder] activation = sillu"), std::string::npos);
 }
 
 TEST(Keys, OlderFormatIsNamed) {

@@ -54,7 +54,7 @@ class Problem {
     const at::Tensor weight = rng.uniform(Stream::kTest, 2, {3, 5}, torch::kDouble);
     particles.z = z.unsqueeze(0).unsqueeze(0);
     particles.log_weight = (weight / weight.sum(1, true)).log().unsqueeze(0);
-    particles.info = {torch::ones({3}), torch::zeros({3})};
+    particles.info.ess = torch::ones({3}), particles.info.log_evidence = torch::zeros({3});
   }
 
   at::Tensor loss() {

@@ -19,7 +19,7 @@ struct GeneratorOptions {
   std::string output_activation = "sigmoid";
   std::string likelihood = "gaussian";
   bool sigma_trainable = false;  ///< "variance_trainable"
-  BasisOptions basis;
+  BasisOptions basis = {};
 
   template <class Self, class V>
   static void visit(Self& o, V&& v) {

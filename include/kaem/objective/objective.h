@@ -62,8 +62,8 @@ struct ObjectiveOptions {
   std::string kind = "importance";       ///< importance | langevin | thermodynamic | variational
   std::string estimator = "ss";          ///< value of log p(x) that is reported: ss | ti_left | ti_right | ti_trapezoid
   std::string thermo_gradient = "mbar";  ///< mbar | posterior | path
-  RegulariserOptions regulariser;
-  BetaOptions beta;
+  RegulariserOptions regulariser = {};
+  BetaOptions beta = {};
 
   /// [THERMODYNAMIC_INTEGRATION], after the tempering keys.
   template <class Self, class V>

@@ -87,8 +87,8 @@ struct PosteriorOptions {
   int64_t unadjusted = 0;  ///< first steps without acceptance
   int64_t chains_per_datum = 1;
   std::string chain_start = "prior";  ///< prior | persistent | encoder
-  TemperingOptions tempering;
-  EncoderOptions encoder;
+  TemperingOptions tempering = {};
+  EncoderOptions encoder = {};
 
   /// [POST_LANGEVIN]
   template <class Self, class V>

@@ -58,11 +58,11 @@ struct Posterior {
 
 /// What a posterior is made for.
 struct PosteriorContext {
-  DataShape shape{};           ///< of one datum
-  int64_t train_size = 0;      ///< data whose chains persist; 0: none can
-  int64_t total_steps = 1;     ///< updates in all: the temperature schedule's length
-  std::string storage_folder;  ///< where large chain states are mapped from disk; empty: memory
-  at::TensorOptions options;   ///< dtype and device of the model
+  DataShape shape{};                ///< of one datum
+  int64_t train_size = 0;           ///< data whose chains persist; 0: none can
+  int64_t total_steps = 1;          ///< updates in all: the temperature schedule's length
+  std::string storage_folder = {};  ///< where large chain states are mapped from disk; empty: memory
+  at::TensorOptions options;        ///< dtype and device of the model
 };
 
 std::unique_ptr<Posterior> make_posterior(const PosteriorOptions& options, ModelImpl& model,

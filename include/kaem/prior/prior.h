@@ -18,7 +18,7 @@ struct PriorOptions {
   int64_t quadrature_nodes = 200;                ///< least number of table cells
   std::string uniforms = "independent";          ///< independent | sobol | latin
   bool contrastive_divergence = false;           ///< normaliser's gradient from prior samples ([TRAINING])
-  BasisOptions basis;
+  BasisOptions basis = {};
 
   template <class Self, class V>
   static void visit(Self& o, V&& v) {

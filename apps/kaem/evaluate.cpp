@@ -1,0 +1,209 @@
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <iomanip>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <numbers>
+
+#include "commands.h"
+#include "kaem/core/error.h"
+#include "kaem/core/log.h"
+#include "kaem/core/str.h"
+#include "kaem/core/table.h"
+#include "kaem/io/file.h"
+#include "kaem/io/image.h"
+#include "kaem/metrics/log_likelihood.h"
+#include "kaem/train/trainer.h"
+
+namespace kaem::app {
+namespace {
+
+using at::Tensor;
+
+struct EvaluateArguments {
+  std::string run, metrics = "loglik", methods = "is,ais", count = "100", samples = "10000", chains = "10",
+                   levels = "500", kernel = "mala", json, reconstructions;
+};
+
+constexpr const char* kExamples = R"(
+Examples:
+  kaem evaluate last                                      log p(x) of 100 test data by importance sampling and AIS
+  kaem evaluate last --methods ais --levels 2000 --chains 20 --json scores.json
+  kaem evaluate last --reconstructions rows.png           test data above, posterior means below)";
+
+/// A row of the table.
+struct Row {
+  std::string name;
+  double value = 0, error = 0;  ///< mean over the data, and the standard error of that mean from the estimates' own
+  double spread = 0;            ///< standard error of the mean over data
+  double ess = 0, seconds = 0;
+};
+
+std::vector<std::string> words_of(const std::string& text) {
+  std::vector<std::string> words;
+  for (size_t from = 0; from <= text.size();) {
+    const size_t comma = std::min(text.find(',', from), text.size());
+    if (comma > from) words.push_back(text.substr(from, comma - from));
+    from = comma + 1;
+  }
+  return words;
+}
+
+Row row_of(const std::string& name, const metrics::LogLikelihood& estimate, double seconds) {
+  const auto count = static_cast<double>(estimate.value.size(0));
+  Row row{name,
+          estimate.value.mean().item<double>(),
+          std::sqrt(estimate.standard_error.square().sum().item<double>()) / count,
+          0,
+          0,
+          seconds};
+  if (count > 1) row.spread = estimate.value.std().item<double>() / std::sqrt(count);
+  if (estimate.ess.defined()) row.ess = estimate.ess.mean().item<double>();
+  return row;
+}
+
+/// Test data of the run's own configuration.
+Tensor test_data(const LoadedRun& run, const Common& common, int64_t count) {
+  DatasetOptions options = run.config.data;
+  if (!common.data_dir.empty() || std::getenv("KAEM_DATA_DIR") != nullptr) options.root = data_dir_of(common);
+  options.offline = options.offline || common.offline;
+  options.test_size = count;
+  options.progress = show_progress();
+  const Dataset data = make_dataset(options);
+  log::set_status_line("");
+  if (data.test.size(0) < count) log::warn(str("only ", data.test.size(0), " test records"));
+  const int64_t size = std::min(count, data.test.size(0));
+  return Dataset::to_float(data.test, at::arange(size, at::kLong)).to(at::Device(run.device));
+}
+
+void print_table(const std::vector<Row>& rows, const Tensor& x, const LoadedRun& run) {
+  std::cout << "log p(x) of " << x.size(0) << " test data, nats: " << run.folder << " after update " << run.step << "\n"
+            << std::left << std::setw(24) << "method" << std::right << std::setw(12) << "mean" << std::setw(10)
+            << "s.e." << std::setw(12) << "over data" << std::setw(10) << "ESS" << std::setw(10) << "seconds\n";
+  for (const auto& row : rows)
+    std::cout << std::left << std::setw(24) << row.name << std::right << std::fixed << std::setprecision(2)
+              << std::setw(12) << row.value << std::setw(10) << row.error << std::setw(12) << row.spread
+              << std::setw(10) << row.ess << std::setw(9) << std::setprecision(1) << row.seconds << "\n";
+  if (run.config.data.dequantize)
+    std::cout << "bits per dimension: " << std::setprecision(4)
+              << 8 - rows.back().value / (static_cast<double>(x.size(1)) * std::numbers::ln2) << "\n";
+}
+
+/// Posterior means act(g(z)) under the weights: [B,D].
+Tensor reconstructions(ModelImpl& model, const metrics::Annealed& posterior) {
+  Tensor sum;
+  for (int64_t n = 0; n < posterior.z.size(1); ++n) {
+    const Tensor xhat = model.likelihood->activate(model.generate_raw(posterior.z.select(1, n)));
+    const Tensor part = posterior.weight.select(1, n).unsqueeze(1).to(xhat.scalar_type()) * xhat;
+    sum = sum.defined() ? sum + part : part;
+  }
+  return sum;
+}
+
+void write_reconstructions(const std::string& path, const Tensor& x, const Tensor& xhat, const DataShape& shape) {
+  const int64_t shown = std::min<int64_t>(32, x.size(0)), row = 8;
+  std::vector<Tensor> parts;
+  for (int64_t from = 0; from + row <= shown; from += row)
+    for (const auto* t : {&x, &xhat}) parts.push_back(t->slice(0, from, from + row));
+  if (parts.empty()) parts = {x.slice(0, 0, shown), xhat.slice(0, 0, shown)};
+  io::write_png_grid(path, at::cat(parts).reshape({-1, shape[0], shape[1], shape[2]}).clamp(0, 1).cpu());
+  std::cout << path << ": rows of test data, each above its posterior means\n";
+}
+
+nlohmann::ordered_json to_json(const std::vector<Row>& rows, const LoadedRun& run, int64_t count, double mse) {
+  nlohmann::ordered_json json = {{"run", run.folder}, {"step", run.step}, {"test_data", count}};
+  for (const auto& row : rows)
+    json["log_likelihood"][row.name] = {{"mean", row.value},
+                                        {"standard_error", row.error},
+                                        {"over_data", row.spread},
+                                        {"ess", row.ess},
+                                        {"seconds", row.seconds}};
+  if (mse >= 0) json["reconstruction_mse"] = mse;
+  return json;
+}
+
+void evaluate(const EvaluateArguments& a, const Common& common) {
+  for (const auto& metric : words_of(a.metrics))
+    if (metric != "loglik") throw UsageError(unknown_name_message("metric", metric, {"loglik"}));
+  const auto methods = words_of(a.methods);
+  for (const auto& method : methods)
+    if (method != "is" && method != "ais" && method != "ss")
+      throw UsageError(unknown_name_message("method", method, {"is", "ss", "ais"}));
+  const int64_t count = integer_of("-n", a.count, 1, 1000000),
+                samples = integer_of("--samples", a.samples, 1, 100000000),
+                chains = integer_of("--chains", a.chains, 1, 100000),
+                levels = integer_of("--levels", a.levels, 2, 1000000);
+  prepare_threads(common);
+  const at::NoGradGuard no_grad;
+  LoadedRun run = load_run(a.run, common.device.empty() ? "auto" : common.device);
+  const Rng rng(seed_of(common, run.config.run.seed));
+  const Tensor x = test_data(run, common, count);
+
+  std::vector<Row> rows;
+  double mse = -1;
+  for (const auto& method : methods) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto seconds = [&] {
+      return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    };
+    if (method == "is") {
+      const auto estimate = metrics::importance_log_likelihood(*run.model, x, samples, rng);
+      rows.push_back(row_of("importance sampling", estimate, seconds()));
+    } else if (method == "ss") {
+      metrics::SteppingStoneOptions options;
+      options.kernel = a.kernel, options.chains = std::max<int64_t>(2, chains);
+      const auto estimate = metrics::stepping_stone_log_likelihood(*run.model, x, options, rng);
+      rows.push_back(row_of("stepping stone", estimate.ss, seconds()));
+      metrics::LogLikelihood left{estimate.left, estimate.left_error, {}},
+          right{estimate.right, estimate.right_error, {}};
+      rows.push_back(row_of("  left sum (below)", left, seconds()));
+      rows.push_back(row_of("  right sum (above)", right, seconds()));
+    } else {
+      const metrics::PathOptions options{.kernel = a.kernel, .levels = levels, .chains = chains};
+      const auto estimate = metrics::annealed_log_likelihood(*run.model, x, options, rng);
+      rows.push_back(row_of("annealed importance", estimate, seconds()));
+      const Tensor xhat = reconstructions(*run.model, estimate);
+      mse = (xhat - x).square().mean().item<double>();
+      if (!a.reconstructions.empty()) write_reconstructions(a.reconstructions, x, xhat, run.model->shape);
+    }
+  }
+  print_table(rows, x, run);
+  if (mse >= 0) std::cout << "reconstruction through AIS' posterior means: MSE " << std::setprecision(5) << mse << "\n";
+  if (!a.json.empty()) {
+    io::write_file_atomic(a.json, to_json(rows, run, x.size(0), mse).dump(2) + "\n");
+    std::cout << a.json << ": the same as JSON\n";
+  }
+}
+
+}  // namespace
+
+Command add_evaluate(CLI::App& program, const Common& common) {
+  CLI::App* app = program.add_subcommand("evaluate", "Measure a trained run on test data");
+  const auto a = std::make_shared<EvaluateArguments>();
+  app->add_option("RUN", a->run, "Folder of a run, or last");
+  app->add_option("--metrics", a->metrics, "What to measure: loglik");
+  app->add_option("--methods", a->methods, "Estimates of log p(x): is, ss, ais, separated by commas (is,ais)");
+  app->add_option("-n,--count", a->count, "Test data (100)")->type_name("N");
+  app->add_option("--samples", a->samples, "Draws of importance sampling (10000)")->type_name("N");
+  app->add_option("--chains", a->chains, "Chains of each datum (10)")->type_name("N");
+  app->add_option("--levels", a->levels, "Temperatures of AIS (500)")->type_name("N");
+  app->add_option("--kernel", a->kernel, "Moves of ss and ais: mala, automala or pcnl (mala)");
+  app->add_option("--reconstructions", a->reconstructions, "Picture of test data and posterior means")
+      ->type_name("F.png");
+  app->add_option("--json", a->json, "The table as JSON")->type_name("F");
+  app->footer(kExamples);
+  const auto run = [a, &common] {
+    if (a->run.empty())
+      throw UsageError("kaem evaluate: want a RUN (a run's folder, or last); see kaem evaluate --help");
+    evaluate(*a, common);
+  };
+  return {app,
+          run,
+          {"device", "threads", "seed", "data-dir", "offline", "log", "deterministic", "quiet", "verbose", "memory"}};
+}
+
+}  // namespace kaem::app

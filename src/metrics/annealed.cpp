@@ -1,0 +1,147 @@
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "kaem/core/error.h"
+#include "kaem/mcmc/tempering.h"
+#include "kaem/metrics/log_likelihood.h"
+#include "kaem/posterior/target.h"
+
+namespace kaem::metrics {
+namespace {
+
+using at::Tensor;
+
+/// Steps of the counter-based streams: pilot run, run that counts, reverse run.
+enum RunNumber : int64_t { kPilot = 1, kForward, kReverse };
+
+/// Walks chains along temperatures, gathering log-weights.
+class Path {
+ public:
+  Path(ModelImpl& model, const Tensor& x, const PathOptions& path_options, const Rng& path_rng)
+      : options(path_options),
+        rng(path_rng),
+        prior(*model.prior),
+        temperatures(mcmc::power_ladder(options.levels, options.power)) {
+    if (!prior.normalised())
+      throw UsageError("annealed importance sampling starts from exact prior draws; this prior has none");
+    if (options.kernel == "ula")
+      throw UsageError(
+          "annealed importance sampling needs transitions that leave each density invariant: mala, automala "
+          "or pcnl, not ula");
+    target = posterior_target(model, x, at::zeros({1}, x.options()));
+  }
+
+  /// Forward from prior draws: log-weights [B,N]. `step_sizes` are read, or written by a pilot run.
+  Tensor forward(int64_t data, int64_t run, std::vector<double>& step_sizes, bool pilot) {
+    mcmc::Draws draws = mcmc::make_draws(rng, Stream::kPosterior, -run);
+    const std::array<int64_t, 3> chains = {1, data, options.chains};
+    mcmc::State state = kernel(0, step_sizes[0]).init(prior_chains(prior, chains, rng, Stream::kEvaluate, run));
+    Tensor log_weight = at::zeros({data, options.chains}, state.z.options().dtype(at::kDouble));
+    for (size_t k = 1; k < temperatures.size(); ++k) {
+      log_weight += (temperatures[k] - temperatures[k - 1]) * state.likelihood.log_density[0].to(at::kDouble);
+      if (k + 1 < temperatures.size()) move(state, k, draws, step_sizes, pilot);
+    }
+    last_z = state.z[0];
+    return log_weight;
+  }
+
+  /// Backwards from exact posterior draws z [B, latent...].
+  Tensor reverse(const Tensor& z, const std::vector<double>& step_sizes) {
+    mcmc::Draws draws = mcmc::make_draws(rng, Stream::kPosterior, -static_cast<int64_t>(kReverse));
+    std::vector<int64_t> sizes = z.sizes().vec();
+    sizes.insert(sizes.begin() + 1, options.chains);
+    const Tensor start = z.unsqueeze(1).expand(sizes).unsqueeze(0).contiguous();
+    const size_t last = temperatures.size() - 1;
+    mcmc::State state = kernel(last, step_sizes[last]).init(start);
+    Tensor log_weight = at::zeros({z.size(0), options.chains}, z.options().dtype(at::kDouble));
+    std::vector<double> fixed = step_sizes;
+    for (size_t k = last; k > 0; --k) {
+      if (k < last) move(state, k, draws, fixed, /*pilot=*/false);
+      log_weight += (temperatures[k] - temperatures[k - 1]) * state.likelihood.log_density[0].to(at::kDouble);
+    }
+    return log_weight;
+  }
+
+  std::vector<double> pilot_step_sizes(int64_t data) {
+    std::vector<double> step_sizes(temperatures.size(), options.step_size);
+    if (options.kernel != "automala") forward(data, kPilot, step_sizes, /*pilot=*/true);
+    acceptance_sum = 0, moves = 0;
+    return step_sizes;
+  }
+
+  Tensor last_z;  ///< [B,N,latent...] at the end of the last forward run
+  double acceptance_sum = 0;
+  int64_t moves = 0;
+
+ private:
+  mcmc::Kernel kernel(size_t level, double step_size) {
+    target.temperature = at::full_like(target.temperature, temperatures[level]);
+    mcmc::KernelOptions setting;
+    setting.name = options.kernel;
+    setting.step_size = setting.delta = step_size;
+    if (options.kernel != "pcnl") {
+      if (!scales.defined()) scales = prior_scales(prior, rng, 0);
+      setting.preconditioner = scales;
+    }
+    return mcmc::make_kernel(target, setting);
+  }
+
+  void move(mcmc::State& state, size_t k, mcmc::Draws& draws, std::vector<double>& step_sizes, bool pilot) {
+    // A Robbins-Monro step on log η after each move; acceptance is a mean over all data and chains.
+    constexpr double kGain = 0.5;
+    for (int64_t i = 0; i < options.steps; ++i) {
+      auto [next, info] = kernel(k, step_sizes[k]).step(state, draws);
+      state = std::move(next);
+      const double acceptance = info.acceptance.mean().item<double>();
+      acceptance_sum += acceptance, ++moves;
+      if (!pilot) continue;
+      step_sizes[k] *= std::exp(kGain * (acceptance - options.target_acceptance));
+    }
+    if (pilot && k + 1 < step_sizes.size()) step_sizes[k + 1] = step_sizes[k];
+  }
+
+  const PathOptions& options;
+  const Rng& rng;
+  Prior& prior;
+  std::vector<double> temperatures;
+  mcmc::Target target;
+  Tensor scales;
+};
+
+/// log mean_n w_n (sign 1), or minus it (reverse chains, sign -1), with the delta method's standard error.
+LogLikelihood summarise(const Tensor& log_weight, double sign) {
+  const Tensor weights = (sign * log_weight).cpu();
+  const auto count = static_cast<double>(weights.size(1));
+  const Tensor log_sum = weights.logsumexp(1);
+  const Tensor ess = (2 * log_sum - (2 * weights).logsumexp(1)).exp();
+  // Variance of the mean from the sample variance: n/(n-1) as it is estimated.
+  const Tensor error = ((1 / ess - 1 / count).clamp_min(0) * (count / std::max(1.0, count - 1))).sqrt();
+  return {sign * (log_sum - std::log(count)), error, ess};
+}
+
+}  // namespace
+
+Annealed annealed_log_likelihood(ModelImpl& model, const Tensor& x, const PathOptions& options, const Rng& rng) {
+  const c10::AutoGradMode no_grad(false);
+  Path path(model, x, options, rng);
+  std::vector<double> step_sizes = path.pilot_step_sizes(x.size(0));
+  const Tensor log_weight = path.forward(x.size(0), kForward, step_sizes, /*pilot=*/false);
+  Annealed result;
+  static_cast<LogLikelihood&>(result) = summarise(log_weight, 1);
+  result.z = path.last_z, result.weight = log_weight.softmax(1);
+  result.acceptance = path.acceptance_sum / static_cast<double>(std::max<int64_t>(1, path.moves));
+  return result;
+}
+
+LogLikelihood reverse_annealed_log_likelihood(ModelImpl& model, const Tensor& x, const Tensor& z,
+                                              const PathOptions& options, const Rng& rng) {
+  const c10::AutoGradMode no_grad(false);
+  Path path(model, x, options, rng);
+  return summarise(path.reverse(z, path.pilot_step_sizes(x.size(0))), -1);
+}
+
+}  // namespace kaem::metrics

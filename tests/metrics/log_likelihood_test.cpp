@@ -1,0 +1,104 @@
+// log p(x) of a linear-Gaussian model, where it is known: each estimate within 6 of its standard errors at 10 data
+// points, standard errors at most .05 nats. 60 comparisons at 6 standard errors: false-alarm rate about 1e-6 where the
+// errors are Gaussian.
+#include "kaem/metrics/log_likelihood.h"
+
+#include <iomanip>
+#include <iostream>
+
+#include "kaem/core/error.h"
+#include "support/small_models.h"
+
+namespace kaem::test {
+namespace {
+
+using metrics::LogLikelihood;
+
+constexpr double kMostError = 0.05, kSigmas = 6;
+
+class LogLikelihoodOf : public ::testing::TestWithParam<double> {
+ protected:
+  void SetUp() override {
+    std::tie(x, z) = linear_data(*model, 10);
+    exact = exact_log_likelihood(*model, x);
+  }
+
+  void expect_right(const char* name, const LogLikelihood& estimate, double most_error = kMostError) {
+    std::cout << name << ", sigma " << GetParam() << "\n  exact    estimate  s.e.     ratio\n" << std::fixed;
+    for (int64_t b = 0; b < exact.size(0); ++b) {
+      const double truth = exact[b].item<double>(), value = estimate.value[b].item<double>(),
+                   error = estimate.standard_error[b].item<double>();
+      std::cout << std::setprecision(4) << std::setw(9) << truth << std::setw(10) << value << std::setw(9) << error
+                << std::setw(8) << std::setprecision(2) << (value - truth) / error << "\n";
+      EXPECT_LE(error, most_error) << b;
+      EXPECT_GT(error, 0) << b;
+      EXPECT_LE(std::abs(value - truth), kSigmas * error) << b;
+    }
+  }
+
+  Model model = linear_gaussian(GetParam());
+  at::Tensor x, z, exact;
+  Rng rng{3};
+};
+
+TEST_P(LogLikelihoodOf, QuadratureOfTheTestsIsTheClosedForm) {
+  const at::Tensor by_grid = quadrature_log_likelihood(*model, x).detach();
+  EXPECT_LE((by_grid - exact).abs().max().item<double>(), 1e-5);
+}
+
+TEST_P(LogLikelihoodOf, ImportanceSampling) {
+  const auto estimate = metrics::importance_log_likelihood(*model, x, 100'000, rng);
+  EXPECT_GE(estimate.ess.min().item<double>(), 100);
+  // At an effective sample size of 100 the error is 0.1: what the bound asks for holds where the size is 400.
+  expect_right("importance sampling", estimate, 0.1);
+}
+
+TEST_P(LogLikelihoodOf, SteppingStone) {
+  const metrics::SteppingStoneOptions options{
+      .kernel = "mala", .levels = 10, .chains = 100, .warmup = 140, .steps = 100, .step_size = 0.03};
+  const auto estimate = metrics::stepping_stone_log_likelihood(*model, x, options, rng);
+  expect_right("stepping stone", estimate.ss);
+  // Sums of thermodynamic integration bracket the exact value (up to their own errors).
+  EXPECT_TRUE((estimate.left - kSigmas * estimate.left_error <= exact).all().item<bool>());
+  EXPECT_TRUE((estimate.right + kSigmas * estimate.right_error >= exact).all().item<bool>());
+  EXPECT_TRUE((estimate.left < estimate.right).all().item<bool>());
+  EXPECT_GT(estimate.swap_rate.min().item<double>(), 0.3);
+}
+
+metrics::PathOptions path(const std::string& kernel) {
+  return {.kernel = kernel, .levels = 200, .power = 3, .chains = 100, .step_size = 0.05};
+}
+
+TEST_P(LogLikelihoodOf, AnnealedImportanceSampling) {
+  for (const char* kernel : {"mala", "pcnl"})
+    expect_right(kernel, metrics::annealed_log_likelihood(*model, x, path(kernel), rng));
+}
+
+TEST_P(LogLikelihoodOf, BidirectionalMonteCarloBracketsIt) {
+  // Few temperatures, so that both bounds are loose, with many chains: their means bracket the exact mean.
+  metrics::PathOptions options = path("mala");
+  options.levels = 12, options.chains = 20;
+  const auto forward = metrics::annealed_log_likelihood(*model, x, options, rng);
+  const auto reverse = metrics::reverse_annealed_log_likelihood(*model, x, z, options, rng);
+  const double below = (forward.value - exact).mean().item<double>(),
+               above = (reverse.value - exact).mean().item<double>();
+  std::cout << "BDMC, sigma " << GetParam() << ": mean below " << below << ", above " << above << "\n";
+  const double error = std::sqrt(forward.standard_error.square().mean().item<double>() / 10);
+  EXPECT_LE(below, kSigmas * error);
+  EXPECT_GE(above, -kSigmas * error);
+  EXPECT_LT(below, above);
+}
+
+INSTANTIATE_TEST_SUITE_P(Sigma, LogLikelihoodOf, ::testing::Values(1.0, 0.3), [](const auto& info) {
+  return info.param == 1.0 ? std::string("Wide") : std::string("Narrow");
+});
+
+TEST(LogLikelihoodMethods, RefuseWhatTheyCannotDo) {
+  Model model = linear_gaussian(1);
+  const at::Tensor x = linear_data(*model, 2).first;
+  EXPECT_THROW(metrics::annealed_log_likelihood(*model, x, {.kernel = "ula"}, Rng(1)), UsageError);
+  EXPECT_THROW(metrics::stepping_stone_log_likelihood(*model, x, {.chains = 1}, Rng(1)), UsageError);
+}
+
+}  // namespace
+}  // namespace kaem::test
