@@ -153,8 +153,8 @@ inline std::vector<Case> all_cases(const at::Tensor& temperature) {
   truncated.step_size = 0.15, truncated.large_step = truncated.large_delta = 0.4,
   truncated.preconditioner = row({0.4, 1.0, 3.0});
   Case exponent = exponential_case(temperature);
-  exponent.step_size = 0.1, exponent.large_step = 0.15, exponent.large_delta = 1.9, exponent.steps = 100,
-  exponent.preconditioner = row({0.4, 1.0, 3.0});
+  exponent.step_size = 0.1, exponent.large_step = 0.12, exponent.large_delta = 1.9, exponent.steps = 100,
+  exponent.preconditioner = row({0.4, 1.0, 1.5});
   return {normal, correlated, truncated, exponent};
 }
 
