@@ -33,7 +33,7 @@ TEST_P(KernelOfName, ConvergesToItsStationaryLaw) {
     const at::Tensor start =
         std::isfinite(c.target.lower) ? c.target.lower + (c.target.upper - c.target.lower) * u : 1.5 * c.quantile(u);
     Draws draws = make_draws(Rng(1), Stream::kTest, 1);
-    const State state = run(kernel, kernel.init(start), adaptive ? std::min<int64_t>(c.steps, 150) : c.steps, draws);
+    const State state = run(kernel, kernel.init(start), adaptive ? std::min<int64_t>(c.steps, 100) : c.steps, draws);
     expect_uniform(unadjusted ? c.ula_distribution(state.z, options.step_size) : c.distribution(state.z));
   }
 }

@@ -134,17 +134,15 @@ TEST(Exchange, TriesThePairsOfItsScheme) {
   EXPECT_EQ(random[0].item<double>() + random[1].item<double>(), 1000);
 }
 
-// Three levels, every swap accepted under DEO: replicas go round as 012, 102, 120, 210, 201, 021, 012. Replica 0 is at
-// the top after exchange 2... and back at level 0 after 6; replica 1 at level 0 after 1, at the top after 4 and back
-// after 7; replica 2, at the top from the start, is first at level 0 after 3, which is no trip, and returns from its
-// first after 9.
+// Three levels, every swap accepted under DEO: levels hold replicas 012, 102, 120, 210, 201, 021, 012, ... Replica 0 is
+// at the top after exchange 2 and back after 5; replica 1 at level 0 after 1, at the top after 4, back after 7. Replica
+// 2, at the top from the start, is first at level 0 after 3, which is no trip, and back from its first after 9.
 TEST(Exchange, CountsRoundTripsOfReplicas) {
   ExchangeLog log(3, 1, 1, torch::kDouble);
   Draws draws = constant_draws(0.5);
   State state = labelled(torch::zeros({3, 1, 1}, torch::kDouble));
   const std::vector<std::vector<int64_t>> replicas = {{1, 0, 2}, {1, 2, 0}, {2, 1, 0}, {2, 0, 1}, {0, 2, 1},
                                                       {0, 1, 2}, {1, 0, 2}, {1, 2, 0}, {2, 1, 0}};
-  // A replica is back at level 0 after exchanges 5 (0), 7 (1), 9 (2).
   const std::vector<int64_t> trips = {0, 0, 0, 0, 1, 1, 2, 2, 3};
   for (size_t k = 0; k < replicas.size(); ++k) {
     state = exchange(state, row({0, 0.5, 1}), Scheme::kDeo, draws, log);

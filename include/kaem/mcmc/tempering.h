@@ -30,8 +30,7 @@ struct ExchangeLog {
   at::Tensor rejection_sum;  ///< [K-1] Σ of 1 - acceptance probability, mean over data and chains, of each attempt
   at::Tensor attempts;       ///< [K-1] number of attempts
   at::Tensor replica;        ///< [K,B,N] int64: which replica sits at a level
-  at::Tensor
-      heading;  ///< [K,B,N] by replica: +1 last seen at level 0, -1 seen at level K-1 since, 0 not yet at level 0
+  at::Tensor heading;      ///< [K,B,N] by replica: 1 last seen at level 0, -1 at level K-1 since, 0 not yet at level 0
   at::Tensor round_trips;  ///< [B,N] completed trips from level 0 to K-1 and back
   int64_t count = 0;       ///< exchanges so far: its parity decides DEO's pairs
 
