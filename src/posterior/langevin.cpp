@@ -124,7 +124,7 @@ struct LangevinSampling : Posterior {
 
   /// t_0 = 0 to t_N = 1 of this update, [N_t+1].
   Tensor temperatures(int64_t step) const {
-    if (options.tempering.schedule == "adaptive") return ladder;
+    if (options.tempering.schedule == "adaptive") return ladder.clone();
     const auto& t = options.tempering;
     const double share = static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, context.total_steps));
     return at::tensor(mcmc::power_ladder(t.levels, mcmc::power_at(t.p_start, t.p_end, t.cycles, share)), at::kDouble);
@@ -170,7 +170,7 @@ struct LangevinSampling : Posterior {
                       .acceptance = acceptance,
                       .swap_rate = log.swap_rate(),
                       .barrier = at::full({}, log.barrier(), number),
-                      .round_trips = log.round_trips.mean()};
+                      .round_trips = log.round_trips.to(number).mean()};
     particles.prior_z = model.prior->sample(options.samples, rng, Stream::kPrior, step, levels * data);
     particles.prior_log_likelihood = model.log_likelihood(batch.x, particles.prior_z);
     if (options.tempering.schedule == "adaptive") adapt(log);

@@ -81,7 +81,11 @@ Config random_config(std::mt19937_64& random) {
   c.model.prior.layer_widths.resize(2, 5);
   c.model.generator.widths.front() = c.model.prior.layer_widths.back();
   c.posterior.sampler = "importance";
-  c.run.mode = "vanilla";
+  c.posterior.step_size_bounds = {1e-5, 0.1 + c.posterior.step_size_bounds.at(0)};
+  c.posterior.encoder.activation = "gelu";
+  c.posterior.tempering.levels = 0;
+  c.objective.thermo_gradient = "mbar";
+  c.run.mode = "vanilla", c.run.use_variational = false;
   c.run.dataset = c.data.name = "FMNIST";
   c.run.device = scrambler.coin() ? "cuda:3" : "cpu";
   c.data.train_size += c.run.batch_size;

@@ -66,7 +66,7 @@ TEST_P(LogLikelihoodOf, SteppingStone) {
 }
 
 metrics::PathOptions path(const std::string& kernel) {
-  return {.kernel = kernel, .levels = 200, .power = 3, .chains = 100, .step_size = 0.05};
+  return {.kernel = kernel, .levels = 250, .power = 3, .chains = 160, .step_size = 0.05};
 }
 
 TEST_P(LogLikelihoodOf, AnnealedImportanceSampling) {

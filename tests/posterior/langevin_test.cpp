@@ -60,14 +60,16 @@ std::vector<SamplerCase> sampler_cases() {
   tempered.tempering.iters = 60;
   PosteriorOptions unadjusted = chains("mala", 0.05, 150);
   unadjusted.unadjusted = 20;
+  PosteriorOptions automala = chains("automala", 0.02, 160);  // far from the mode its reversibility check often fails
+  automala.unadjusted = 60;
   return {{"importance", importance},
           {"resampled", resampled},
           // Unadjusted steps of this size are off by less than this (halving η halves it: OfUla below).
           {"ula", chains("ula", 0.002, 1500), 0.02},
           {"mala", chains("mala", 0.05, 200)},
           {"unadjusted first", unadjusted},
-          {"automala", chains("automala", 0.05, 80)},
-          {"pcnl", chains("pcnl", 0.3, 200)},
+          {"automala", automala},
+          {"pcnl", chains("pcnl", 0.08, 800)},
           {"tempered", tempered}};
 }
 

@@ -123,9 +123,9 @@ inline Model one_dimensional(double sigma = 0.35) {
   const torch::NoGradGuard no_grad;
   const Rng rng(7);
   const KanLayer prior = layer_of(model->prior), generator = generator_layer(*model);
-  prior->coefficients.copy_(2 * rng.normal(Stream::kTest, 2, prior->coefficients.sizes(), torch::kDouble));
+  prior->coefficients.copy_(rng.normal(Stream::kTest, 2, prior->coefficients.sizes(), torch::kDouble));
   prior->spline_weight.fill_(1);
-  generator->coefficients.copy_(rng.normal(Stream::kTest, 3, generator->coefficients.sizes(), torch::kDouble));
+  generator->coefficients.copy_(0.3 * rng.normal(Stream::kTest, 3, generator->coefficients.sizes(), torch::kDouble));
   generator->spline_weight.fill_(0.5), generator->base_weight.fill_(0.8);
   model->prior->invalidate();
   return model;
