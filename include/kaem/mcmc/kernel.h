@@ -59,14 +59,14 @@ struct State {
   at::Tensor z;      ///< [T,B,N,latent...]
   at::Tensor white;  ///< y of z where the kernel moves in white coordinates (pCNL; gradients are then with respect to
                      ///< y), else undefined
-  Value prior;       ///< of the prior (pCNL: of the whitening's residual)
+  Value prior;       ///< of the prior (pCNL: of the whitening's residual, undefined without one)
   Value likelihood;  ///< of ℓ, untempered; undefined tensors without a likelihood
 };
 
 /// Diagnostics of one step, never read back.
 struct Info {
   at::Tensor acceptance;  ///< [T,B,N] probability that the move was accepted; 1 for unadjusted kernels
-  at::Tensor step_size;   ///< [T,B,N] η that was used
+  at::Tensor step_size;   ///< [T,B,N] η (pcnl: δ) that was used
 };
 
 /// Random numbers of one run of chains, in the order in which they are asked for. A test may hand in its own.
@@ -86,7 +86,8 @@ struct KernelOptions {
   double step_size_max = 1.0;
   double change_rate = 2.0;   ///< automala multiplies or divides η by it
   int64_t most_changes = 20;  ///< ... at most so many times a step
-  at::Tensor preconditioner;  ///< scale of each coordinate, broadcastable to z, fixed; undefined: 1 everywhere
+  /// Scale of each coordinate, broadcastable to z, fixed; undefined: 1 everywhere. Refused by pcnl.
+  at::Tensor preconditioner;
 };
 
 /// A transition: `init` evaluates the target, `step` moves every chain once.

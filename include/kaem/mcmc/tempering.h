@@ -3,7 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "kaem/mcmc/kernel.h"
@@ -30,9 +30,10 @@ struct ExchangeLog {
   at::Tensor rejection_sum;  ///< [K-1] Σ of 1 - acceptance probability, mean over data and chains, of each attempt
   at::Tensor attempts;       ///< [K-1] number of attempts
   at::Tensor replica;        ///< [K,B,N] int64: which replica sits at a level
-  at::Tensor heading;        ///< [K,B,N] by replica: +1 last seen at level 0, -1 last seen at level K-1, 0 neither yet
-  at::Tensor round_trips;    ///< [B,N] completed trips from level 0 to K-1 and back
-  int64_t count = 0;         ///< exchanges so far: its parity decides DEO's pairs
+  at::Tensor
+      heading;  ///< [K,B,N] by replica: +1 last seen at level 0, -1 seen at level K-1 since, 0 not yet at level 0
+  at::Tensor round_trips;  ///< [B,N] completed trips from level 0 to K-1 and back
+  int64_t count = 0;       ///< exchanges so far: its parity decides DEO's pairs
 
   at::Tensor swap_rate() const;  ///< [K-1] mean acceptance of each pair (1 where it was never tried)
   double barrier() const;        ///< Λ = Σ_i mean rejection
@@ -41,6 +42,12 @@ struct ExchangeLog {
 /// One exchange among neighbouring levels of `state` [K,B,N,...], per chain and datum, with probability
 /// min(1, exp((t_i - t_j)(ℓ_j - ℓ_i))). temperature [K].
 State exchange(const State& state, const at::Tensor& temperature, Scheme scheme, Draws& draws, ExchangeLog& log);
+
+/// One step of tempering: `kernel`, made for the temperatures of levels 1..K-1, moves these; level 0 becomes what
+/// `refresh` draws (a state of one temperature, evaluated at the same coordinates); then neighbours exchange.
+/// `info`, if given, is that of the kernel.
+State tempered_step(const State& state, const Kernel& kernel, const std::function<State(Draws&)>& refresh,
+                    const at::Tensor& temperature, Scheme scheme, Draws& draws, ExchangeLog& log, Info* info = nullptr);
 
 /// A ladder of K levels with t at equal steps of the cumulative rejection (Syed et al. 2021, algorithm 3): monotone
 /// interpolation; ends fixed. `rejection` [K-1] by pair.

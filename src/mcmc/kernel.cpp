@@ -1,0 +1,144 @@
+#include "kaem/mcmc/kernel.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/where.h>
+#include <c10/core/GradMode.h>
+
+#include <array>
+#include <cmath>
+#include <memory>
+
+#include "kaem/core/table.h"
+#include "mcmc/internal.h"
+
+namespace kaem::mcmc {
+
+using at::Tensor;
+
+namespace {
+
+/// t·x, and 0 at t = 0 even where x is infinite.
+Tensor tempered(const Tensor& x, const Tensor& temperature) {
+  const Tensor t = align(temperature.to(x.options()), x);
+  return at::where(t == 0, 0.0, t * x);
+}
+
+}  // namespace
+
+Tensor flatten_chains(const Tensor& z) { return z.flatten(0, 2); }
+
+Tensor unflatten_chains(const Tensor& values, at::IntArrayRef chains) { return values.unflatten(0, chains); }
+
+Tensor align(const Tensor& values, const Tensor& x) {
+  std::vector<int64_t> shape = values.sizes().vec();
+  shape.resize(x.dim(), 1);
+  return values.reshape(shape);
+}
+
+Tensor sum_over_latent(const Tensor& x) {
+  return x.reshape({x.size(0), x.size(1), x.size(2), -1}).sum({-1}, false, at::kDouble);
+}
+
+State evaluate(const Target& target, const Tensor& z, Want want_of_prior) {
+  State state = {.z = z, .white = {}, .prior = target.prior(z, want_of_prior), .likelihood = {}};
+  if (target.likelihood) state.likelihood = target.likelihood(z, Want::kBoth);
+  return state;
+}
+
+Tensor tempered_gradient(const State& state, const Tensor& temperature) {
+  if (!state.likelihood.gradient.defined()) return state.prior.gradient;
+  const Tensor likelihood = tempered(state.likelihood.gradient, temperature);
+  return state.prior.gradient.defined() ? state.prior.gradient + likelihood : likelihood;
+}
+
+Tensor tempered_change(const State& to, const State& from, const Tensor& temperature) {
+  const auto change = [](const Value& a, const Value& b) {
+    return a.log_density.to(at::kDouble) - b.log_density.to(at::kDouble);
+  };
+  Tensor sum = per_chain(to.z, 0).to(at::kDouble);
+  if (to.prior.log_density.defined()) sum = sum + change(to.prior, from.prior);
+  if (to.likelihood.log_density.defined()) sum = sum + tempered(change(to.likelihood, from.likelihood), temperature);
+  return sum;
+}
+
+Tensor acceptance_probability(const Tensor& log_ratio) { return log_ratio.clamp_max(0).exp().nan_to_num(0.0); }
+
+State accept(const State& proposal, const State& state, const Tensor& probability, Draws& draws) {
+  return select(draws.uniform(probability.sizes(), probability.options()) < probability, proposal, state);
+}
+
+Tensor scaled(const Tensor& x, const Tensor& preconditioner) {
+  return preconditioner.defined() ? x * preconditioner.to(x.options()) : x;
+}
+
+void check_bounds(double lower, double upper) {
+  if (std::isfinite(lower) != std::isfinite(upper)) throw UsageError("a domain with one finite end is not supported");
+  if (!(lower < upper)) throw UsageError("the domain's lower end is not below its upper end");
+}
+
+Tensor per_chain(const Tensor& z, double value) { return at::full(z.sizes().slice(0, 3), value, z.options()); }
+
+Folded fold(const Tensor& z, double lower, double upper) {
+  check_bounds(lower, upper);
+  if (!std::isfinite(lower)) return {z, at::ones({}, z.options()).expand_as(z)};
+  const double width = upper - lower;
+  const Tensor cell = ((z - lower) / width).floor();
+  const Tensor odd = cell.remainder(2) == 1;
+  const Tensor offset = (z - lower) - cell * width;
+  const Tensor folded = lower + at::where(odd, width - offset, offset);
+  // What lies inside keeps its bits.
+  const Tensor inside = (z >= lower).logical_and(z <= upper);
+  return {at::where(inside, z, folded.clamp(lower, upper)),
+          at::where(odd.logical_and(inside.logical_not()), -1.0, 1.0).to(z.scalar_type())};
+}
+
+State select(const Tensor& take, const State& yes, const State& no) {
+  return zip(yes, no, [&](const Tensor& a, const Tensor& b) { return at::where(align(take, a), a, b); });
+}
+
+State slice(const State& state, int64_t from, int64_t to) {
+  return map(state, [&](const Tensor& x) { return x.slice(0, from, to); });
+}
+
+State join(const State& first, const State& second) {
+  return zip(first, second, [](const Tensor& a, const Tensor& b) { return at::cat({a, b}, 0); });
+}
+
+Draws make_draws(const Rng& rng, Stream stream, int64_t step) {
+  // One counter for both kinds, in whole blocks of four numbers: no bits are used twice.
+  const auto next = std::make_shared<int64_t>(0);
+  const auto advance = [next](at::IntArrayRef shape) {
+    const int64_t first = *next;
+    *next += (c10::multiply_integers(shape) + 3) / 4 * 4;
+    return first;
+  };
+  return {[=](at::IntArrayRef shape, at::TensorOptions options) {
+            return rng.normal(stream, step, shape, options, advance(shape));
+          },
+          [=](at::IntArrayRef shape, at::TensorOptions options) {
+            return rng.uniform(stream, step, shape, options, advance(shape));
+          }};
+}
+
+namespace {
+
+using MakeKernel = Kernel (*)(const Target&, const KernelOptions&);
+constexpr auto kKernels = std::to_array<Named<MakeKernel>>({
+    {"ula", ula},
+    {"mala", mala},
+    {"automala", automala},
+    {"pcnl", pcnl},
+});
+
+}  // namespace
+
+Kernel make_kernel(const Target& target, const KernelOptions& options) {
+  return find(kKernels, "sampler", options.name)(target, options);
+}
+
+std::vector<std::string> kernel_names() { return names_of(kKernels); }
+
+}  // namespace kaem::mcmc
