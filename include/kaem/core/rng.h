@@ -21,6 +21,7 @@ enum class Stream : uint32_t {
   kEvaluate,    ///< evaluation
   kDarcy,       ///< permeability fields
   kTest,        ///< tests and benchmarks
+  kStatistics,  ///< prior draws of running statistics
 };
 
 /// Counter-based random numbers: Philox-4x32-10 (Salmon et al. 2011) keyed by the seed, with counter
