@@ -49,10 +49,13 @@ void Draft::set(std::string_view section, std::string_view key, std::string valu
   const std::string known = known_section(section, where);
   const std::string name = one_greek(std::string(key));
   if (const auto* row = find_renamed(known, name)) {
-    if (!same_name(value, "true") && !same_name(value, "false"))
-      throw ConfigError(str(where, ": ", quoted(known, name, value), ": want true or false"));
-    value = same_name(value, "true") ? row->when_true : row->when_false;
-    set_field(*find_field(known, row->new_key), name, value, where, from_file);
+    if (!row->when_true.empty()) {
+      if (!same_name(value, "true") && !same_name(value, "false"))
+        throw ConfigError(str(where, ": ", quoted(known, name, value), ": want true or false"));
+      value = same_name(value, "true") ? row->when_true : row->when_false;
+    }
+    const std::string_view section_now = row->new_section.empty() ? known : row->new_section;
+    set_field(*find_field(section_now, row->new_key), name, value, where, from_file);
   } else if (const Field* field = find_field(known, name)) {
     if (tuning_ && from_file && same_name(value, "nan")) return add_unique(unused_[known], name);
     set_field(*field, name, value, where, from_file);

@@ -57,6 +57,11 @@ void write_older_spellings(std::ostream& out) {
     out << "| [" << row.section << "] | `" << row.key << "` | `" << row.from << "` | `" << row.to << "` | "
         << (row.note.empty() ? "another spelling" : row.note) << " |\n";
   for (const auto& row : config::all_renamed()) {
+    if (row.when_true.empty()) {
+      out << "| [" << row.section << "] | `" << row.key << "` | any | [" << row.new_section << "] `" << row.new_key
+          << "` | older key |\n";
+      continue;
+    }
     out << "| [" << row.section << "] | `" << row.key << "` | `true` | `" << row.new_key << " = " << row.when_true
         << "` | older key |\n";
     out << "| [" << row.section << "] | `" << row.key << "` | `false` | `" << row.new_key << " = " << row.when_false

@@ -14,21 +14,10 @@ constexpr auto kUnused = Rule::kUnused, kObsolete = Rule::kObsolete, kIgnored = 
 constexpr std::string_view kAnyKey = "*";
 
 const std::vector<Reserved> kReserved = {
-    {"EbmModel", "layernorm", "layer_norm", kIgnored, "false"},
-    {"EbmModel", "mixture_model", "use_mixture_prior", kOff, "false"},
-    {"EbmModel", "λ_reg", "lambda_reg", kUnused},
-    {"EbmModel", "grid_trainable", "", kOff, "false"},
     {"EbmModel", "quadrature_method", "", kIgnored, "gausslegendre"},
-    {"MixtureModel", "use_mixture_prior", "mixture_model", kOff, "false"},
-    {"MixtureModel", "λ_reg", "lambda_reg", kUnused},
-    {"MixtureModel", "use_attention_kernel", "", kUnused},
-    {"MixtureModel", "train_proportions", "", kUnused},
     {"GeneratorModel", "layernorm", "layer_norm", kIgnored, "false"},
-    {"GeneratorModel", "grid_trainable", "", kOff, "false"},
     {"GeneratorModel", "perceptual_scale", "", kUnused},
     {"GeneratorModel", "perceptual_features", "", kOff, ""},
-    {"PRIOR_LANGEVIN", "step_size", "", kUnused},
-    {"PRIOR_LANGEVIN", "iters", "", kUnused},
     {"POST_LANGEVIN", "use_autoMALA", "", kUnused},
     {"THERMODYNAMIC_INTEGRATION", "replica_exchange_frequency", "", kObsolete},
     {"TRAINING", "num_generated_samples", "", kUnused},
@@ -75,6 +64,10 @@ const std::vector<Reserved> kReserved = {
 };
 
 const std::vector<Renamed> kRenamed = {
+    {"EbmModel", "mixture_model", "use_mixture_prior", "", "", "MixtureModel"},
+    {"EbmModel", "use_mixture_prior", "use_mixture_prior", "", "", "MixtureModel"},
+    {"EbmModel", "λ_reg", "λ_reg", "", "", "MixtureModel"},
+    {"EbmModel", "lambda_reg", "λ_reg", "", "", "MixtureModel"},
     {"POST_LANGEVIN", "use_langevin", "sampler", "ula", "importance"},
     {"TRAINING", "use_gpu", "device", "auto", "cpu"},
 };

@@ -70,6 +70,26 @@ void settle_dependents(Draft& draft) {
     if (*epochs == 0) *epochs = -1;
 }
 
+/// Keys that have no effect with this kind of prior or basis.
+void note_ignored_prior_keys(Draft& draft) {
+  const PriorOptions& prior = draft.config.model.prior;
+  const MixtureOptions& mixture = prior.mixture;
+  if (prior.layernorm && !prior.is_deep())
+    draft.note("[EbmModel] layernorm = true is ignored: it would couple the coordinates of this prior");
+  const bool set =
+      mixture.enabled || mixture.train_proportions || mixture.use_attention_kernel || mixture.lambda_reg > 0;
+  if (prior.is_deep() && set) draft.note("[MixtureModel] is ignored: more than two layer_widths make a deep prior");
+  const bool trained = mixture.train_proportions || mixture.use_attention_kernel;
+  if (!prior.is_deep() && mixture.enabled && mixture.lambda_reg > 0 && !trained)
+    draft.note("[MixtureModel] λ_reg only shifts the loss: the proportions are not trained");
+  const auto note_grid = [&](const char* section, const BasisOptions& basis) {
+    if (basis.grid_trainable && (basis.kind == "FFT" || basis.kind == "Cheby"))
+      draft.note(str("[", section, "] grid_trainable = true is ignored: ", basis.kind, " has no inner knots"));
+  };
+  note_grid("EbmModel", prior.basis);
+  note_grid("GeneratorModel", draft.config.model.generator.basis);
+}
+
 /// What a user of the reference's files should know; a resolved file has said it before.
 void note_surprises(Draft& draft) {
   if (draft.resolved) return;
@@ -85,6 +105,7 @@ void note_surprises(Draft& draft) {
   };
   note_fft("EbmModel", prior.basis);
   note_fft("GeneratorModel", draft.config.model.generator.basis);
+  note_ignored_prior_keys(draft);
 }
 
 void check_basis(const Draft& draft, const std::string& section, const BasisOptions& basis) {
@@ -97,15 +118,21 @@ void check_basis(const Draft& draft, const std::string& section, const BasisOpti
 }
 
 void check_model(const Draft& draft) {
-  const auto& widths = draft.config.model.prior.layer_widths;
+  const PriorOptions& prior = draft.config.model.prior;
+  const auto& widths = prior.layer_widths;
   const auto& generator = draft.config.model.generator.widths;
-  if (widths.size() > 2)
-    draft.fail("EbmModel.layer_widths", "priors of more than two widths are not built yet (want P,Q)");
-  if (widths.size() != 2) draft.fail("EbmModel.layer_widths", "want two widths P,Q");
+  if (widths.size() < 2) draft.fail("EbmModel.layer_widths", "want two widths P,Q");
+  if (prior.is_deep() && draft.config.posterior.sampler == "importance")
+    draft.fail("EbmModel.layer_widths", "more than two widths make a deep prior, which importance sampling cannot use");
   if (generator.empty()) draft.fail("GeneratorModel.widths", "want at least one width");
-  if (generator.front() != widths.back())
+  if (prior.is_deep() && generator.front() != widths.front())
+    draft.fail("GeneratorModel.widths", str("the first width must equal ", widths.front(),
+                                            ", the first of [EbmModel] layer_widths (a deep prior)"));
+  if (!prior.is_deep() && generator.front() != widths.back())
     draft.fail("GeneratorModel.widths", str("the first width must equal Q = ", widths.back(),
                                             ", the last of [EbmModel] layer_widths = ", widths[0], ",", widths[1]));
+  if (prior.mixture.train_proportions && prior.mixture.use_attention_kernel)
+    draft.fail("MixtureModel.use_attention_kernel", "want at most one of train_proportions and use_attention_kernel");
   check_basis(draft, "EbmModel", draft.config.model.prior.basis);
   check_basis(draft, "GeneratorModel", draft.config.model.generator.basis);
 }

@@ -70,7 +70,7 @@ struct FrozenKan : FrozenGenerator {
     const c10::AutoGradMode no_grad(false);
     inputs = {u};
     for (size_t l = 0; l < layers.size(); ++l) {
-      const Tensor features = ops::basis(inputs[l], layers[l]->knots, bandwidths[l], layers[l]->spec);
+      const Tensor features = ops::basis(inputs[l], layers[l]->knots(), bandwidths[l], layers[l]->spec);
       inputs.push_back(features.flatten(1).matmul(weights[l]));
     }
     return inputs.back();
@@ -80,7 +80,7 @@ struct FrozenKan : FrozenGenerator {
     const c10::AutoGradMode no_grad(false);
     Tensor pulled = grad;
     for (size_t l = layers.size(); l-- > 0;) {
-      const Tensor slopes = ops::basis_derivative(inputs[l], layers[l]->knots, bandwidths[l], layers[l]->spec);
+      const Tensor slopes = ops::basis_derivative(inputs[l], layers[l]->knots(), bandwidths[l], layers[l]->spec);
       pulled = (pulled.matmul(weights[l].t()).reshape_as(slopes) * slopes).sum(-1);
     }
     return pulled;

@@ -87,7 +87,7 @@ std::pair<Tensor, Tensor> input_range(const Tensor& x, bool margin) {
 
 /// Where the knots should be for inputs x (float64).
 Tensor target_knots(const KanLayerImpl& layer, const Tensor& x, bool keep_ends) {
-  const Tensor current = layer.knots.to(at::kDouble);
+  const Tensor current = layer.knots().to(at::kDouble);
   const bool movable = has_movable_knots(layer.spec.kind);
   const auto [low, high] =
       keep_ends ? std::pair(current.select(1, 0), current.select(1, -1)) : input_range(x, !movable);
@@ -121,8 +121,8 @@ Tensor refit_coefficients(const Tensor& points, const Tensor& old_knots, const T
 
 GridUpdate KanLayerImpl::update_grid(const Tensor& x, bool keep_ends) {
   const c10::AutoGradMode no_grad(false);
-  if (keep_ends && !has_movable_knots(spec.kind)) return {};
-  const Tensor wide = x.to(at::kDouble), old_knots = knots.to(at::kDouble), old = coefficients.to(at::kDouble);
+  if (has_trainable_knots() || (keep_ends && !has_movable_knots(spec.kind))) return {};
+  const Tensor wide = x.to(at::kDouble), old_knots = knots_.to(at::kDouble), old = coefficients.to(at::kDouble);
   const Tensor tau_now = bandwidth().to(at::kDouble), target = target_knots(*this, wide, keep_ends);
   const Points samples(thin(wide), old_knots, tau_now, spec),
       between(even_points(old_knots, target), old_knots, tau_now, spec);
@@ -131,11 +131,11 @@ GridUpdate KanLayerImpl::update_grid(const Tensor& x, bool keep_ends) {
   double share = 1;
   for (int attempt = 0; attempt <= kMostHalvings; ++attempt, share /= 2) {
     // In the parameters' own precision from here on: what is tested is what will be used.
-    const Tensor proposal = (old_knots + share * (target - old_knots)).to(knots.scalar_type()).to(at::kDouble);
+    const Tensor proposal = (old_knots + share * (target - old_knots)).to(knots_.scalar_type()).to(at::kDouble);
     const Gram seen = samples.products(proposal);
     const Tensor refit = refit_matrix(seen + between.products(proposal), options.ridge);
     if (relative_change(seen, refit, outer) <= kMostChange) {
-      knots.copy_(proposal);
+      knots_.copy_(proposal);
       coefficients.copy_(refit.matmul(old));
       done.moved = 1;
       return done;
@@ -148,7 +148,7 @@ GridUpdate KanLayerImpl::update_grid(const Tensor& x, bool keep_ends) {
 
 void KanLayerImpl::initialise_grid(const Tensor& x, bool keep_ends) {
   const c10::AutoGradMode no_grad(false);
-  if (!(keep_ends && !has_movable_knots(spec.kind))) knots.copy_(target_knots(*this, x.to(at::kDouble), keep_ends));
+  if (!(keep_ends && !has_movable_knots(spec.kind))) set_knots(target_knots(*this, x.to(at::kDouble), keep_ends));
   draw_coefficients();
 }
 

@@ -9,6 +9,9 @@ namespace kaem {
 
 using at::Tensor;
 
+/// Least distance of neighbouring trainable knots, as a share of the uniform one: they cannot meet.
+constexpr double kLeastGap = 0.01;
+
 KanLayerImpl::KanLayerImpl(int64_t in, int64_t out, BasisOptions layer_options, const Rng& rng, int64_t purpose)
     : inputs(in),
       outputs(out),
@@ -32,14 +35,40 @@ KanLayerImpl::KanLayerImpl(int64_t in, int64_t out, BasisOptions layer_options, 
   const bool trainable = options.tau_trainable && has_bandwidth(spec.kind);
   const Tensor start = at::full({}, options.tau);
   tau = trainable ? register_parameter("tau", start) : register_buffer("tau", start);
-  knots = register_buffer("knots", at::empty({inputs, options.grid_size + 1}));
+  if (options.grid_trainable && has_movable_knots(spec.kind)) {
+    gaps = register_parameter("gaps", at::zeros({inputs, options.grid_size}));
+    ends_ = register_buffer("knot_ends", at::zeros({inputs, 2}));
+  } else {
+    knots_ = register_buffer("knots", at::empty({inputs, options.grid_size + 1}));
+  }
   reset_domain(options.grid_range.at(0), options.grid_range.at(1));
 }
 
 void KanLayerImpl::reset_domain(double low, double high) {
   const c10::AutoGradMode no_grad(false);
-  knots.copy_(at::linspace(low, high, options.grid_size + 1, at::kDouble).expand_as(knots));
+  set_knots(at::linspace(low, high, options.grid_size + 1, at::kDouble).expand({inputs, options.grid_size + 1}));
   draw_coefficients();
+}
+
+Tensor KanLayerImpl::knots() const {
+  if (!has_trainable_knots()) return knots_;
+  const Tensor low = ends_.slice(1, 0, 1), high = ends_.slice(1, 1, 2), raw = at::softplus(gaps);
+  const double intervals = static_cast<double>(options.grid_size);
+  const Tensor shares = (1 - kLeastGap) * raw / raw.sum(1, true) + kLeastGap / intervals;
+  const Tensor inner = low + (high - low) * shares.slice(1, 0, -1).cumsum(1);
+  return at::cat({low, inner, high}, 1);  // the ends are the domain's to the last bit
+}
+
+void KanLayerImpl::set_knots(const Tensor& target) {
+  if (!has_trainable_knots()) {
+    knots_.copy_(target);
+    return;
+  }
+  ends_.copy_(at::stack({target.select(1, 0), target.select(1, -1)}, 1));
+  const Tensor wide = target.to(at::kDouble), width = wide.slice(1, -1) - wide.slice(1, 0, 1);
+  const Tensor relative = wide.diff(1, 1) / width * static_cast<double>(options.grid_size);
+  const Tensor raw = ((relative - kLeastGap) / (1 - kLeastGap)).clamp_min(kLeastGap);
+  gaps.copy_(raw + at::log(-at::expm1(-raw)));  // softplus⁻¹
 }
 
 void KanLayerImpl::draw_coefficients() {
@@ -64,7 +93,7 @@ void KanLayerImpl::draw_coefficients() {
   // The curves start as small noise at the knots: coefficients are its least-squares fit.
   const Tensor noise = (rng_.uniform(Stream::kInit, 8 * purpose_ + 3, {inputs, options.grid_size + 1, outputs}) - 0.5) *
                        (options.eps_scale / static_cast<double>(options.grid_size));
-  const Tensor wide_knots = knots.to(at::kDouble).cpu();
+  const Tensor wide_knots = knots().to(at::kDouble).cpu();
   const ops::BasisSpec functions_only = {spec.kind, spec.degree, ops::Activation::kNone};
   const Tensor phi =
       ops::reference::basis(wide_knots.t().contiguous(), wide_knots, tau.to(at::kDouble).cpu(), functions_only)
@@ -78,13 +107,13 @@ Tensor KanLayerImpl::bandwidth() const { return tau.clamp_min(kMinTau); }
 Tensor KanLayerImpl::weights() const { return ops::fold_weights(base_weight, spline_weight, coefficients); }
 
 Tensor KanLayerImpl::forward(const Tensor& x) {
-  const Tensor features = ops::basis(x, knots, bandwidth(), spec);
+  const Tensor features = ops::basis(x, knots(), bandwidth(), spec);
   return features.reshape({x.size(0), -1}).matmul(weights().reshape({-1, outputs}));
 }
 
 Tensor KanLayerImpl::input_gradient(const Tensor& x, const Tensor& grad) {
   const c10::AutoGradMode no_grad(false);
-  const Tensor derivative = ops::basis_derivative(x, knots, bandwidth(), spec);  // [N,I,F]
+  const Tensor derivative = ops::basis_derivative(x, knots(), bandwidth(), spec);  // [N,I,F]
   const Tensor pulled = grad.matmul(weights().reshape({-1, outputs}).t()).reshape_as(derivative);
   return (pulled * derivative).sum(-1);
 }

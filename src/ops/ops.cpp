@@ -19,6 +19,9 @@ using at::Tensor;
 /// gradients.
 bool fused(const Tensor& t) { return t.scalar_type() == at::kFloat && (t.is_cpu() || t.is_cuda()); }
 
+/// Whether a gradient is wanted that only the twin has (of knots, of cell widths).
+bool tracked(const Tensor& t) { return c10::GradMode::is_enabled() && t.requires_grad(); }
+
 void check_same_kind(const char* op, const char* name, const Tensor& t, const Tensor& like) {
   TORCH_CHECK_VALUE(t.scalar_type() == like.scalar_type() && t.device() == like.device(), op, ": want ", name,
                     " of type ", like.scalar_type(), " on ", like.device(), ", got ", t.scalar_type(), " on ",
@@ -81,7 +84,8 @@ Tensor basis(const Tensor& x, const Tensor& knots, const Tensor& tau, const Basi
     TORCH_CHECK_VALUE(cell.sizes() == x.sizes(), "basis: want cell ", x.sizes(), ", got ", cell.sizes());
     check_same_kind("basis", "cell", cell, x);
   }
-  return fused(x) ? autograd::basis(x, knots, tau, spec, cell) : reference::basis(x, knots, tau, spec, cell);
+  return fused(x) && !tracked(knots) ? autograd::basis(x, knots, tau, spec, cell)
+                                     : reference::basis(x, knots, tau, spec, cell);
 }
 
 Tensor basis_derivative(const Tensor& x, const Tensor& knots, const Tensor& tau, const BasisSpec& spec) {
@@ -110,8 +114,8 @@ Tensor fold_weights(const Tensor& base_weight, const Tensor& spline_weight, cons
 
 Tensor edge_sum(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, const BasisSpec& spec) {
   check_edges("edge_sum", z, knots, tau, weights, spec);
-  return fused(z) ? autograd::edge_sum(z, knots, tau, weights, spec)
-                  : reference::edge_sum(z, knots, tau, weights, spec);
+  return fused(z) && !tracked(knots) ? autograd::edge_sum(z, knots, tau, weights, spec)
+                                     : reference::edge_sum(z, knots, tau, weights, spec);
 }
 
 Tensor edge_values(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights,
@@ -132,8 +136,8 @@ CellMasses cell_masses(const Tensor& log_density, const Tensor& widths, bool spl
   TORCH_CHECK_VALUE(log_density.size(1) == nodes && widths.size(1) > 0, "cell_masses: want log_density [C, ", nodes,
                     "] for ", widths.size(1), " cells, got ", log_density.sizes());
   check_same_kind("cell_masses", "widths", widths, log_density);
-  return fused(log_density) ? autograd::cell_masses(log_density, widths, split_edges)
-                            : reference::cell_masses(log_density, widths, split_edges);
+  return fused(log_density) && !tracked(widths) ? autograd::cell_masses(log_density, widths, split_edges)
+                                                : reference::cell_masses(log_density, widths, split_edges);
 }
 
 Tensor inverse_cdf(const Tensor& u, const InverseTable& t) {

@@ -19,12 +19,15 @@ const double kLogSqrt2Pi = 0.5 * std::log(2 * std::numbers::pi);
 struct Flat : ReferenceDensity {
   Tensor log_density(const Tensor& z) const override { return at::zeros_like(z); }
   Tensor score(const Tensor& z) const override { return at::zeros_like(z); }
+  Tensor quantile(const Tensor& u) const override { return domain.first + (domain.second - domain.first) * u; }
   bool is_flat() const override { return true; }
 };
 
 struct Gaussian : ReferenceDensity {
   Tensor log_density(const Tensor& z) const override { return -0.5 * z.square() - kLogSqrt2Pi; }
   Tensor score(const Tensor& z) const override { return -z.detach(); }
+  Tensor quantile(const Tensor& u) const override { return at::special_ndtri(u); }
+  std::optional<std::pair<Tensor, Tensor>> gaussian() const override { return std::pair(at::zeros({}), at::ones({})); }
 };
 
 /// 1/(z √(2π)) exp(-(log z)²/2).
@@ -34,6 +37,11 @@ struct LogNormal : ReferenceDensity {
     return -log_z - 0.5 * log_z.square() - kLogSqrt2Pi;
   }
   Tensor score(const Tensor& z) const override { return -(1 + z.detach().log()) / z.detach(); }
+  Tensor quantile(const Tensor& u) const override {
+    const auto below = [](double x) { return 0.5 * std::erfc(-std::log(x) / std::numbers::sqrt2); };
+    const double low = below(domain.first), high = below(domain.second);
+    return at::special_ndtri(low + (high - low) * u).exp().clamp(domain.first, domain.second);
+  }
 };
 
 /// A Gaussian whose mean and scale are trained for each input.
@@ -52,6 +60,11 @@ struct LearnableGaussian : ReferenceDensity {
     const c10::AutoGradMode no_grad(false);
     return (mean - z) / scale().square();
   }
+  Tensor quantile(const Tensor& u) const override {
+    const c10::AutoGradMode no_grad(false);
+    return mean + scale() * at::special_ndtri(u);
+  }
+  std::optional<std::pair<Tensor, Tensor>> gaussian() const override { return std::pair(mean, scale()); }
   Tensor mean, log_scale;
 };
 

@@ -3,6 +3,7 @@
 #include <torch/nn/module.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,12 @@ struct ReferenceDensity : torch::nn::Module {
 
   /// d log π0 / dz of z [..., P], without a graph.
   virtual at::Tensor score(const at::Tensor& z) const = 0;
+
+  /// Inverse distribution function on the domain, u [..., P] in (0,1); of Gaussians on the whole line. No gradient.
+  virtual at::Tensor quantile(const at::Tensor& u) const = 0;
+
+  /// Mean and scale (each [] or [P]) of Gaussians, whose densities need no bounds; nothing for the others.
+  virtual std::optional<std::pair<at::Tensor, at::Tensor>> gaussian() const { return {}; }
 
   /// True if the density is constant, so that nothing need be added.
   virtual bool is_flat() const { return false; }

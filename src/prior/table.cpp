@@ -30,24 +30,6 @@ Tensor divide_segments(const Tensor& breaks, const std::vector<int64_t>& cells) 
   return at::cat(parts, 1);
 }
 
-/// Cell edges [P,M+1]: aligned with B-spline knots, and with 0 where the base activation has a kink.
-Tensor cell_edges(const KanLayerImpl& layer, std::pair<double, double> domain, int64_t least_cells) {
-  const auto [a, b] = domain;
-  const Tensor wide = layer.knots.to(at::kDouble);
-  const bool pieces = layer.spec.kind == ops::BasisKind::kBSpline;
-  const bool kink = has_kink_at_zero(layer.spec.activation) && a < 0 && b > 0;
-  Tensor breaks = pieces ? wide : at::stack({wide.select(1, 0), wide.select(1, -1)}, 1);
-  if (kink) breaks = std::get<0>(at::cat({breaks, at::zeros_like(breaks.slice(1, 0, 1))}, 1).sort(1));
-  const int64_t segments = breaks.size(1) - 1;
-  std::vector<int64_t> cells(segments, (least_cells + layer.options.grid_size - 1) / layer.options.grid_size);
-  if (!pieces) {  // no knots to align with: cells are equal but for the split at 0
-    const auto left = static_cast<int64_t>(std::ceil(-a / (b - a) * static_cast<double>(least_cells)));
-    cells =
-        kink ? std::vector<int64_t>{left, std::max<int64_t>(1, least_cells - left)} : std::vector<int64_t>{least_cells};
-  }
-  return divide_segments(breaks, cells);
-}
-
 /// Every cell cut into `factor` equal ones: edges [P,M+1] -> [P,M·factor+1].
 Tensor subdivide(const Tensor& edges, int64_t factor) {
   const Tensor start = edges.slice(1, 0, -1).unsqueeze(2), end = edges.slice(1, 1).unsqueeze(2);
@@ -55,62 +37,35 @@ Tensor subdivide(const Tensor& edges, int64_t factor) {
   return at::cat({(start + (end - start) * share).flatten(1), edges.slice(1, -1)}, 1);
 }
 
-/// Log-densities of some components at the nodes of their cells, integrated.
+/// Integrates log-densities of components at the nodes of their cells.
 class Integrator {
  public:
-  Integrator(const KanLayerImpl& layer, const ReferenceDensity& reference)
-      : layer_(layer),
-        reference_(reference),
-        weights_(layer.weights()),
-        tau_(layer.bandwidth()),
-        // A B-spline of degree 0 jumps at its knots: each cell then has end points of its own.
-        split_(layer.spec.kind == ops::BasisKind::kBSpline && layer.spec.degree == 0) {}
+  explicit Integrator(const TableDensity& density) : density_(density) {}
 
-  /// All Q components of the inputs that `edges` [P,M+1] (float64) describe.
-  ops::CellMasses all(const Tensor& edges) const {
-    const auto [log_density, widths] = log_densities(edges, layer_.knots, weights_, {});
-    return ops::cell_masses(log_density.flatten(0, 1), widths, split_);
-  }
+  /// All components of the groups that `edges` [groups,M+1] (float64) describe.
+  ops::CellMasses all(const Tensor& edges) const { return integrate(edges, {}, {}); }
 
-  /// Components `q` (int64 [n]) of input p alone: edges [1,M+1].
-  ops::CellMasses some(const Tensor& edges, int64_t p, const Tensor& q) const {
-    const auto [log_density, widths] =
-        log_densities(edges, layer_.knots.slice(0, p, p + 1), weights_.slice(0, p, p + 1).index_select(2, q), p);
-    return ops::cell_masses(log_density.flatten(0, 1), widths, split_);
+  /// Components `which` (int64 [n]) of one group: edges [1,M+1].
+  ops::CellMasses some(const Tensor& edges, int64_t group, const Tensor& which) const {
+    return integrate(edges, group, which);
   }
 
  private:
-  /// [P',Q',K] and the cells' widths [P',M].
-  std::pair<Tensor, Tensor> log_densities(const Tensor& edges, const Tensor& knots, const Tensor& weights,
-                                          std::optional<int64_t> only) const {
+  ops::CellMasses integrate(const Tensor& edges, std::optional<int64_t> group, const Tensor& which) const {
     const Tensor left = edges.slice(1, 0, -1), right = edges.slice(1, 1), middle = 0.5 * (left + right);
-    const auto options = weights.options();
     Tensor nodes, cell;
-    if (split_) {
+    if (density_.split) {
       nodes = at::stack({left, middle, right}, 2).flatten(1);
-      cell = middle.unsqueeze(2).expand({-1, -1, 3}).flatten(1).t().to(options).contiguous();
+      cell = middle.unsqueeze(2).expand({-1, -1, 3}).flatten(1).t().to(density_.options).contiguous();
     } else {
       nodes = at::cat({at::stack({left, middle}, 2).flatten(1), edges.slice(1, -1)}, 1);
     }
-    const Tensor x = nodes.t().to(options).contiguous();  // [K,P']
-    const Tensor features = ops::basis(x, knots, tau_, layer_.spec, cell).permute({1, 2, 0});
-    const Tensor energies = [&] {
-      if (reference_.is_flat()) return at::bmm(weights.transpose(1, 2), features);
-      const Tensor log_reference = only ? reference_at(x, *only) : reference_.log_density(x);
-      return at::baddbmm(log_reference.t().unsqueeze(1), weights.transpose(1, 2), features);
-    }();
-    return {energies, (right - left).to(options).contiguous()};
+    const Tensor x = nodes.t().to(density_.options).contiguous();
+    const Tensor log_density = density_.at_nodes(x, cell, group, which).flatten(0, 1).contiguous();
+    return ops::cell_masses(log_density, (right - left).to(density_.options).contiguous(), density_.split);
   }
 
-  /// log π0 of input p alone: x [K,1] -> [K,1].
-  Tensor reference_at(const Tensor& x, int64_t p) const {
-    return reference_.log_density(x.expand({x.size(0), layer_.inputs})).slice(1, p, p + 1);
-  }
-
-  const KanLayerImpl& layer_;
-  const ReferenceDensity& reference_;
-  Tensor weights_, tau_;
-  bool split_;
+  const TableDensity& density_;
 };
 
 /// The ragged table under construction: every component starts with the shared cells, some are replaced.
@@ -119,7 +74,7 @@ struct Builder {
   std::vector<Tensor> cdf, slope, edges;
   int64_t cdf_size = 0, slope_size = 0, edge_size = 0;
 
-  /// Component (p,q) at p·Q + q of the storage serves z's component q·P + p.
+  /// Component (p,q) (group p, q of its Q) at p·Q + q of the storage serves z's component q·P + p.
   void start(const ops::CellMasses& masses, const Tensor& all_edges, int64_t q_count) {
     const int64_t p_count = all_edges.size(0), cells = all_edges.size(1) - 1;
     const Tensor p = at::arange(p_count, at::kLong).unsqueeze(0), q = at::arange(q_count, at::kLong).unsqueeze(1);
@@ -133,11 +88,11 @@ struct Builder {
 
   void append(const ops::CellMasses& masses, const Tensor& new_edges) {
     cdf.push_back(masses.cdf.flatten()), slope.push_back(masses.slope.flatten());
-    edges.push_back(new_edges.flatten().to(masses.cdf.scalar_type()));
+    edges.push_back(new_edges.detach().flatten().to(masses.cdf.scalar_type()));
     cdf_size += cdf.back().numel(), slope_size += slope.back().numel(), edge_size += edges.back().numel();
   }
 
-  /// Components q of input p take the refined cells.
+  /// Components q of group p take the refined cells.
   void replace(int64_t p, const Tensor& q, int64_t p_count, const ops::CellMasses& masses, const Tensor& new_edges) {
     const int64_t cells = new_edges.size(1) - 1;
     const Tensor at_z = q.cpu() * p_count + p, row = at::arange(q.size(0), at::kLong);
@@ -169,9 +124,9 @@ void warn_of_error(double error) {
   }
 }
 
-/// Doubles the cells of input p's components until their error estimates are small: all of `flagged` (int64 [n]) end up
+/// Doubles the cells of group p's components until their error estimates are small: all of `flagged` (int64 [n]) end up
 /// in the builder, their log-normalisers [n] are returned in the order of `order`.
-void refine_input(const Integrator& integrator, const Tensor& edges, int64_t p, int64_t p_count, Tensor flagged,
+void refine_group(const Integrator& integrator, const Tensor& edges, int64_t p, int64_t p_count, Tensor flagged,
                   Builder& builder, std::vector<Tensor>& index, std::vector<Tensor>& value, int64_t q_count) {
   for (int64_t factor = 2; flagged.numel() > 0; factor *= 2) {
     const Tensor fine = subdivide(edges.slice(0, p, p + 1), factor);
@@ -194,10 +149,9 @@ void refine_input(const Integrator& integrator, const Tensor& edges, int64_t p, 
 
 }  // namespace
 
-PriorTable build_table(const KanLayerImpl& layer, const ReferenceDensity& reference, int64_t least_cells) {
-  const int64_t p_count = layer.inputs, q_count = layer.outputs;
-  const Tensor edges = cell_edges(layer, reference.domain, least_cells);
-  const Integrator integrator(layer, reference);
+PriorTable tabulate(const TableDensity& density, const Tensor& edges) {
+  const int64_t p_count = density.groups, q_count = density.components;
+  const Integrator integrator(density);
   const ops::CellMasses masses = integrator.all(edges);
   Builder builder;
   builder.start(masses, edges, q_count);
@@ -205,16 +159,57 @@ PriorTable build_table(const KanLayerImpl& layer, const ReferenceDensity& refere
   builder.table.error = at::where(bad, at::zeros({}, masses.error.options()), masses.error).max().item<double>();
   Tensor log_normaliser = masses.log_normaliser;
   if (bad.any().item<bool>()) {
-    const Tensor by_input = bad.reshape({p_count, q_count}).cpu();
+    const Tensor by_group = bad.reshape({p_count, q_count}).cpu();
     std::vector<Tensor> index, value;
     for (int64_t p = 0; p < p_count; ++p) {
-      const Tensor flagged = by_input[p].nonzero().squeeze(1).to(layer.knots.device());
-      refine_input(integrator, edges, p, p_count, flagged, builder, index, value, q_count);
+      const Tensor flagged = by_group[p].nonzero().squeeze(1).to(edges.device());
+      refine_group(integrator, edges, p, p_count, flagged, builder, index, value, q_count);
     }
     log_normaliser = log_normaliser.index_copy(0, at::cat(index), at::cat(value));
     warn_of_error(builder.table.error);
   }
   return builder.finish(log_normaliser.reshape({p_count, q_count}));
+}
+
+Tensor cell_edges(const Tensor& knots, const ops::BasisSpec& spec, int64_t least_cells) {
+  const double a = knots[0][0].item<double>(), b = knots[0][-1].item<double>();
+  const bool pieces = spec.kind == ops::BasisKind::kBSpline;
+  const bool kink = has_kink_at_zero(spec.activation) && a < 0 && b > 0;
+  Tensor breaks = pieces ? knots : at::stack({knots.select(1, 0), knots.select(1, -1)}, 1).detach();
+  const int64_t intervals = breaks.size(1) - 1;
+  if (kink) breaks = std::get<0>(at::cat({breaks, at::zeros_like(breaks.slice(1, 0, 1))}, 1).sort(1));
+  const int64_t segments = breaks.size(1) - 1;
+  std::vector<int64_t> cells(segments, (least_cells + intervals - 1) / intervals);
+  if (!pieces && kink) {  // no knots to align with: cells are equal but for the split at 0
+    const auto left = static_cast<int64_t>(std::ceil(-a / (b - a) * static_cast<double>(least_cells)));
+    cells = {left, std::max<int64_t>(1, least_cells - left)};
+  }
+  return divide_segments(breaks, cells);
+}
+
+ComponentDensity::ComponentDensity(const KanLayerImpl& layer, const ReferenceDensity& reference)
+    : layer_(layer), reference_(reference), weights_(layer.weights()), tau_(layer.bandwidth()), knots_(layer.knots()) {}
+
+Tensor ComponentDensity::operator()(const Tensor& x, const Tensor& cell, std::optional<int64_t> input,
+                                    const Tensor& outputs) const {
+  const int64_t first = input.value_or(0), end = input ? first + 1 : layer_.inputs;
+  Tensor weights = weights_.slice(0, first, end);
+  if (outputs.defined()) weights = weights.index_select(2, outputs);
+  const Tensor features = ops::basis(x, knots_.slice(0, first, end), tau_, layer_.spec, cell).permute({1, 2, 0});
+  if (reference_.is_flat()) return at::bmm(weights.transpose(1, 2), features);
+  // A density of one input alone is that column of all.
+  const Tensor log_reference =
+      reference_.log_density(x.expand({x.size(0), layer_.inputs})).slice(1, first, end).t().unsqueeze(1);
+  return at::baddbmm(log_reference, weights.transpose(1, 2), features);
+}
+
+PriorTable build_table(const KanLayerImpl& layer, const ReferenceDensity& reference, int64_t least_cells) {
+  const ComponentDensity component(layer, reference);
+  return tabulate({layer.inputs, layer.outputs, jumps_at_knots(layer.spec), layer.knots().options(),
+                   [&](const Tensor& x, const Tensor& cell, std::optional<int64_t> input, const Tensor& outputs) {
+                     return component(x, cell, input, outputs);
+                   }},
+                  cell_edges(layer.knots().to(at::kDouble), layer.spec, least_cells));
 }
 
 }  // namespace kaem

@@ -2,6 +2,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
+#include <optional>
+
 #include "kaem/kan/layer.h"
 #include "prior/reference_density.h"
 
@@ -15,8 +18,46 @@ struct PriorTable {
   double error = 0;           ///< greatest estimate of the distribution's error that is left
 };
 
-/// Builds the table: at least `least_cells` cells a component, doubled up to 64 times where the error estimate asks for
-/// it. docs/mathematics.md section 2, "One table per component".
+/// Log-densities to be tabulated: groups of components that share their cells (the univariate prior: P groups of Q).
+struct TableDensity {
+  int64_t groups, components;  ///< components of a group
+  bool split;                  ///< the density jumps at knots, so that each cell has end points of its own
+  at::TensorOptions options;   ///< of the nodes
+  /// Nodes x [K,groups] -> [groups,components,K]; with a group, x [K,1] and components `which` (int64 [n]) of it ->
+  /// [1,n,K]. `cell` (like x, undefined without `split`): the point that decides which B-spline piece is used.
+  std::function<at::Tensor(const at::Tensor& x, const at::Tensor& cell, std::optional<int64_t> group,
+                           const at::Tensor& which)>
+      at_nodes;
+};
+
+/// Integrates cells `edges` [groups,M+1] (float64), doubled up to 64 times where the error estimate asks for it.
+/// docs/mathematics.md section 2, "One table per component".
+PriorTable tabulate(const TableDensity& density, const at::Tensor& edges);
+
+/// At least `least_cells` cells between the ends of knots [groups,B] (float64): edges [groups,M+1], aligned with
+/// B-spline knots and with 0 where the base activation has a kink. Differentiable where knots decide (B-splines).
+at::Tensor cell_edges(const at::Tensor& knots, const ops::BasisSpec& spec, int64_t least_cells);
+
+/// True if univariate functions of this kind are not continuous.
+inline bool jumps_at_knots(const ops::BasisSpec& spec) {
+  return spec.kind == ops::BasisKind::kBSpline && spec.degree == 0;
+}
+
+/// f_qp + log π0_p at nodes, as TableDensity asks for it (a group is an input p, its components are the outputs q).
+class ComponentDensity {
+ public:
+  ComponentDensity(const KanLayerImpl& layer, const ReferenceDensity& reference);
+  /// x [K,P] -> [P,Q,K]; or of one input, x [K,1]; or of some outputs.
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& cell, std::optional<int64_t> input,
+                        const at::Tensor& outputs) const;
+
+ private:
+  const KanLayerImpl& layer_;
+  const ReferenceDensity& reference_;
+  at::Tensor weights_, tau_, knots_;
+};
+
+/// The table of all components exp(f_qp) π0_p of a layer.
 PriorTable build_table(const KanLayerImpl& layer, const ReferenceDensity& reference, int64_t least_cells);
 
 }  // namespace kaem

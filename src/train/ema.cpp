@@ -55,14 +55,14 @@ void Ema::refit() {
   const at::NoGradGuard no_grad;
   for (const auto& named : module_->named_modules()) {
     const auto* layer = named.value()->as<KanLayerImpl>();
-    if (layer == nullptr) continue;
+    if (layer == nullptr || layer->has_trainable_knots()) continue;  // trained knots are averaged as any parameter
     const std::string prefix = named.key().empty() ? "" : named.key() + ".";
     auto *knots = find(prefix + "knots"), *coefficients = find(prefix + "coefficients"), *tau = find(prefix + "tau");
     if (knots == nullptr || coefficients == nullptr || tau == nullptr)
       throw Error("EMA: layer " + named.key() + " has no knots, coefficients or tau");
-    if (at::equal(*knots, layer->knots)) continue;
-    const auto points = refit_points(layer->knots, coefficients->size(1));
-    coefficients->copy_(refit_coefficients(points, *knots, layer->knots, tau->clamp_min(kMinTau), *coefficients,
+    if (at::equal(*knots, layer->knots())) continue;
+    const auto points = refit_points(layer->knots(), coefficients->size(1));
+    coefficients->copy_(refit_coefficients(points, *knots, layer->knots(), tau->clamp_min(kMinTau), *coefficients,
                                            layer->spec, layer->options.ridge));
   }
   const auto values = named_values(*module_);

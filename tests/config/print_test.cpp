@@ -79,6 +79,7 @@ Config random_config(std::mt19937_64& random) {
   make_valid(c.model.generator.basis, random);
   c.model.generator.basis.ridge = c.model.prior.basis.ridge;
   c.model.prior.layer_widths.resize(2, 5);
+  c.model.prior.mixture.train_proportions &= !c.model.prior.mixture.use_attention_kernel;
   c.model.generator.widths.front() = c.model.prior.layer_widths.back();
   c.posterior.sampler = "importance";
   c.posterior.step_size_bounds = {1e-5, 0.1 + c.posterior.step_size_bounds.at(0)};

@@ -29,7 +29,7 @@ TEST_P(LayerOfBasis, IsTheSumOfItsEdges) {
   KanLayer layer = make_layer(GetParam());
   const at::Tensor x = inputs(5, 1.1), y = layer->forward(x);
   const at::Tensor phi =
-      ops::reference::basis(x, layer->knots, layer->tau, {layer->spec.kind, 3, ops::Activation::kNone});
+      ops::reference::basis(x, layer->knots(), layer->tau, {layer->spec.kind, 3, ops::Activation::kNone});
   for (int64_t n = 0; n < 5; ++n)
     for (int64_t o = 0; o < 4; ++o) {
       double sum = 0;
@@ -67,7 +67,7 @@ TEST_P(LayerOfBasis, UnchangedKnotsGiveTheCurveBack) {
   const at::Tensor x = inputs(300, 1.2);
   const at::Tensor before = layer->forward(x);
   const at::Tensor fresh =
-      refit_coefficients(x, layer->knots, layer->knots, layer->tau, layer->coefficients, layer->spec, 1e-4);
+      refit_coefficients(x, layer->knots(), layer->knots(), layer->tau, layer->coefficients, layer->spec, 1e-4);
   const torch::NoGradGuard no_grad;
   layer->coefficients.copy_(fresh);
   EXPECT_LE(relative_difference(before, layer->forward(x)), 1e-3);
@@ -76,14 +76,14 @@ TEST_P(LayerOfBasis, UnchangedKnotsGiveTheCurveBack) {
 TEST_P(LayerOfBasis, MovedKnotsGiveTheRidgeOptimum) {
   KanLayer layer = make_layer(GetParam(), "none");
   const at::Tensor x = inputs(200, 1.2);
-  at::Tensor moved = layer->knots.clone();
+  at::Tensor moved = layer->knots().clone();
   moved.slice(1, 1, -1).add_(0.05 * Rng(4).normal(Stream::kTest, 3, {3, 7}, torch::kDouble));
   moved = std::get<0>(moved.sort(1));
   constexpr double kRidge = 1e-2;
   const at::Tensor fresh =
-      refit_coefficients(x, layer->knots, moved, layer->tau, layer->coefficients, layer->spec, kRidge);
+      refit_coefficients(x, layer->knots(), moved, layer->tau, layer->coefficients, layer->spec, kRidge);
   // An independent solver: least squares of the system with sqrt(ridge) I below it, by QR.
-  const at::Tensor old_phi = ops::reference::basis(x, layer->knots, layer->tau, layer->spec);
+  const at::Tensor old_phi = ops::reference::basis(x, layer->knots(), layer->tau, layer->spec);
   const at::Tensor new_phi = ops::reference::basis(x, moved, layer->tau, layer->spec);
   for (int64_t i = 0; i < 3; ++i) {
     const int64_t functions = new_phi.size(2);
@@ -106,7 +106,7 @@ TEST_P(LayerOfBasis, GridUpdateKeepsTheCurves) {
                                   .expand_as(layer->coefficients));
   }
   const at::Tensor x = inputs(500, 1.0).pow(3);  // crowded near 0
-  const at::Tensor before = layer->forward(x).detach(), old_knots = layer->knots.clone();
+  const at::Tensor before = layer->forward(x).detach(), old_knots = layer->knots().clone();
   const GridUpdate done = layer->update_grid(x, /*keep_ends=*/true);
   EXPECT_LE(relative_difference(before, layer->forward(x)), 0.011);
   if (!has_movable_knots(layer->spec.kind)) {
@@ -114,18 +114,18 @@ TEST_P(LayerOfBasis, GridUpdateKeepsTheCurves) {
     return;
   }
   EXPECT_EQ(done.moved + done.skipped, 1);
-  EXPECT_EQ(done.moved == 1, !torch::equal(layer->knots, old_knots));
-  EXPECT_TRUE(torch::equal(layer->knots.select(1, 0), old_knots.select(1, 0)));
-  EXPECT_TRUE(torch::equal(layer->knots.select(1, -1), old_knots.select(1, -1)));
-  EXPECT_GT(layer->knots.diff(1, 1).min().item<double>(), 0);
+  EXPECT_EQ(done.moved == 1, !torch::equal(layer->knots(), old_knots));
+  EXPECT_TRUE(torch::equal(layer->knots().select(1, 0), old_knots.select(1, 0)));
+  EXPECT_TRUE(torch::equal(layer->knots().select(1, -1), old_knots.select(1, -1)));
+  EXPECT_GT(layer->knots().diff(1, 1).min().item<double>(), 0);
 }
 
 TEST_P(LayerOfBasis, InitialGridCoversTheInputs) {
   KanLayer layer = make_layer(GetParam());
   const at::Tensor x = inputs(400, 13.0);
   layer->initialise_grid(x, /*keep_ends=*/false);
-  EXPECT_TRUE((layer->knots.select(1, 0) <= std::get<0>(x.min(0)) + 1e-5).all().item<bool>());
-  EXPECT_TRUE((layer->knots.select(1, -1) >= std::get<0>(x.max(0)) - 1e-5).all().item<bool>());
+  EXPECT_TRUE((layer->knots().select(1, 0) <= std::get<0>(x.min(0)) + 1e-5).all().item<bool>());
+  EXPECT_TRUE((layer->knots().select(1, -1) >= std::get<0>(x.max(0)) - 1e-5).all().item<bool>());
 }
 
 std::string test_name(const ::testing::TestParamInfo<std::string>& info) {
@@ -146,11 +146,11 @@ TEST(GridUpdate, LeavesCurvesAloneThatItCannotKeep) {
                                 .slice(0, 0, 9)
                                 .reshape({1, 9, 1})
                                 .expand_as(layer->coefficients));
-  const at::Tensor old_knots = layer->knots.clone(), old = layer->coefficients.clone();
+  const at::Tensor old_knots = layer->knots().clone(), old = layer->coefficients.clone();
   const GridUpdate done = layer->update_grid(inputs(500, 1.0).pow(3), true);
   EXPECT_EQ(done.skipped, 1);
   EXPECT_EQ(done.halved, 5);
-  EXPECT_TRUE(torch::equal(layer->knots, old_knots));
+  EXPECT_TRUE(torch::equal(layer->knots(), old_knots));
   EXPECT_TRUE(torch::equal(layer->coefficients, old));
 }
 
@@ -159,7 +159,7 @@ TEST(GridUpdate, RepeatedInputsLeaveKnotsApart) {
   const at::Tensor x = torch::zeros({100, 3}, torch::kDouble);
   layer->update_grid(x, true);
   layer->initialise_grid(x, false);
-  EXPECT_GT(layer->knots.diff(1, 1).min().item<double>(), 0);
+  EXPECT_GT(layer->knots().diff(1, 1).min().item<double>(), 0);
   EXPECT_TRUE(layer->forward(x).isfinite().all().item<bool>());
 }
 

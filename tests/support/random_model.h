@@ -51,7 +51,7 @@ inline std::pair<std::vector<double>, std::vector<double>> gauss_legendre(int n)
 
 /// Energies of every component at points z [K] in float64, from the layer's parameters: [K,Q,P].
 inline at::Tensor energies(const KanLayerImpl& layer, const at::Tensor& z, const at::Tensor& cell = {}) {
-  const at::Tensor knots = layer.knots.to(at::kDouble), tau = layer.bandwidth().to(at::kDouble);
+  const at::Tensor knots = layer.knots().to(at::kDouble), tau = layer.bandwidth().to(at::kDouble);
   const auto wide = [&](const at::Tensor& t) { return t.defined() ? t.to(at::kDouble) : t; };
   const at::Tensor weights =
       ops::reference::fold_weights(wide(layer.base_weight), wide(layer.spline_weight), wide(layer.coefficients));
@@ -74,7 +74,7 @@ inline Truth quadrature(const std::shared_ptr<Prior>& prior, const std::string& 
   const KanLayer layer = layer_of(prior);
   const auto [a, b] = prior->domain();
   std::vector<at::Tensor> ends = {torch::linspace(a, b, panels + 1, torch::kDouble),
-                                  layer->knots.to(at::kDouble).flatten()};
+                                  layer->knots().to(at::kDouble).flatten()};
   if (a < 0 && b > 0) ends.push_back(torch::zeros({1}, torch::kDouble));
   at::Tensor z = std::get<0>(torch::cat(ends).clamp(a, b).sort());
   const auto [nodes, node_weights] = gauss_legendre(8);
@@ -99,7 +99,7 @@ inline at::Tensor densities(const std::shared_ptr<Prior>& prior, const std::stri
   const at::Tensor weights =
       ops::reference::fold_weights(wide(layer->base_weight), wide(layer->spline_weight), wide(layer->coefficients));
   const at::Tensor energy =
-      ops::reference::edge_values(wide(z), wide(layer->knots), wide(layer->bandwidth()), weights, layer->spec, 0);
+      ops::reference::edge_values(wide(z), wide(layer->knots()), wide(layer->bandwidth()), weights, layer->spec, 0);
   return (energy + log_reference(reference, wide(z)) - truth.log_mass).exp();
 }
 

@@ -160,6 +160,8 @@ template <class Self, class V>
 void Config::visit(Self& c, V&& v) {
   v.section("EbmModel", "The prior: univariate energies on a latent of Q sums of P coordinates.");
   PriorOptions::visit(c.model.prior, v);
+  v.section("MixtureModel", "The mixture prior: one latent per q, a mixture of P components.");
+  MixtureOptions::visit(c.model.prior.mixture, v);
   v.section("GeneratorModel", "The generator, its likelihood, and how particles are resampled.");
   GeneratorOptions::visit(c.model.generator, v);
   v(Key{.name = "resampler",
@@ -168,6 +170,8 @@ void Config::visit(Self& c, V&& v) {
     c.posterior.resampler);
   v.section("GRID_UPDATING", "When grids follow the data.");
   visit_grid(c.grid, v);
+  v.section("PRIOR_LANGEVIN", "How a deep prior (more than two layer_widths) is sampled.");
+  DeepOptions::visit(c.model.prior.deep, v);
   v.section("POST_LANGEVIN", "How the posterior is sampled.");
   PosteriorOptions::visit(c.posterior, v);
   v.section("THERMODYNAMIC_INTEGRATION", "Chains at several temperatures, and the criterion that uses them.");

@@ -24,6 +24,7 @@ enum class Stream : uint32_t {
   kLevelZero,   ///< prior draws of tempered chains
   kScale,       ///< prior draws that preconditioners are made from
   kEncoder,     ///< noise of the encoder's draws
+  kStatistics,  ///< prior draws of running statistics
 };
 
 /// Counter-based random numbers: Philox-4x32-10 (Salmon et al. 2011) keyed by the seed, with counter

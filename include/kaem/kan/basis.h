@@ -24,7 +24,8 @@ struct BasisOptions {
   double sigma_spline = 1.0;
   double tau = 1.0;  ///< bandwidth in units of the knot spacing
   bool tau_trainable = true;
-  double ridge = 1e-4;  ///< ridge of refits ([TRAINING] eps)
+  bool grid_trainable = false;  ///< knots are parameters (bases with inner knots); no grid updates then
+  double ridge = 1e-4;          ///< ridge of refits ([TRAINING] eps)
 
   template <class Self, class V>
   static void visit(Self& o, V&& v);
@@ -84,6 +85,8 @@ void BasisOptions::visit(Self& o, V&& v) {
         .min = kMinTau},
     o.tau);
   v(Key{.name = "τ_trainable", .help = "Train the bandwidth", .aliases = {"tau_trainable"}}, o.tau_trainable);
+  v(Key{.name = "grid_trainable", .help = "Train the knots, between fixed ends, instead of updating grids"},
+    o.grid_trainable);
 }
 
 }  // namespace kaem

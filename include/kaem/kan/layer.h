@@ -37,9 +37,16 @@ struct KanLayerImpl : torch::nn::Module {
   /// Bandwidth [], not below kMinTau; differentiable.
   at::Tensor bandwidth() const;
 
+  /// Knots [I,G+1], ascending, of every input. Fixed ones are a buffer; with `grid_trainable` they are computed from
+  /// the parameter `gaps` and the fixed ends, differentiable.
+  at::Tensor knots() const;
+
+  /// True if the knots are parameters (`grid_trainable` and a basis that has inner knots).
+  bool has_trainable_knots() const { return gaps.defined(); }
+
   /// Moves the knots towards r·uniform + (1-r)·quantiles of x [N,I] and refits the coefficients (float64, ridge), with
-  /// the domain fixed (`keep_ends`, priors) or taken from the inputs (generators). docs/mathematics.md section 1, "Grid
-  /// update".
+  /// the domain fixed (`keep_ends`, priors) or taken from the inputs (generators). Trainable knots stay.
+  /// docs/mathematics.md section 1, "Grid update".
   GridUpdate update_grid(const at::Tensor& x, bool keep_ends);
 
   /// Sets the grid from inputs before the first step: as update_grid, but the curves start anew on it.
@@ -51,7 +58,7 @@ struct KanLayerImpl : torch::nn::Module {
   const int64_t inputs, outputs;
   BasisOptions options;
   ops::BasisSpec spec;
-  at::Tensor knots;          ///< buffer [I,G+1]
+  at::Tensor gaps;           ///< [I,G]: softplus of it, normalised, are the knots' distances; undefined for fixed knots
   at::Tensor base_weight;    ///< [I,O]; undefined if the base branch is off
   at::Tensor spline_weight;  ///< [I,O]
   at::Tensor coefficients;   ///< [I,G',O]
@@ -59,6 +66,11 @@ struct KanLayerImpl : torch::nn::Module {
 
  private:
   void draw_coefficients();
+  /// Puts the knots at [I,G+1], as they are or (trainable) by the gaps that give them.
+  void set_knots(const at::Tensor& knots);
+
+  at::Tensor knots_;  ///< buffer "knots" [I,G+1] of fixed knots
+  at::Tensor ends_;   ///< buffer "knot_ends" [I,2] of trainable ones
   Rng rng_;
   int64_t purpose_;
 };

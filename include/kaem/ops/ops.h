@@ -44,8 +44,8 @@ struct BasisSpec {
 int64_t feature_count(const BasisSpec& spec, int64_t grid_intervals);
 
 /// Features of every input: x [N,I], knots [I,G+1] ascending, tau scalar [] -> [N,I,F].
-/// Differentiable in x and tau. `cell` (optional, like x): the point that decides which B-spline piece is used, for
-/// one-sided values at knots.
+/// Differentiable in x, tau and (by the twin, whatever the dtype) knots. `cell` (optional, like x): the point that
+/// decides which B-spline piece is used, for one-sided values at knots.
 at::Tensor basis(const at::Tensor& x, const at::Tensor& knots, const at::Tensor& tau, const BasisSpec& spec,
                  const at::Tensor& cell = {});
 
@@ -57,7 +57,8 @@ at::Tensor basis_derivative(const at::Tensor& x, const at::Tensor& knots, const 
 at::Tensor fold_weights(const at::Tensor& base_weight, const at::Tensor& spline_weight, const at::Tensor& coefficients);
 
 /// Sum of univariate functions: z [S,Q,P], knots [P,G+1], weights [P,F,Q] -> [S], Σ_qp Σ_f weights[p,f,q] φ_f(z_sqp).
-/// Nothing of size S·Q·P·F is stored. Differentiable in z, tau and weights.
+/// Nothing of size S·Q·P·F is stored, unless the knots require gradients. Differentiable in z, tau, weights and, by the
+/// twin, knots.
 at::Tensor edge_sum(const at::Tensor& z, const at::Tensor& knots, const at::Tensor& tau, const at::Tensor& weights,
                     const BasisSpec& spec);
 
@@ -70,7 +71,8 @@ at::Tensor edge_values(const at::Tensor& z, const at::Tensor& knots, const at::T
 /// midpoints in turn) or, with `split_edges`, K = 3M (left, middle, right of each cell); `widths` [C or 1 per
 /// `rows_per_width`..., M] is given as [C/R, M] where R consecutive components share one row.
 struct CellMasses {
-  at::Tensor log_normaliser;  ///< [C], differentiable in log_density (d/d node is the derivative of this very sum)
+  at::Tensor log_normaliser;  ///< [C], differentiable in log_density (d/d node is the derivative of this very sum) and,
+                              ///< by the twin, in widths
   at::Tensor error;  ///< [C] max of 0.128 max |L2 - L1| (the cdf's) and 3 Σ min(d²/180, 2/3) |L2 - L1| (log Z's), over
                      ///< Z; detached
   at::Tensor cdf;    ///< [C,M+1] running sum scaled to [0,1], summed in float64, of log_density's dtype, detached

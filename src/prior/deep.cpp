@@ -1,0 +1,187 @@
+#include "prior/deep.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <limits>
+
+#include "kaem/core/error.h"
+#include "kaem/core/str.h"
+#include "kaem/mcmc/kernel.h"
+
+namespace kaem {
+namespace {
+
+using at::Tensor;
+
+constexpr double kNormEps = 1e-5;
+/// The generator's layers number their initial draws from 16.
+constexpr size_t kMostLayers = 16;
+
+/// The values of layer norm before scale and shift, and 1/σ: h [S,I] -> [S,I], [S,1].
+std::pair<Tensor, Tensor> standardise(const Tensor& h) {
+  const Tensor centred = h - h.mean(1, true);
+  const Tensor inverse_scale = (centred.square().mean(1, true) + kNormEps).rsqrt();
+  return {centred * inverse_scale, inverse_scale};
+}
+
+constexpr const char* kNoDistribution =
+    "a deep prior has no distribution functions of single coordinates; want a prior of two widths";
+
+}  // namespace
+
+DeepPrior::DeepPrior(const PriorOptions& prior_options, const Rng& rng) : options(prior_options), rng_(rng) {
+  const auto& widths = options.layer_widths;
+  if (widths.size() < 3 || widths.size() > kMostLayers + 1)
+    throw ConfigError(
+        str("[EbmModel] layer_widths: want 3 to ", kMostLayers + 1, " numbers for a deep prior, got ", widths.size()));
+  reference =
+      register_module("reference", make_reference_density(options.reference, options.basis.grid_range, widths[0]));
+  bounded_ = !reference->gaussian();
+  // As the float32 knots have them.
+  reference->domain = {static_cast<float>(reference->domain.first), static_cast<float>(reference->domain.second)};
+  for (size_t l = 0; l + 1 < widths.size(); ++l) {
+    const KanLayer layer(widths[l], widths[l + 1], options.basis, rng, static_cast<int64_t>(l));
+    layers.push_back(register_module(str("layer", l), layer));
+    if (!options.layernorm) continue;
+    norm_scale.push_back(register_parameter(str("norm_scale", l), at::ones({widths[l]})));
+    norm_shift.push_back(register_parameter(str("norm_shift", l), at::zeros({widths[l]})));
+  }
+  if (bounded_ && !options.layernorm) layers[0]->reset_domain(reference->domain.first, reference->domain.second);
+}
+
+std::pair<double, double> DeepPrior::domain() const {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  return bounded_ ? reference->domain : std::pair(-infinity, infinity);
+}
+
+Tensor DeepPrior::enter(size_t l, const Tensor& h) const {
+  return options.layernorm ? standardise(h).first * norm_scale[l] + norm_shift[l] : h;
+}
+
+Tensor DeepPrior::enter_pullback(size_t l, const Tensor& h, const Tensor& grad) const {
+  if (!options.layernorm) return grad;
+  const auto [standard, inverse_scale] = standardise(h);
+  const Tensor g = grad * norm_scale[l];
+  return inverse_scale * (g - g.mean(1, true) - standard * (g * standard).mean(1, true));
+}
+
+Tensor DeepPrior::energy(const Tensor& z) {
+  Tensor h = z;
+  for (size_t l = 0; l < layers.size(); ++l) h = layers[l]->forward(enter(l, h));
+  return h.sum(1);
+}
+
+std::pair<Tensor, Tensor> DeepPrior::energy_and_gradient(const Tensor& z) {
+  const c10::AutoGradMode no_grad(false);
+  std::vector<Tensor> values = {z}, entered;
+  for (size_t l = 0; l < layers.size(); ++l) {
+    entered.push_back(enter(l, values[l]));
+    values.push_back(layers[l]->forward(entered[l]));
+  }
+  Tensor grad = at::ones_like(values.back());
+  for (size_t l = layers.size(); l-- > 0;)
+    grad = enter_pullback(l, values[l], layers[l]->input_gradient(entered[l], grad));
+  return {values.back().sum(1), grad};
+}
+
+Tensor DeepPrior::unnormalised_log_prob(const Tensor& z) {
+  const Tensor f = energy(z);
+  return reference->is_flat() ? f : f + reference->log_density(z).sum(1);
+}
+
+Tensor DeepPrior::log_prob(const Tensor& z) {
+  const auto [a, b] = domain();
+  const Tensor inside = at::logical_and(z >= a, z <= b).all(1);
+  const Tensor value = unnormalised_log_prob(z.clamp(a, b));
+  return at::where(inside, value, at::full({}, -std::numeric_limits<double>::infinity(), value.options()));
+}
+
+Tensor DeepPrior::score(const Tensor& z) {
+  const Tensor slope = energy_and_gradient(z).second;
+  return reference->is_flat() ? slope : slope + reference->score(z);
+}
+
+Tensor DeepPrior::sample_reference(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t index) const {
+  const auto options_of_draws = layers[0]->coefficients.options();
+  const std::vector<int64_t> shape = {n, layers[0]->inputs};
+  if (bounded_) return reference->quantile(rng.uniform(stream, step, shape, options_of_draws, index));
+  const auto [mean, scale] = *reference->gaussian();
+  return (mean + scale * rng.normal(stream, step, shape, options_of_draws, index)).detach();
+}
+
+Tensor DeepPrior::sample(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index) {
+  const c10::AutoGradMode no_grad(false);
+  // Every row has (iters + 1) numbers a coordinate: a call takes those of its rows, in the order of the steps.
+  int64_t index = first_index * (options.deep.iters + 1) * layers[0]->inputs;
+  const Tensor start = sample_reference(n, rng, stream, step, index);
+  index += start.numel();
+  mcmc::Draws draws;
+  draws.normal = [&](at::IntArrayRef shape, at::TensorOptions draw_options) {
+    const Tensor noise = rng.normal(stream, step, shape, draw_options, index);
+    index += noise.numel();
+    return noise;
+  };
+  mcmc::Target target;
+  target.prior = [this](const Tensor& z, mcmc::Want) { return mcmc::Value{{}, score(z.flatten(0, 2)).reshape_as(z)}; };
+  target.temperature = at::zeros({1}, start.options());
+  std::tie(target.lower, target.upper) = domain();
+  mcmc::KernelOptions kernel_options;
+  kernel_options.step_size = options.deep.step_size;
+  const mcmc::Kernel kernel = mcmc::ula(target, kernel_options);
+  mcmc::State state = kernel.init(start.reshape({1, 1, n, -1}));
+  for (int64_t i = 0; i < options.deep.iters; ++i) state = kernel.step(state, draws).first;
+  return state.z.reshape({n, -1});
+}
+
+Tensor DeepPrior::weighted_log_prob(const Tensor& z, const Tensor& weight, const Rng& rng, int64_t step) {
+  // E_p[∇(f + log π0)] = ∇ log Z, by fresh draws. The value is the difference of the two means: log Z is not known.
+  const Tensor positive = (weight * unnormalised_log_prob(z)).sum();
+  return positive - unnormalised_log_prob(sample(z.size(0), rng, Stream::kPrior, step, z.size(0))).mean();
+}
+
+Tensor DeepPrior::cdf(const Tensor&) { throw Error(kNoDistribution); }
+Tensor DeepPrior::icdf(const Tensor&) { throw Error(kNoDistribution); }
+PriorCurves DeepPrior::curves(int64_t) { throw Error("a deep prior has no univariate curves"); }
+
+std::pair<Tensor, Tensor> DeepPrior::from_white(const Tensor& y) {
+  const c10::AutoGradMode no_grad(false);
+  if (bounded_) throw Error(kNoDistribution);
+  const auto [mean, scale] = *reference->gaussian();
+  const Tensor slope = scale.to(y.options()).expand_as(y);
+  return {mean.to(y.options()) + slope * y, slope};
+}
+
+Tensor DeepPrior::to_white(const Tensor& z) {
+  const c10::AutoGradMode no_grad(false);
+  if (bounded_) throw Error(kNoDistribution);
+  const auto [mean, scale] = *reference->gaussian();
+  return (z - mean.to(z.options())) / scale.to(z.options());
+}
+
+std::pair<Tensor, Tensor> DeepPrior::white_residual(const Tensor& z) { return energy_and_gradient(z); }
+
+GridUpdate DeepPrior::update_grid(const Tensor& z) {
+  const c10::AutoGradMode no_grad(false);
+  GridUpdate done;
+  Tensor h = z;
+  for (size_t l = 0; l < layers.size(); ++l) {
+    const Tensor x = enter(l, h);
+    done += layers[l]->update_grid(x, /*keep_ends=*/l == 0 && bounded_ && !options.layernorm);
+    h = layers[l]->forward(x);
+  }
+  return done;
+}
+
+void DeepPrior::initialise_grid() {
+  const c10::AutoGradMode no_grad(false);
+  constexpr int64_t kDraws = 1000;
+  Tensor h = sample_reference(kDraws, rng_, Stream::kGrid, -1, 0);
+  for (size_t l = 0; l < layers.size(); ++l) {
+    const Tensor x = enter(l, h);
+    if (l > 0 || !bounded_ || options.layernorm) layers[l]->initialise_grid(x, /*keep_ends=*/false);
+    h = layers[l]->forward(x);
+  }
+}
+
+}  // namespace kaem

@@ -1,0 +1,174 @@
+#include "prior/mixture.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <cmath>
+
+#include "kaem/core/error.h"
+#include "prior/uniforms.h"
+#include "prior/white.h"
+
+namespace kaem {
+
+using at::Tensor;
+
+constexpr double kMomentum = 0.99;        ///< of the running second moment
+constexpr int64_t kStatisticDraws = 256;  ///< prior draws that move it
+
+MixturePrior::MixturePrior(const PriorOptions& prior_options, const Rng& rng) : ComponentPrior(prior_options, rng) {
+  const MixtureOptions& o = options.mixture;
+  if (o.train_proportions && o.use_attention_kernel)
+    throw ConfigError("[MixtureModel] train_proportions and use_attention_kernel: want one of them at most");
+  const int64_t q = layer->outputs, p = layer->inputs;
+  if (o.train_proportions) logits = register_parameter("logits", at::zeros({q, p}));
+  if (!o.use_attention_kernel) return;
+  // The layer's initial values take steps 0 to 3 of the stream.
+  const double spread = std::sqrt(2.0 / static_cast<double>(p + q));
+  query = register_parameter("query", spread * rng.normal(Stream::kInit, 4, {q, p}));
+  key = register_parameter("key", spread * rng.normal(Stream::kInit, 5, {q, p}));
+  const auto [a, b] = reference->domain;
+  second_moment = register_buffer("second_moment", at::full({q}, (a * a + a * b + b * b) / 3));  // a flat density's
+}
+
+Tensor MixturePrior::log_proportions() const {
+  if (logits.defined()) return logits.log_softmax(1);
+  if (query.defined()) return (query * key * second_moment.unsqueeze(1)).log_softmax(1);
+  return at::full({layer->outputs, layer->inputs}, -std::log(static_cast<double>(layer->inputs)),
+                  layer->coefficients.options());
+}
+
+void MixturePrior::invalidate() {
+  ComponentPrior::invalidate();
+  mixture_table_.reset();
+  shared_.reset();
+}
+
+bool MixturePrior::shared_knots() {
+  if (!shared_) {
+    const Tensor knots = layer->knots().detach();
+    shared_ = !layer->has_trainable_knots() && knots.eq(knots.slice(0, 0, 1)).all().item<bool>();
+  }
+  return *shared_;
+}
+
+Tensor MixturePrior::energies(const Tensor& z) {
+  const int64_t n = z.size(0), q = layer->outputs, p = layer->inputs;
+  const Tensor weights = layer->weights(), knots = layer->knots(), tau = layer->bandwidth();
+  if (shared_knots()) {
+    const Tensor features = ops::basis(z.reshape({-1, 1}), knots.slice(0, 0, 1), tau, layer->spec).reshape({n, q, -1});
+    return at::bmm(features.transpose(0, 1), weights.permute({2, 1, 0})).transpose(0, 1);
+  }
+  const Tensor all = z.unsqueeze(-1).expand({n, q, p}).contiguous();
+  if (!c10::GradMode::is_enabled()) return ops::edge_values(all, knots, tau, weights, layer->spec, 0);
+  const Tensor features = ops::basis(all.reshape({-1, p}), knots, tau, layer->spec).reshape({n, q, p, -1});
+  return at::einsum("sqpf,pfq->sqp", {features, weights});
+}
+
+Tensor MixturePrior::energy_slopes(const Tensor& z) {
+  const int64_t n = z.size(0), q = layer->outputs, p = layer->inputs;
+  const Tensor weights = layer->weights(), knots = layer->knots(), tau = layer->bandwidth();
+  if (!shared_knots())
+    return ops::edge_values(z.unsqueeze(-1).expand({n, q, p}).contiguous(), knots, tau, weights, layer->spec, 1);
+  const Tensor slopes =
+      ops::basis_derivative(z.reshape({-1, 1}), knots.slice(0, 0, 1), tau, layer->spec).reshape({n, q, -1});
+  return at::bmm(slopes.transpose(0, 1), weights.permute({2, 1, 0})).transpose(0, 1);
+}
+
+Tensor MixturePrior::joint(const Tensor& z, const Tensor& log_z) {
+  const Tensor constant = log_proportions() - log_z.t();
+  const Tensor tilted = energies(z) + constant;
+  return reference->is_flat() ? tilted : tilted + reference->log_density(z.unsqueeze(-1));
+}
+
+const ops::InverseTable& MixturePrior::inverse() {
+  if (mixture_table_) return mixture_table_->inverse;
+  const Tensor constant = (log_proportions() - table().log_normaliser.t()).detach();  // [Q,P]
+  const c10::AutoGradMode no_grad(false);
+  const ComponentDensity component(*layer, *reference);
+  const auto at_nodes = [&](const Tensor& x, const Tensor& cell, std::optional<int64_t>, const Tensor& which) {
+    const auto spread = [&](const Tensor& t) {
+      return t.defined() ? t.expand({t.size(0), layer->inputs}).contiguous() : t;
+    };
+    const Tensor density = component(spread(x), spread(cell), {}, which);  // [P,n,K]
+    const Tensor chosen = which.defined() ? constant.index_select(0, which) : constant;
+    return (density + chosen.t().unsqueeze(-1)).logsumexp(0).unsqueeze(0);
+  };
+  const Tensor knots = layer->knots().to(at::kDouble);
+  // Where knots differ between inputs, the mixture has all of them.
+  const Tensor breaks = shared_knots() ? knots.slice(0, 0, 1) : std::get<0>(at::_unique(knots)).unsqueeze(0);
+  mixture_table_ = tabulate({1, layer->outputs, jumps_at_knots(layer->spec), layer->knots().options(), at_nodes},
+                            cell_edges(breaks, layer->spec, options.quadrature_nodes));
+  return mixture_table_->inverse;
+}
+
+Tensor MixturePrior::sample(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index) {
+  return icdf(draw_uniforms(options.uniforms, n, layer->outputs, rng, stream, step, layer->coefficients.options(),
+                            first_index));
+}
+
+Tensor MixturePrior::cdf(const Tensor& z) { return ops::forward_cdf(z, inverse()); }
+
+Tensor MixturePrior::icdf(const Tensor& u) { return ops::inverse_cdf(u, inverse()); }
+
+Tensor MixturePrior::log_prob(const Tensor& z) {
+  const Tensor nearest = z.clamp(reference->domain.first, reference->domain.second);
+  return minus_infinity_outside(z, joint(nearest, log_normaliser()).logsumexp(2).sum(1));
+}
+
+Tensor MixturePrior::score(const Tensor& z) {
+  const c10::AutoGradMode no_grad(false);
+  const Tensor responsibilities = joint(z, log_normaliser()).softmax(2);
+  const Tensor slopes = energy_slopes(z);
+  return (responsibilities * (reference->is_flat() ? slopes : slopes + reference->score(z.unsqueeze(-1)))).sum(2);
+}
+
+Tensor MixturePrior::weighted_log_prob(const Tensor& z, const Tensor& weight, const Rng& rng, int64_t step) {
+  if (!options.contrastive_divergence) return (weight * joint(z, log_normaliser()).logsumexp(2).sum(1)).sum();
+  // ∇ log p has -Σ_qp R_qp ∇ log Z_qp, R the weighted responsibilities, and ∇ log Z_qp = E[∇(f_qp + log π0)] under the
+  // component alone: by fresh draws of every component. The value stays the table's.
+  const Tensor terms = joint(z, table().log_normaliser.detach());
+  const Tensor positive = (weight * terms.logsumexp(2).sum(1)).sum();
+  const Tensor share = (weight.reshape({-1, 1, 1}) * terms.detach().softmax(2)).sum(0);  // R [Q,P]
+  const int64_t draws = z.size(0);
+  const Tensor negative_z = sample_components(draws, rng, Stream::kPrior, step, draws);
+  const Tensor weights = layer->weights() * share.t().unsqueeze(1);
+  Tensor negative = ops::edge_sum(negative_z, layer->knots(), layer->bandwidth(), weights, layer->spec).mean();
+  if (!reference->is_flat())
+    negative = negative + (share * reference->log_density(negative_z)).sum() / static_cast<double>(draws);
+  return positive - (negative - negative.detach());
+}
+
+Tensor MixturePrior::penalty() {
+  if (options.mixture.lambda_reg == 0) return {};
+  const Tensor log_alpha = log_proportions();
+  return -options.mixture.lambda_reg * (log_alpha.exp() * log_alpha).sum();
+}
+
+GridUpdate MixturePrior::update_grid(const Tensor& z) {
+  // Every input sees all coordinates, so that the inputs' knots stay the same.
+  const GridUpdate done = layer->update_grid(z.reshape({-1, 1}).expand({-1, layer->inputs}), /*keep_ends=*/true);
+  invalidate();
+  return done;
+}
+
+void MixturePrior::update_statistics(const Rng& rng, int64_t step) {
+  if (!second_moment.defined()) return;
+  const c10::AutoGradMode no_grad(false);
+  const Tensor z = sample(kStatisticDraws, rng, Stream::kStatistics, step, 0);
+  second_moment.mul_(kMomentum).add_(z.square().mean(0), 1 - kMomentum);
+  invalidate();
+}
+
+std::pair<Tensor, Tensor> MixturePrior::from_white(const Tensor& y) {
+  const c10::AutoGradMode no_grad(false);
+  const Tensor z = icdf(uniform_of_normal(y));
+  return {z, (log_standard_normal(y) - joint(z, log_normaliser()).logsumexp(2)).exp()};
+}
+
+Tensor MixturePrior::to_white(const Tensor& z) {
+  const c10::AutoGradMode no_grad(false);
+  return normal_of_uniform(cdf(z));
+}
+
+}  // namespace kaem
