@@ -93,6 +93,21 @@ TEST(Keys, FeaturesOfLaterVersionsAreRefusedOnlyWhenSwitchedOn) {
   EXPECT_EQ(c.notes.size(), 3u);
 }
 
+TEST(Keys, OlderKeysOfTheMixtureStillSetIt) {
+  for (const char* section : {"[MixtureModel]", "[EbmModel]"})
+    for (const char* keys :
+         {"\nuse_mixture_prior = true\nλ_reg = 0.25\n", "\nmixture_model = true\nlambda_reg = 0.25\n"}) {
+      const Config c =
+          parse_config(std::string(section) + keys + "[MixtureModel]\ntrain_proportions = true\n", "f.ini");
+      EXPECT_TRUE(c.model.prior.mixture.enabled);
+      EXPECT_EQ(c.model.prior.mixture.lambda_reg, 0.25);
+      EXPECT_TRUE(c.notes.empty());
+    }
+  EXPECT_NE(refused("[EbmModel]\nmixture_model = 3\n").find("want true or false"), std::string::npos);
+  EXPECT_NE(refused("[EbmModel]\nλ_reg = 1\n[MixtureModel]\nλ_reg = 2\n").find("given before as λ_reg = 1"),
+            std::string::npos);
+}
+
 TEST(Keys, ModeAgainstConfiguration) {
   const std::string thermo = "[THERMODYNAMIC_INTEGRATION]\nnum_temps = 7\n";
   const Config hinted = parse_config(thermo, "f.ini");

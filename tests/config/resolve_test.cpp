@@ -42,6 +42,22 @@ TEST(Resolve, ChecksAcrossKeys) {
   EXPECT_EQ(refused_set("OPTIMIZER.betas=0.9"), "--set OPTIMIZER.betas=0.9: want two numbers in [0,1)");
 }
 
+TEST(Resolve, KindsOfPriors) {
+  EXPECT_NE(refused("[MixtureModel]\ntrain_proportions = true\nuse_attention_kernel = true\n")
+                .find("f.ini:3: [MixtureModel] use_attention_kernel = true: want at most one of"),
+            std::string::npos);
+  EXPECT_NE(refused("[EbmModel]\nlayer_widths = 100,200,1\n").find("importance sampling cannot use"),
+            std::string::npos);
+  EXPECT_TRUE(noted(parse_config("[EbmModel]\nlayernorm = true\n", "f.ini"), "layernorm = true is ignored"));
+  EXPECT_TRUE(noted(parse_config("[EbmModel]\nspline_function = FFT\ngrid_trainable = true\n", "f.ini"),
+                    "FFT has no inner knots"));
+  EXPECT_TRUE(parse_config("[GeneratorModel]\ngrid_trainable = true\n", "f.ini").model.generator.basis.grid_trainable);
+  const Config c = parse_config("[PRIOR_LANGEVIN]\nstep_size = 0.1\niters = 7\n", "f.ini");
+  EXPECT_EQ(c.model.prior.deep.step_size, 0.1);
+  EXPECT_EQ(c.model.prior.deep.iters, 7);
+  EXPECT_TRUE(noted(parse_config("[MixtureModel]\nuse_mixture_prior = true\nλ_reg = 1\n", "f.ini"), "only shifts"));
+}
+
 TEST(Resolve, DefaultsThatFollowOtherKeys) {
   EXPECT_EQ(parse_config("[TRAINING]\nbatch_size = 37\n", "f.ini").posterior.samples, 37);
   EXPECT_EQ(parse_config("[TRAINING]\nbatch_size = 37\nimportance_sample_size = 400\n", "f.ini").posterior.samples,

@@ -110,6 +110,8 @@ struct PriorCase {
   int64_t inputs = 2, outputs = 3, grid = 20;
   at::ScalarType dtype = torch::kDouble;
   std::string uniforms = "independent";
+  MixtureOptions mixture = {};
+  bool trainable_knots = false, contrastive = false;
 };
 
 /// A prior whose curves are random with max |f| = size on the domain, each component of its own shape.
@@ -119,11 +121,18 @@ inline std::shared_ptr<Prior> random_prior(const PriorCase& c, uint64_t seed) {
   options.reference = c.reference;
   options.uniforms = c.uniforms;
   options.basis = {.kind = c.basis, .degree = c.degree, .grid_size = c.grid, .activation = c.activation};
+  options.basis.grid_trainable = c.trainable_knots;
+  options.mixture = c.mixture;
+  options.contrastive_divergence = c.contrastive;
   const Rng rng(seed);
   auto prior = make_prior(options, rng);
   prior->to(c.dtype);
   const torch::NoGradGuard no_grad;
   const KanLayer layer = layer_of(prior);
+  if (layer->has_trainable_knots()) layer->gaps.add_(rng.normal(Stream::kTest, 4, layer->gaps.sizes()));
+  int64_t part = 5;
+  for (auto& parameter : prior->named_parameters(/*recurse=*/false))  // the mixture's proportions
+    parameter.value().add_(rng.normal(Stream::kTest, part++, parameter.value().sizes()));
   layer->spline_weight.copy_(1 + 0.5 * rng.normal(Stream::kTest, 1, layer->spline_weight.sizes()));
   layer->coefficients.copy_(rng.normal(Stream::kTest, 2, layer->coefficients.sizes()));
   if (layer->base_weight.defined()) layer->base_weight.copy_(rng.normal(Stream::kTest, 3, layer->base_weight.sizes()));

@@ -1,0 +1,67 @@
+// Priors with trainable knots: the table's gradient with respect to them, cell edges included.
+#include "support/random_model.h"
+
+namespace kaem::test {
+namespace {
+
+struct KnotCase {
+  std::string basis;
+  int64_t degree;
+  std::string activation;
+};
+
+// log p at fixed points: energies and log Z together. B-splines of degree 0 and 1 need the edges' own share: their
+// densities jump or bend at the knots.
+TEST(PriorWithTrainableKnots, HasTheGradientOfItsTable) {
+  std::vector<KnotCase> cases = {{"B-spline", 0, "silu"}, {"B-spline", 1, "relu"}, {"B-spline", 2, "none"}};
+  for (const auto& basis : basis_names())
+    if (basis != "FFT" && basis != "Cheby") cases.push_back({basis, 3, "relu"});
+  for (const auto& c : cases) {
+    SCOPED_TRACE(str(c.basis, " ", c.degree));
+    const auto prior = random_prior({.basis = c.basis,
+                                     .reference = "gaussian",
+                                     .activation = c.activation,
+                                     .size = 5,
+                                     .degree = c.degree,
+                                     .grid = 5,
+                                     .trainable_knots = true},
+                                    3);
+    const at::Tensor z = prior->sample(4, Rng(2), Stream::kTest, 0);
+    const auto value = [&] {
+      prior->invalidate();
+      return prior->log_prob(z).sum();
+    };
+    value().backward();
+    const KanLayer layer = layer_of(prior);
+    const at::Tensor gradient = layer->gaps.grad().flatten();
+    const double bound = 1e-6 * (1 + gradient.abs().max().item<double>());
+    EXPECT_GT(gradient.abs().max().item<double>(), 1e-2);
+    const torch::NoGradGuard no_grad;
+    at::Tensor flat = layer->gaps.detach().view(-1);
+    for (int64_t i = 0; i < flat.numel(); ++i) {
+      constexpr double kStep = 1e-4;
+      const double start = flat[i].item<double>();
+      const auto at_offset = [&](double offset) {
+        flat[i].fill_(start + offset);
+        return value().item<double>();
+      };
+      const double near = at_offset(kStep) - at_offset(-kStep), far = at_offset(2 * kStep) - at_offset(-2 * kStep);
+      flat[i].fill_(start);
+      EXPECT_NEAR(gradient[i].item<double>(), (8 * near - far) / (12 * kStep), bound) << i;
+    }
+  }
+}
+
+TEST(PriorWithTrainableKnots, MeetsTheBars) {
+  for (const auto& basis : {"B-spline", "RBF", "Morlet"})
+    for (const auto dtype : {torch::kFloat, torch::kDouble}) {
+      const auto prior =
+          random_prior({.basis = basis, .reference = "gaussian", .dtype = dtype, .trainable_knots = true}, 17);
+      const Truth truth = quadrature(prior, "gaussian");
+      const at::Tensor z = truth.z.to(dtype).reshape({-1, 1, 1}).expand({truth.z.size(0), 3, 2}).contiguous();
+      EXPECT_LE((prior->cdf(z).to(torch::kDouble) - truth.cdf).abs().max().item<double>(), 1e-4) << basis;
+    }
+}
+
+}  // namespace
+}  // namespace kaem::test
