@@ -73,29 +73,52 @@ TEST(Keys, ValuesThatAreReplaced) {
 }
 
 TEST(Keys, FeaturesOfLaterVersionsAreRefusedOnlyWhenSwitchedOn) {
-  for (const char* on : {"[MixtureModel]\nuse_mixture_prior = true", "[EbmModel]\nmixture_model = true",
-                         "[EbmModel]\ngrid_trainable = true", "[CNN]\nuse_cnn_lkhood = true", "[PCA]\nuse_pca = true",
-                         "[TRAINING]\nuse_perceptual_loss = true", "[VARIATIONAL]\nuse_variational = true",
-                         "[THERMODYNAMIC_INTEGRATION]\nnum_temps = 5", "[POST_LANGEVIN]\nsampler = ula",
-                         "[POST_LANGEVIN]\nsampler = mala", "[POST_LANGEVIN]\nuse_langevin = true",
-                         "[EbmModel]\nlayer_widths = 100,200,1", "[SYMBOLIC_REG]\nregularize_prior = true",
-                         "[GeneratorModel]\nlikelihood = bernoulli", "[MIXED_PRECISION]\nreduced_precision = BF16",
-                         "[TRAINING]\nmode = thermo", "[TRAINING]\ndataset = SVHN"}) {
+  for (const char* on :
+       {"[MixtureModel]\nuse_mixture_prior = true", "[EbmModel]\nmixture_model = true",
+        "[EbmModel]\ngrid_trainable = true", "[PCA]\nuse_pca = true", "[TRAINING]\nuse_perceptual_loss = true",
+        "[VARIATIONAL]\nuse_variational = true", "[THERMODYNAMIC_INTEGRATION]\nnum_temps = 5",
+        "[POST_LANGEVIN]\nsampler = ula", "[POST_LANGEVIN]\nsampler = mala", "[POST_LANGEVIN]\nuse_langevin = true",
+        "[EbmModel]\nlayer_widths = 100,200,1", "[SYMBOLIC_REG]\nregularize_prior = true",
+        "[MIXED_PRECISION]\nreduced_precision = BF16", "[TRAINING]\nmode = thermo", "[TRAINING]\ndataset = SVHN"}) {
     const std::string message = refused(std::string(on) + "\n");
     EXPECT_NE(message.find("not built yet"), std::string::npos) << on << " -> " << message;
     EXPECT_EQ(message.rfind("f.ini:2: [", 0), 0u) << message;
   }
   const Config c = parse_config(
       "[MixtureModel]\nuse_mixture_prior = False\nλ_reg = 0.0\n[CNN]\nuse_cnn_lkhood = false\nstrides = "
-      "2,2\n[PCA]\nuse_pca = false\n"
+      "2,2\n[Encoder]\nstrides = 2\n[PCA]\nuse_pca = false\n"
       "[THERMODYNAMIC_INTEGRATION]\nnum_temps = 1\np_start = 2\n[VARIATIONAL]\nuse_variational = "
       "false\n[VAE]\nanything = 1\n"
       "[EbmModel]\nlayernorm = true\nquadrature_method = trapezium\n[OPTIMIZER]\nl-bfgs_memory = 100\n",
       "f.ini");
   EXPECT_TRUE(noted(c, "layernorm = true is ignored"));
   EXPECT_TRUE(noted(c, "quadrature_method = trapezium is ignored"));
-  EXPECT_TRUE(noted(c, "without effect here: [CNN] strides"));
+  EXPECT_TRUE(noted(c, "without effect here: [Encoder] strides"));
   EXPECT_EQ(c.notes.size(), 3u);
+}
+
+TEST(Keys, GeneratorsOfTheReference) {
+  const Config c = parse_config(
+      "[GeneratorModel]\nwidths = 7,9\nlikelihood = bernoulli\n[CNN]\nuse_cnn_lkhood = true\nactivation = leakyrelu\n"
+      "hidden_feature_dims = 128,64,32\nstrides = 2,2,2,2\nkernel_sizes = 4,4,4,4\npaddings = 1,1,1,1\n"
+      "projection = true\ninit_spatial = 2\nbatchnorm = false\nlatent_concat = false\n"
+      "[SEQ]\nsequence_length = -1\nvocab_size = 1000\nhidden_dim = 64\nactivation = relu\n",
+      "f.ini");
+  EXPECT_TRUE(c.notes.empty());
+  EXPECT_TRUE(c.model.generator.cnn.use && c.model.generator.cnn.projection);
+  EXPECT_EQ(c.model.generator.cnn.dims, (std::vector<int64_t>{128, 64, 32}));
+  EXPECT_EQ(c.model.generator.seq.d_model, 64);
+  // Files for images hold sequence lengths too.
+  const Config darcy = parse_config("[TRAINING]\ndataset = DARCY_FLOW\n[SEQ]\nsequence_length = 100\n", "f.ini");
+  EXPECT_FALSE(darcy.model.generator.seq.use());
+  EXPECT_EQ(darcy.model.generator.likelihood, "gaussian");
+  EXPECT_TRUE(noted(darcy, "[SEQ] sequence_length = 100 is replaced by -1: DARCY_FLOW holds no text"));
+  EXPECT_EQ(refused("[GeneratorModel]\nlikelihood = categorical\n"),
+            "f.ini:2: [GeneratorModel] likelihood = categorical: categorical wants a data set of text");
+  EXPECT_EQ(refused("[GeneratorModel]\nlikelihood = bernoulli\noutput_activation = tanh\n"),
+            "f.ini:3: [GeneratorModel] output_activation = tanh: likelihood = bernoulli wants sigmoid");
+  EXPECT_EQ(refused("[CNN]\nuse_cnn_lkhood = true\nprojection = true\ninit_spatial = -1\n"),
+            "f.ini:4: [CNN] init_spatial = -1: want 1 or more with projection = true");
 }
 
 TEST(Keys, ModeAgainstConfiguration) {
