@@ -13,6 +13,7 @@ namespace {
 constexpr int64_t kMaxBSplineDegree = 10;  // beyond it the Cox-de Boor recursion loses too many digits in float32
 constexpr auto kLaterDatasets = std::to_array<std::string_view>(
     {"CIFAR10", "SVHN", "CELEBA", "PTB", "SMS_SPAM", "CIFAR10PANG", "SVHNPANG", "CELEBAPANG", "FOLDER"});
+constexpr auto kTextDatasets = std::to_array<std::string_view>({"PTB", "SMS_SPAM"});
 
 /// Replaces the value of field `id` because of the mode, and says so where it was given.
 template <class T>
@@ -90,6 +91,20 @@ void note_ignored_prior_keys(Draft& draft) {
   note_grid("GeneratorModel", draft.config.model.generator.basis);
 }
 
+/// The data decide whether there are sequences: the reference's files for images hold [SEQ] too.
+void settle_sequences(Draft& draft) {
+  GeneratorOptions& generator = draft.config.model.generator;
+  const std::string& dataset = draft.config.run.dataset;
+  const bool text = std::find(kTextDatasets.begin(), kTextDatasets.end(), dataset) != kTextDatasets.end();
+  if (text && !generator.seq.use()) draft.fail("SEQ.sequence_length", "want 1 or more for data set " + dataset);
+  if (!text && generator.seq.use()) {
+    draft.note(str("[SEQ] sequence_length = ", generator.seq.sequence_length, " is replaced by -1: ", dataset,
+                   " holds no text"));
+    generator.seq.sequence_length = -1;
+  }
+  if (text && !draft.has("GeneratorModel.likelihood")) generator.likelihood = "categorical";
+}
+
 /// What a user of the reference's files should know; a resolved file has said it before.
 void note_surprises(Draft& draft) {
   if (draft.resolved) return;
@@ -117,13 +132,29 @@ void check_basis(const Draft& draft, const std::string& section, const BasisOpti
     draft.fail(section + ".spline_degree", str("want at most ", kMaxBSplineDegree, " with spline_function = B-spline"));
 }
 
-void check_model(const Draft& draft) {
+void check_generator(const Draft& draft) {
+  const GeneratorOptions& generator = draft.config.model.generator;
+  if (generator.seq.use() && generator.cnn.use) draft.fail("CNN.use_cnn_lkhood", "not with [SEQ] sequence_length > 0");
+  if (generator.seq.use() && generator.seq.autoregressive && draft.config.posterior.sampler == "importance")
+    draft.fail("SEQ.autoregressive",
+               "importance sampling would need a pass for every datum and draw (want another [POST_LANGEVIN] sampler)");
+  if ((generator.likelihood == "categorical") != generator.seq.use())
+    draft.fail("GeneratorModel.likelihood",
+               generator.seq.use() ? "sequences of words want categorical" : "categorical wants a data set of text");
+  if (generator.likelihood == "bernoulli" && generator.output_activation != "sigmoid")
+    draft.fail("GeneratorModel.output_activation", "likelihood = bernoulli wants sigmoid");
+  if (generator.use_perceptual_loss) draft.fail("TRAINING.use_perceptual_loss", "not built yet (allowed: false)");
+  if (generator.cnn.use && generator.cnn.projection && generator.cnn.init_spatial < 1)
+    draft.fail("CNN.init_spatial", "want 1 or more with projection = true");
+}
+
+/// The widths of a KAN generator: other generators have none.
+void check_widths(const Draft& draft) {
   const PriorOptions& prior = draft.config.model.prior;
   const auto& widths = prior.layer_widths;
-  const auto& generator = draft.config.model.generator.widths;
-  if (widths.size() < 2) draft.fail("EbmModel.layer_widths", "want two widths P,Q");
-  if (prior.is_deep() && draft.config.posterior.sampler == "importance")
-    draft.fail("EbmModel.layer_widths", "more than two widths make a deep prior, which importance sampling cannot use");
+  const GeneratorOptions& options = draft.config.model.generator;
+  if (options.cnn.use || options.seq.use()) return;
+  const auto& generator = options.widths;
   if (generator.empty()) draft.fail("GeneratorModel.widths", "want at least one width");
   if (prior.is_deep() && generator.front() != widths.front())
     draft.fail("GeneratorModel.widths", str("the first width must equal ", widths.front(),
@@ -131,8 +162,17 @@ void check_model(const Draft& draft) {
   if (!prior.is_deep() && generator.front() != widths.back())
     draft.fail("GeneratorModel.widths", str("the first width must equal Q = ", widths.back(),
                                             ", the last of [EbmModel] layer_widths = ", widths[0], ",", widths[1]));
+}
+
+void check_model(const Draft& draft) {
+  const PriorOptions& prior = draft.config.model.prior;
+  if (prior.layer_widths.size() < 2) draft.fail("EbmModel.layer_widths", "want two widths P,Q");
+  if (prior.is_deep() && draft.config.posterior.sampler == "importance")
+    draft.fail("EbmModel.layer_widths", "more than two widths make a deep prior, which importance sampling cannot use");
   if (prior.mixture.train_proportions && prior.mixture.use_attention_kernel)
     draft.fail("MixtureModel.use_attention_kernel", "want at most one of train_proportions and use_attention_kernel");
+  check_widths(draft);
+  check_generator(draft);
   check_basis(draft, "EbmModel", draft.config.model.prior.basis);
   check_basis(draft, "GeneratorModel", draft.config.model.generator.basis);
 }
@@ -196,6 +236,7 @@ void resolve(Draft& draft, const std::string& dataset, const std::string& mode) 
   settle_mode(draft, mode);
   settle_dataset(draft, dataset);
   settle_dependents(draft);
+  settle_sequences(draft);
   check_model(draft);
   check_posterior(draft);
   check_run(draft);

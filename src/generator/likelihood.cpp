@@ -5,6 +5,8 @@
 #include <array>
 
 #include "generator/likelihoods.h"
+#include "kaem/core/error.h"
+#include "kaem/core/str.h"
 #include "kaem/core/table.h"
 #include "kaem/generator/generator.h"
 
@@ -13,7 +15,9 @@ namespace {
 
 using at::Tensor;
 using MakeLikelihood = std::shared_ptr<Likelihood> (*)(const GeneratorOptions&);
-constexpr auto kLikelihoods = std::to_array<Named<MakeLikelihood>>({{"gaussian", make_gaussian_likelihood}});
+constexpr auto kLikelihoods = std::to_array<Named<MakeLikelihood>>({{"gaussian", make_gaussian_likelihood},
+                                                                    {"bernoulli", make_bernoulli_likelihood},
+                                                                    {"categorical", make_categorical_likelihood}});
 
 }  // namespace
 
@@ -26,7 +30,12 @@ Tensor squared_distances(const Tensor& x, const Tensor& xhat) {
 }
 
 std::shared_ptr<Likelihood> make_likelihood(const GeneratorOptions& options) {
-  return find(kLikelihoods, "likelihood", options.likelihood)(options);
+  const auto make = find(kLikelihoods, "likelihood", options.likelihood);
+  if ((make == make_categorical_likelihood) != options.seq.use())
+    throw ConfigError(str("[GeneratorModel] likelihood = ", options.likelihood, ": ",
+                          options.seq.use() ? "sequences of words ([SEQ] sequence_length > 0) want categorical"
+                                            : "wants sequences of words ([SEQ] sequence_length > 0)"));
+  return make(options);
 }
 
 }  // namespace kaem

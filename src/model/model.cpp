@@ -11,7 +11,7 @@ ModelImpl::ModelImpl(const ModelOptions& model_options, DataShape data_shape, co
     : shape(data_shape), options(model_options) {
   prior = register_module("prior", make_prior(options.prior, rng));
   const int64_t latent_width = prior->latent_shape().front();
-  generator = register_module("generator", make_generator(options.generator, latent_width, data_size(), rng));
+  generator = register_module("generator", make_generator(options.generator, latent_width, shape, rng));
   likelihood = register_module("likelihood", make_likelihood(options.generator));
   // Batch norm uses running statistics everywhere but where parameter gradients are taken.
   eval();
@@ -35,6 +35,10 @@ Tensor ModelImpl::with_noise(const Tensor& generated, int64_t step, const Rng& r
 
 Tensor ModelImpl::generate(const Tensor& z) {
   return likelihood->activate(generate_raw(z)).reshape({z.size(0), shape[0], shape[1], shape[2]});
+}
+
+Tensor ModelImpl::generate_sequences(const Tensor& z, const Rng& rng, Stream stream, int64_t step) {
+  return generator->sample_sequence(prior->features(z), rng, stream, step);
 }
 
 Tensor ModelImpl::log_likelihood(const Tensor& x, const Tensor& z) {

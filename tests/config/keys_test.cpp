@@ -73,9 +73,8 @@ TEST(Keys, ValuesThatAreReplaced) {
 }
 
 TEST(Keys, FeaturesOfLaterVersionsAreRefusedOnlyWhenSwitchedOn) {
-  for (const char* on : {"[CNN]\nuse_cnn_lkhood = true", "[PCA]\nuse_pca = true",
-                         "[TRAINING]\nuse_perceptual_loss = true", "[MIXED_PRECISION]\nreduced_precision = BF16",
-                         "[TRAINING]\ndataset = SVHN"}) {
+  for (const char* on : {"[PCA]\nuse_pca = true", "[TRAINING]\nuse_perceptual_loss = true",
+                         "[MIXED_PRECISION]\nreduced_precision = BF16", "[TRAINING]\ndataset = SVHN"}) {
     const std::string message = refused(std::string(on) + "\n");
     EXPECT_NE(message.find("not built yet"), std::string::npos) << on << " -> " << message;
     EXPECT_EQ(message.rfind("f.ini:2: [", 0), 0u) << message;
@@ -89,7 +88,7 @@ TEST(Keys, FeaturesOfLaterVersionsAreRefusedOnlyWhenSwitchedOn) {
       "f.ini");
   EXPECT_TRUE(noted(c, "layernorm = true is ignored"));
   EXPECT_TRUE(noted(c, "quadrature_method = trapezium is ignored"));
-  EXPECT_TRUE(noted(c, "without effect here: [CNN] strides"));
+  EXPECT_TRUE(noted(c, "without effect here: [Encoder] strides"));
   EXPECT_EQ(c.notes.size(), 3u);
 }
 
@@ -106,6 +105,30 @@ TEST(Keys, OlderKeysOfTheMixtureStillSetIt) {
   EXPECT_NE(refused("[EbmModel]\nmixture_model = 3\n").find("want true or false"), std::string::npos);
   EXPECT_NE(refused("[EbmModel]\nλ_reg = 1\n[MixtureModel]\nλ_reg = 2\n").find("given before as λ_reg = 1"),
             std::string::npos);
+}
+
+TEST(Keys, GeneratorsOfTheReference) {
+  const Config c = parse_config(
+      "[GeneratorModel]\nwidths = 7,9\nlikelihood = bernoulli\n[CNN]\nuse_cnn_lkhood = true\nactivation = leakyrelu\n"
+      "hidden_feature_dims = 128,64,32\nstrides = 2,2,2,2\nkernel_sizes = 4,4,4,4\npaddings = 1,1,1,1\n"
+      "projection = true\ninit_spatial = 2\nbatchnorm = false\nlatent_concat = false\n"
+      "[SEQ]\nsequence_length = -1\nvocab_size = 1000\nhidden_dim = 64\nactivation = relu\n",
+      "f.ini");
+  EXPECT_TRUE(c.notes.empty());
+  EXPECT_TRUE(c.model.generator.cnn.use && c.model.generator.cnn.projection);
+  EXPECT_EQ(c.model.generator.cnn.dims, (std::vector<int64_t>{128, 64, 32}));
+  EXPECT_EQ(c.model.generator.seq.d_model, 64);
+  // Files for images hold sequence lengths too.
+  const Config darcy = parse_config("[TRAINING]\ndataset = DARCY_FLOW\n[SEQ]\nsequence_length = 100\n", "f.ini");
+  EXPECT_FALSE(darcy.model.generator.seq.use());
+  EXPECT_EQ(darcy.model.generator.likelihood, "gaussian");
+  EXPECT_TRUE(noted(darcy, "[SEQ] sequence_length = 100 is replaced by -1: DARCY_FLOW holds no text"));
+  EXPECT_EQ(refused("[GeneratorModel]\nlikelihood = categorical\n"),
+            "f.ini:2: [GeneratorModel] likelihood = categorical: categorical wants a data set of text");
+  EXPECT_EQ(refused("[GeneratorModel]\nlikelihood = bernoulli\noutput_activation = tanh\n"),
+            "f.ini:3: [GeneratorModel] output_activation = tanh: likelihood = bernoulli wants sigmoid");
+  EXPECT_EQ(refused("[CNN]\nuse_cnn_lkhood = true\nprojection = true\ninit_spatial = -1\n"),
+            "f.ini:4: [CNN] init_spatial = -1: want 1 or more with projection = true");
 }
 
 TEST(Keys, ModeAgainstConfiguration) {

@@ -81,6 +81,11 @@ Config random_config(std::mt19937_64& random) {
   c.model.prior.layer_widths.resize(2, 5);
   c.model.prior.mixture.train_proportions &= !c.model.prior.mixture.use_attention_kernel;
   c.model.generator.widths.front() = c.model.prior.layer_widths.back();
+  c.model.generator.likelihood = scrambler.coin() ? "gaussian" : "bernoulli";
+  if (c.model.generator.likelihood == "bernoulli") c.model.generator.output_activation = "sigmoid";
+  c.model.generator.use_perceptual_loss = false;
+  c.model.generator.cnn.init_spatial = 1 + static_cast<int64_t>(random() % 7);
+  c.model.generator.seq.sequence_length = -1;  // no data set of text yet
   c.posterior.sampler = "importance";
   c.posterior.step_size_bounds = {1e-5, 0.1 + c.posterior.step_size_bounds.at(0)};
   c.posterior.encoder.activation = "gelu";

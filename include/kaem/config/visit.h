@@ -112,6 +112,9 @@ void visit_criterion(Config& c, V&& v) {
   v(Key{.name = "contrastive_divergence_training",
         .help = "Estimate the gradient of the prior's normaliser from prior samples instead of taking the exact one"},
     c.model.prior.contrastive_divergence);
+  v(Key{.name = "use_perceptual_loss",
+        .help = "Chains and training also compare features of images ([GeneratorModel] perceptual_features)"},
+    c.model.generator.use_perceptual_loss);
   v(Key{.name = "eps", .help = "Ridge of the least squares that refit curves to a new grid", .min = 0},
     c.model.prior.basis.ridge);
   v(Key{.name = "update_grid", .help = "Update grids at all ([GRID_UPDATING])"}, c.grid.enabled);
@@ -168,6 +171,10 @@ void Config::visit(Self& c, V&& v) {
         .help = "Resampler of importance particles; none uses the weights themselves",
         .choices = {"residual", "systematic", "stratified", "none"}},
     c.posterior.resampler);
+  v.section("CNN", "The generator made of transposed convolutions.");
+  CnnOptions::visit(c.model.generator.cnn, v);
+  v.section("SEQ", "The generator of sequences, for data sets of text.");
+  SeqOptions::visit(c.model.generator.seq, v);
   v.section("GRID_UPDATING", "When grids follow the data.");
   visit_grid(c.grid, v);
   v.section("PRIOR_LANGEVIN", "How a deep prior (more than two layer_widths) is sampled.");

@@ -2,54 +2,17 @@
 
 #include <torch/nn/module.h>
 
+#include <array>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "kaem/core/rng.h"
+#include "kaem/generator/options.h"
 #include "kaem/kan/layer.h"
 
 namespace kaem {
 
-/// The generator and its likelihood, section [GeneratorModel] of the configuration. docs/mathematics.md section 3.
-struct GeneratorOptions {
-  std::vector<int64_t> widths = {81, 162};  ///< q, hidden...; the data's size is appended
-  double sigma = 0.3;                       ///< standard deviation of the Gaussian likelihood ("generator_variance")
-  double noise = 0.01;                      ///< training noise on the generated data
-  std::string output_activation = "sigmoid";
-  std::string likelihood = "gaussian";
-  bool sigma_trainable = false;  ///< "variance_trainable"
-  BasisOptions basis = {};
-
-  template <class Self, class V>
-  static void visit(Self& o, V&& v) {
-    v(Key{.name = "widths",
-          .help = "Widths of the KAN generator: q, hidden...; the data's size is appended",
-          .aliases = {"layer_widths"},
-          .min = 1,
-          .max = 1e6},
-      o.widths);
-    v(Key{.name = "generator_variance",
-          .help = "Standard deviation σ of the Gaussian likelihood (the reference's name; σ is squared in use)",
-          .min = 0,
-          .min_open = true},
-      o.sigma);
-    v(Key{.name = "generator_noise",
-          .help = "Standard deviation of the noise added to generated data where parameter gradients are taken",
-          .min = 0},
-      o.noise);
-    v(Key{.name = "output_activation",
-          .help = "Activation of the generated data",
-          .choices = {"sigmoid", "tanh", "identity", "none"}},
-      o.output_activation);
-    v(Key{.name = "likelihood",
-          .help = "Distribution of data given what is generated",
-          .choices = {"gaussian", "bernoulli", "categorical"}},
-      o.likelihood);
-    v(Key{.name = "variance_trainable", .help = "Train σ of the Gaussian likelihood"}, o.sigma_trainable);
-    BasisOptions::visit(o.basis, v);
-  }
-};
+/// Shape of one datum: channels, height, width. Sequences of L words: any shape of L numbers.
+using DataShape = std::array<int64_t, 3>;
 
 /// A generator whose parameters stay as they are while this lives: what depends on them alone is made once, and only
 /// gradients with respect to the input are taken. Chains use it.
@@ -79,6 +42,10 @@ struct Generator : torch::nn::Module {
   /// True if outputs in training mode depend on the other rows (batch norm).
   virtual bool depends_on_batch() const { return false; }
 
+  /// Word indices drawn from p(x|u), for generators of sequences (Error for the others): u [n,q] -> int64 [n,L].
+  /// Row i takes the same random numbers whatever n is.
+  virtual at::Tensor sample_sequence(const at::Tensor& u, const Rng& rng, Stream stream, int64_t step);
+
   /// What chains use; valid until the parameters change.
   virtual std::unique_ptr<FrozenGenerator> freeze() = 0;
 
@@ -86,8 +53,9 @@ struct Generator : torch::nn::Module {
   virtual void initialise_grid(const at::Tensor&) {}
 };
 
-/// `data_size` D = channels x height x width; `latent_width` must equal widths[0] (ConfigError).
-std::shared_ptr<Generator> make_generator(const GeneratorOptions& options, int64_t latent_width, int64_t data_size,
+/// The generator that the options ask for: convolutions ([CNN] use_cnn_lkhood), sequences ([SEQ] sequence_length), else
+/// KAN layers, whose widths[0] must be `latent_width`. ConfigError if the options do not fit `shape`.
+std::shared_ptr<Generator> make_generator(const GeneratorOptions& options, int64_t latent_width, const DataShape& shape,
                                           const Rng& rng);
 
 }  // namespace kaem

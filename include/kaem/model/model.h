@@ -3,7 +3,6 @@
 #include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
 
-#include <array>
 #include <memory>
 
 #include "kaem/generator/generator.h"
@@ -16,9 +15,6 @@ struct ModelOptions {
   PriorOptions prior;
   GeneratorOptions generator;
 };
-
-/// Shape of one datum: channels, height, width.
-using DataShape = std::array<int64_t, 3>;
 
 /// KAEM: energy prior, generator and likelihood.
 struct ModelImpl : torch::nn::Module {
@@ -38,6 +34,9 @@ struct ModelImpl : torch::nn::Module {
 
   /// x̂ = act(g(z)): z [n, latent...] -> [n,C,H,W].
   at::Tensor generate(const at::Tensor& z);
+
+  /// Sequences of words drawn from p(x|z): z [n, latent...] -> int64 [n,L].
+  at::Tensor generate_sequences(const at::Tensor& z, const Rng& rng, Stream stream, int64_t step);
 
   /// log p(x_b|z_s) with its constant: x [B,D], z [S, latent...] shared by all data -> [B,S]. No gradient.
   at::Tensor log_likelihood(const at::Tensor& x, const at::Tensor& z);

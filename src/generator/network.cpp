@@ -1,0 +1,63 @@
+#include "generator/network.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+
+namespace kaem::network {
+
+using at::Tensor;
+
+Tensor InitialDraws::uniform(double bound, at::IntArrayRef shape) {
+  return bound * (2 * rng_.uniform(Stream::kInit, step_++, shape) - 1);
+}
+
+Tensor InitialDraws::normal(double deviation, at::IntArrayRef shape) {
+  return deviation * rng_.normal(Stream::kInit, step_++, shape);
+}
+
+torch::nn::Module& add_child(torch::nn::Module& parent, const std::string& name) {
+  return *parent.register_module(name, std::make_shared<torch::nn::Module>(name));
+}
+
+Tensor Dense::operator()(const Tensor& x) const { return x.matmul(weight) + bias; }
+
+Dense add_dense(torch::nn::Module& parent, const std::string& name, int64_t in, int64_t out, InitialDraws& draws) {
+  torch::nn::Module& child = add_child(parent, name);
+  const double bound = 1 / std::sqrt(static_cast<double>(in));
+  Dense dense;
+  dense.weight = child.register_parameter("weight", draws.uniform(bound, {in, out}));
+  dense.bias = child.register_parameter("bias", draws.uniform(bound, {out}));
+  return dense;
+}
+
+Tensor activate(const Tensor& x, ops::Activation activation, double leakyrelu_slope) {
+  if (activation == ops::Activation::kNone) return x;
+  if (activation == ops::Activation::kLeakyRelu) return at::leaky_relu(x, leakyrelu_slope);
+  return ops::activate(x, activation);
+}
+
+Tensor draw_words(const Tensor& logits, double temperature, const Tensor& u) {
+  if (temperature <= 0) return logits.argmax(-1);
+  // The inverse of the running sum needs one uniform a word, so that a row's draws do not depend on the other rows.
+  const Tensor running = (logits.to(at::kDouble) / temperature).softmax(-1).cumsum(-1);
+  const Tensor below = running <= u.to(at::kDouble).unsqueeze(-1);
+  return below.sum(-1).clamp_max(logits.size(-1) - 1);
+}
+
+Tensor Frozen::forward(const Tensor& u, const Tensor& x) {
+  output = Tensor();  // the old graph goes before the new one grows
+  const c10::AutoGradMode with_graph(true);
+  // A copy, as the caller may move u in place before the pullback.
+  input = u.detach().clone().requires_grad_();
+  output = network(input, x);
+  return output.detach();
+}
+
+Tensor Frozen::pullback(const Tensor& grad) {
+  return torch::autograd::grad({output}, {input}, {grad}, /*retain_graph=*/true)[0];
+}
+
+}  // namespace kaem::network
