@@ -143,7 +143,8 @@ void check_generator(const Draft& draft) {
                generator.seq.use() ? "sequences of words want categorical" : "categorical wants a data set of text");
   if (generator.likelihood == "bernoulli" && generator.output_activation != "sigmoid")
     draft.fail("GeneratorModel.output_activation", "likelihood = bernoulli wants sigmoid");
-  if (generator.use_perceptual_loss) draft.fail("TRAINING.use_perceptual_loss", "not built yet (allowed: false)");
+  if (generator.use_perceptual_loss && generator.perceptual_features.empty())
+    draft.fail("TRAINING.use_perceptual_loss", "wants [GeneratorModel] perceptual_features, a TorchScript network");
   if (generator.cnn.use && generator.cnn.projection && generator.cnn.init_spatial < 1)
     draft.fail("CNN.init_spatial", "want 1 or more with projection = true");
 }

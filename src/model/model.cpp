@@ -13,6 +13,9 @@ ModelImpl::ModelImpl(const ModelOptions& model_options, DataShape data_shape, co
   const int64_t latent_width = prior->latent_shape().front();
   generator = register_module("generator", make_generator(options.generator, latent_width, shape, rng));
   likelihood = register_module("likelihood", make_likelihood(options.generator));
+  const auto& g = options.generator;
+  if (g.use_perceptual_loss)
+    perceptual = std::make_shared<Perceptual>(g.perceptual_features, g.perceptual_scale, shape);
   // Batch norm uses running statistics everywhere but where parameter gradients are taken.
   eval();
 }

@@ -95,15 +95,16 @@ struct Thermodynamic : Objective {
                  levels = particles.log_likelihood.to(at::kDouble), temperature = particles.temperature.to(at::kDouble);
     const auto dtype = particles.z.scalar_type();
     const WeightedSamples samples = worth_their_time(particles, gradient(level_zero, levels, temperature), dtype);
-    WeightedLogProb log_prob;
-    log_prob.likelihood = weighted_log_likelihood(model, x, samples, step, rng);
+    WeightedLogProb log_prob = weighted_log_likelihood(model, x, samples, step, rng);
     // The path rule says nothing of the prior: it takes the chains at t = 1.
     const bool path = options.thermo_gradient == "path";
     log_prob.prior = weighted_log_prior(
         model, path ? worth_their_time(particles, posterior_weights(level_zero, levels, temperature), dtype) : samples,
         step, rng);
     Particles shown = particles;
-    shown.info.log_evidence = evidence_estimate(options.estimator, level_zero, levels, temperature);
+    // With a perceptual term the levels are not those of log p(x).
+    if (!model.perceptual)
+      shown.info.log_evidence = evidence_estimate(options.estimator, level_zero, levels, temperature);
     return make_terms(model, options, log_prob, shown);
   }
 

@@ -16,7 +16,8 @@ struct Variational : Objective {
   Terms evaluate(ModelImpl& model, const Tensor& x, const Particles& particles, int64_t step, const Rng& rng) override {
     WeightedSamples samples;
     samples.own_z = particles.z, samples.own_weight = particles.log_weight.exp();
-    const Tensor likelihood = weighted_log_likelihood(model, x, samples, step, rng);
+    WeightedLogProb log_prob = weighted_log_likelihood(model, x, samples, step, rng);
+    const Tensor& likelihood = log_prob.likelihood;
     const Tensor rows = mcmc::flatten_chains(particles.z);
     // z carries the encoder's graph: this is differentiated in z too.
     const Tensor equal = at::full({rows.size(0)}, 1.0 / static_cast<double>(rows.size(0)), rows.options());
@@ -26,7 +27,8 @@ struct Variational : Objective {
     const Tensor divergence = log_q - prior;
     Particles shown = particles;
     shown.info.log_evidence = (likelihood - divergence).detach();
-    Terms terms = make_terms(model, options, {prior, likelihood}, shown);
+    log_prob.prior = prior;
+    Terms terms = make_terms(model, options, log_prob, shown);
     // make_terms counted -(prior + likelihood); the bound weighs the divergence by β.
     terms.total = terms.total + prior + beta * divergence;
     terms.named.emplace_back("divergence", divergence.detach());

@@ -29,21 +29,25 @@ Tensor row_data(const ModelImpl& model, const Tensor& x, const WeightedSamples& 
 
 }  // namespace
 
-Tensor weighted_log_likelihood(ModelImpl& model, const Tensor& x, const WeightedSamples& samples, int64_t step,
-                               const Rng& rng) {
+WeightedLogProb weighted_log_likelihood(ModelImpl& model, const Tensor& x, const WeightedSamples& samples, int64_t step,
+                                        const Rng& rng) {
   const Tensor generated = samples.shared_generated.defined()
                                ? model.with_noise(samples.shared_generated, step, rng)
                                : model.generate_for_training(all_rows(samples), row_data(model, x, samples), step, rng);
-  Tensor sum;
-  int64_t own_from = 0;
+  WeightedLogProb sum;
+  const auto add = [](Tensor& to, const Tensor& part) { to = to.defined() ? to + part : part; };
+  const int64_t own_from = samples.shared_z.defined() ? samples.shared_z.size(0) : 0;
   if (samples.shared_z.defined()) {
-    own_from = samples.shared_z.size(0);
-    sum = model.likelihood->weighted_all_pairs(samples.shared_weight, x, generated.narrow(0, 0, own_from));
+    const Tensor shared = generated.narrow(0, 0, own_from);
+    add(sum.likelihood, model.likelihood->weighted_all_pairs(samples.shared_weight, x, shared));
+    if (model.perceptual)
+      add(sum.perceptual, model.perceptual->weighted_all_pairs(*model.likelihood, samples.shared_weight, x, shared));
   }
   if (samples.own_z.defined()) {
     const Tensor own = mcmc::unflatten_chains(generated.slice(0, own_from), samples.own_z.sizes().slice(0, 3));
-    const Tensor part = model.likelihood->weighted_own(samples.own_weight, x, own);
-    sum = sum.defined() ? sum + part : part;
+    add(sum.likelihood, model.likelihood->weighted_own(samples.own_weight, x, own));
+    if (model.perceptual)
+      add(sum.perceptual, model.perceptual->weighted_own(*model.likelihood, samples.own_weight, x, own));
   }
   return sum;
 }
@@ -59,8 +63,9 @@ Tensor weighted_log_prior(ModelImpl& model, const WeightedSamples& samples, int6
 
 WeightedLogProb weighted_log_prob(ModelImpl& model, const Tensor& x, const WeightedSamples& samples, int64_t step,
                                   const Rng& rng) {
-  const Tensor likelihood = weighted_log_likelihood(model, x, samples, step, rng);
-  return {weighted_log_prior(model, samples, step, rng), likelihood};
+  WeightedLogProb log_prob = weighted_log_likelihood(model, x, samples, step, rng);
+  log_prob.prior = weighted_log_prior(model, samples, step, rng);
+  return log_prob;
 }
 
 Terms make_terms(ModelImpl& model, const ObjectiveOptions& options, const WeightedLogProb& log_prob,
@@ -72,6 +77,10 @@ Terms make_terms(ModelImpl& model, const ObjectiveOptions& options, const Weight
   };
   show("log_prior", log_prob.prior);
   show("log_likelihood", log_prob.likelihood);
+  if (log_prob.perceptual.defined()) {
+    terms.total = terms.total - log_prob.perceptual;
+    show("perceptual", log_prob.perceptual);
+  }
   show("residual", model.likelihood->constant(model.data_size()) - log_prob.likelihood.detach());
   show("log_evidence", particles.info.log_evidence);
   show("ess", particles.info.ess);

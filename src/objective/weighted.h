@@ -15,12 +15,13 @@ struct WeightedSamples {
 /// log p(z) and log p(x|z), averaged under weights (detached) and over data, differentiable in the parameters.
 struct WeightedLogProb {
   at::Tensor prior, likelihood;
+  at::Tensor perceptual;  ///< weighted like the likelihood, but no part of it; undefined without such a term
 };
 WeightedLogProb weighted_log_prob(ModelImpl& model, const at::Tensor& x, const WeightedSamples& samples, int64_t step,
                                   const Rng& rng);
 
-/// The likelihood part alone.
-at::Tensor weighted_log_likelihood(ModelImpl& model, const at::Tensor& x, const WeightedSamples& samples, int64_t step,
+/// The likelihood part alone (and the perceptual one).
+WeightedLogProb weighted_log_likelihood(ModelImpl& model, const at::Tensor& x, const WeightedSamples& samples, int64_t step,
                                    const Rng& rng);
 
 /// The prior part alone.

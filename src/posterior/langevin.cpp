@@ -97,7 +97,7 @@ struct LangevinSampling : Posterior {
   Particles sample_plain(ModelImpl& model, const Batch& batch, int64_t step, const Rng& rng) {
     const c10::AutoGradMode no_grad(false);
     const Tensor temperature = at::ones({1}, batch.x.options().dtype(context.options.dtype()));
-    const mcmc::Target target = posterior_target(model, batch.x, temperature);
+    const mcmc::Target target = posterior_target(model, batch.x, temperature, /*with_perceptual=*/true);
     const mcmc::KernelOptions kernel_setting = kernel_options(model, step, rng);
     const mcmc::Kernel kernel = mcmc::make_kernel(target, kernel_setting);
     mcmc::Draws draws = mcmc::make_draws(rng, Stream::kPosterior, step);
@@ -130,15 +130,22 @@ struct LangevinSampling : Posterior {
     return at::tensor(mcmc::power_ladder(t.levels, mcmc::power_at(t.p_start, t.p_end, t.cycles, share)), at::kDouble);
   }
 
-  /// Level 0 before every exchange: exact draws, or for a prior that has none a chain at t = 0 that goes on.
-  std::function<mcmc::State(mcmc::Draws&)> level_zero(ModelImpl& model, const mcmc::Target& target, int64_t data,
-                                                      int64_t step, const Rng& rng) {
-    const auto kernel = std::make_shared<mcmc::Kernel>(mcmc::make_kernel(target, kernel_options(model, step, rng)));
-    const auto round = std::make_shared<int64_t>(0);
+  /// Level 0 before every exchange: exact draws, or for a prior that has none a chain at t = 0 that goes on from `now`.
+  std::function<mcmc::State(mcmc::Draws&)> level_zero(ModelImpl& model, const mcmc::Target& target,
+                                                      const mcmc::State& now, int64_t data, int64_t step,
+                                                      const Rng& rng) {
+    const mcmc::Kernel kernel = mcmc::make_kernel(target, kernel_options(model, step, rng));
+    const std::array<int64_t, 3> chains = {1, data, options.chains_per_datum};
     const int64_t rows = data * options.chains_per_datum;
-    return [this, &model, kernel, round, rows, data, step, &rng](mcmc::Draws&) {
-      const std::array<int64_t, 3> chains = {1, data, options.chains_per_datum};
-      return kernel->init(prior_chains(*model.prior, chains, rng, Stream::kLevelZero, step, rows * (*round)++));
+    mcmc::KernelOptions prior_options;
+    prior_options.step_size = model.options.prior.deep.step_size;
+    mcmc::Target prior_alone = target;
+    prior_alone.likelihood = nullptr;
+    const mcmc::Kernel prior_chain = mcmc::ula(prior_alone, prior_options);
+    return [=, &model, &now, &rng, round = int64_t{0}](mcmc::Draws& draws) mutable {
+      if (model.prior->normalised() || round == 0)
+        return kernel.init(prior_chains(*model.prior, chains, rng, Stream::kLevelZero, step, rows * round++));
+      return kernel.init(prior_chain.step(prior_chain.init(mcmc::slice(now, 0, 1).z), draws).first.z);
     };
   }
 
@@ -147,13 +154,14 @@ struct LangevinSampling : Posterior {
     const int64_t levels = options.tempering.levels, data = batch.x.size(0);
     const auto number = batch.x.options().dtype(context.options.dtype());
     const Tensor all = temperatures(step).to(number), upper = all.slice(0, 1);
-    const mcmc::Target target = posterior_target(model, batch.x, upper);
+    const mcmc::Target target = posterior_target(model, batch.x, upper, /*with_perceptual=*/true);
     mcmc::Target zero = target;
     zero.temperature = all.slice(0, 0, 1);
     const mcmc::Kernel kernel = mcmc::make_kernel(target, kernel_options(model, step, rng));
-    const auto refresh = level_zero(model, zero, data, step, rng);
+    mcmc::State state;
+    const auto refresh = level_zero(model, zero, state, data, step, rng);
     mcmc::Draws draws = mcmc::make_draws(rng, Stream::kPosterior, step);
-    mcmc::State state = mcmc::join(refresh(draws), kernel.init(start(model, batch, levels, step, rng)));
+    state = mcmc::join(refresh(draws), kernel.init(start(model, batch, levels, step, rng)));
     mcmc::ExchangeLog log(levels + 1, data, options.chains_per_datum, number);
     const auto scheme = mcmc::parse_scheme(options.tempering.exchange);
     Tensor acceptance = at::zeros({levels}, number);
@@ -173,6 +181,9 @@ struct LangevinSampling : Posterior {
                       .round_trips = log.round_trips.to(number).mean()};
     particles.prior_z = model.prior->sample(options.samples, rng, Stream::kPrior, step, levels * data);
     particles.prior_log_likelihood = model.log_likelihood(batch.x, particles.prior_z);
+    if (model.perceptual)
+      particles.prior_log_likelihood +=
+          model.perceptual->all_pairs(*model.likelihood, batch.x, model.generate_raw(particles.prior_z));
     if (options.tempering.schedule == "adaptive") adapt(log);
     return particles;
   }

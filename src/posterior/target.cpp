@@ -28,14 +28,18 @@ Tensor rows_of_data(const ModelImpl& model, const Tensor& x, at::IntArrayRef cha
   return flatten_chains(x.unsqueeze(0).unsqueeze(2).expand({chains[0], chains[1], chains[2], x.size(1)}));
 }
 
-mcmc::LogDensity likelihood_density(ModelImpl& model, const Tensor& x) {
+mcmc::LogDensity likelihood_density(ModelImpl& model, const Tensor& x, bool with_perceptual) {
   const std::shared_ptr<FrozenGenerator> frozen = model.generator->freeze();
-  return [&model, x, frozen](const Tensor& z, mcmc::Want) {
+  return [&model, x, frozen, with_perceptual](const Tensor& z, mcmc::Want) {
     const c10::AutoGradMode no_grad(false);
     const auto chains = z.sizes().slice(0, 3);
     const Tensor u = model.prior->features(flatten_chains(z));
     const Tensor generated = unflatten_chains(frozen->forward(u, rows_of_data(model, x, chains)), chains);
-    const auto [value, gradient] = model.likelihood->value_and_gradient(x, generated);
+    auto [value, gradient] = model.likelihood->value_and_gradient(x, generated);
+    if (with_perceptual && model.perceptual) {
+      const auto [term, term_gradient] = model.perceptual->value_and_gradient(*model.likelihood, x, generated);
+      value = value + term, gradient = gradient + term_gradient;
+    }
     const Tensor pulled = model.prior->features_pullback(frozen->pullback(flatten_chains(gradient)));
     return mcmc::Value{value, unflatten_chains(pulled, chains)};
   };
@@ -63,10 +67,10 @@ mcmc::Whitening prior_whitening(Prior& prior) {
 
 }  // namespace
 
-mcmc::Target posterior_target(ModelImpl& model, const Tensor& x, const Tensor& temperature) {
+mcmc::Target posterior_target(ModelImpl& model, const Tensor& x, const Tensor& temperature, bool with_perceptual) {
   const auto [lower, upper] = model.prior->domain();
   return {.prior = prior_density(*model.prior),
-          .likelihood = likelihood_density(model, x),
+          .likelihood = likelihood_density(model, x, with_perceptual),
           .temperature = temperature,
           .lower = lower,
           .upper = upper,

@@ -48,6 +48,7 @@ Report train(const Config& config, const TrainOptions& options) {
   const Rng rng(config.run.seed);
   Model model(config.model, data.shape, rng);
   model->to(at::Device(device));
+  if (model->perceptual) model->perceptual->to(at::TensorOptions(at::Device(device)).dtype(at::kFloat));
   const auto number = at::TensorOptions().dtype(at::kFloat).device(at::Device(device));
   const PosteriorContext context{data.shape, data.train.size(0), length.total, config.run.out, number};
   const auto posterior = make_posterior(config.posterior, *model, context, rng);
@@ -105,7 +106,9 @@ LoadedRun load_run(const std::string& path_or_last, const std::string& device) {
   for (size_t i = 0; i < 3; ++i) shape[i] = static_cast<int64_t>(number("data.shape", static_cast<int64_t>(i)));
   run.scale_min = number("data.scale", 0), run.scale_max = number("data.scale", 1);
 
-  run.model = Model(run.config.model, shape, Rng(run.config.run.seed));
+  ModelOptions options = run.config.model;
+  options.generator.use_perceptual_loss = false;  // its file is needed for training only
+  run.model = Model(options, shape, Rng(run.config.run.seed));
   io::NamedTensors wanted;
   for (const auto& v : named_values(*run.model)) {
     const bool averaged = checkpoint.tensors.contains("ema." + v.name);

@@ -63,6 +63,26 @@ TEST_F(Train, FromTrainingToSamples) {
   EXPECT_HAS(csv, "\n2,1,1.2,");
 }
 
+TEST_F(Train, TemperedAndVariationalRunsAreEvaluated) {
+  for (const std::string mode : {"thermo", "variational"}) {
+    const Outcome trained =
+        kaem(std::string("train --mode ") + mode + " --set THERMODYNAMIC_INTEGRATION.N_langevin_per_temp=3 " + kTiny);
+    ASSERT_EQ(trained.status, 0) << trained.err;
+    const auto where = folder / "runs/DARCY_PERM" / mode / "tiny";
+    EXPECT_HAS(content_of(where / "metrics.csv"), mode == "thermo" ? "barrier" : "divergence");
+    const Outcome evaluated = kaem("evaluate " + where.string() +
+                                   " -n 3 --methods is,ais,ss --samples 200 --chains 2 --levels 5 --json e.json " +
+                                   "--reconstructions r.png --device cpu");
+    ASSERT_EQ(evaluated.status, 0) << evaluated.err;
+    for (const char* part : {"importance sampling", "annealed importance", "stepping stone", "left sum", "MSE"})
+      EXPECT_HAS(evaluated.out, part);
+    EXPECT_HAS(content_of(folder / "e.json"), "\"standard_error\"");
+    EXPECT_EQ(content_of(folder / "r.png").substr(1, 3), "PNG");
+  }
+  EXPECT_HAS(kaem("evaluate last --methods aiss --device cpu").err, "did you mean 'ais'?");
+  EXPECT_EQ(kaem("evaluate last --metrics fidd --device cpu").status, 2);
+}
+
 TEST_F(Train, InterpolationStartsAndEndsAtItsDraws) {
   ASSERT_EQ(kaem(std::string("train ") + kTiny + "--max-steps 2").status, 0);
   ASSERT_EQ(kaem("sample last -n 5 --out a.npy --latents z.npy --device cpu").status, 0);

@@ -73,7 +73,7 @@ TEST(Keys, ValuesThatAreReplaced) {
 }
 
 TEST(Keys, FeaturesOfLaterVersionsAreRefusedOnlyWhenSwitchedOn) {
-  for (const char* on : {"[PCA]\nuse_pca = true", "[TRAINING]\nuse_perceptual_loss = true",
+  for (const char* on : {"[PCA]\nuse_pca = true",
                          "[MIXED_PRECISION]\nreduced_precision = BF16", "[TRAINING]\ndataset = SVHN"}) {
     const std::string message = refused(std::string(on) + "\n");
     EXPECT_NE(message.find("not built yet"), std::string::npos) << on << " -> " << message;

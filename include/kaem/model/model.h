@@ -7,6 +7,7 @@
 
 #include "kaem/generator/generator.h"
 #include "kaem/generator/likelihood.h"
+#include "kaem/generator/perceptual.h"
 #include "kaem/prior/prior.h"
 
 namespace kaem {
@@ -52,6 +53,7 @@ struct ModelImpl : torch::nn::Module {
   std::shared_ptr<Prior> prior;
   std::shared_ptr<Generator> generator;
   std::shared_ptr<Likelihood> likelihood;
+  std::shared_ptr<Perceptual> perceptual;  ///< null unless it is used; no parameters of the model
 };
 TORCH_MODULE(Model);
 
