@@ -21,8 +21,8 @@ WeightedLogProb weighted_log_prob(ModelImpl& model, const at::Tensor& x, const W
                                   const Rng& rng);
 
 /// The likelihood part alone (and the perceptual one).
-WeightedLogProb weighted_log_likelihood(ModelImpl& model, const at::Tensor& x, const WeightedSamples& samples, int64_t step,
-                                   const Rng& rng);
+WeightedLogProb weighted_log_likelihood(ModelImpl& model, const at::Tensor& x, const WeightedSamples& samples,
+                                        int64_t step, const Rng& rng);
 
 /// The prior part alone.
 at::Tensor weighted_log_prior(ModelImpl& model, const WeightedSamples& samples, int64_t step, const Rng& rng);

@@ -82,7 +82,7 @@ std::vector<std::pair<std::string, Config>> ways_of_training(const std::string& 
   });
   add("cnn", "vanilla", "automala", [](Config& c) {
     auto& cnn = c.model.generator.cnn;
-    cnn.use = cnn.batch_norm = true;
+    cnn.use = cnn.batchnorm = true;
     cnn.dims = {4}, cnn.strides = {1, 2}, cnn.kernels = {2, 2}, cnn.paddings = {0, 0};
   });
   return ways;
