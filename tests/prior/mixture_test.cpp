@@ -1,4 +1,7 @@
 // The mixture prior against brute-force quadrature, autograd and central differences.
+#include <map>
+
+#include "kaem/core/error.h"
 #include "support/kolmogorov.h"
 #include "support/random_model.h"
 

@@ -19,7 +19,7 @@ at::Tensor log_normalisers(const std::shared_ptr<Prior>& prior, const std::strin
 
 at::Tensor table_cdf(const std::shared_ptr<Prior>& prior, const at::Tensor& z) {
   const auto shape = prior->latent_shape();
-  const auto dtype = layer_of(prior)->knots.scalar_type();
+  const auto dtype = layer_of(prior)->knots().scalar_type();
   return prior->cdf(z.to(dtype).reshape({-1, 1, 1}).expand({z.size(0), shape[0], shape[1]}).contiguous())
       .to(at::kDouble);
 }
