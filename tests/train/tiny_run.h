@@ -105,4 +105,17 @@ inline void expect_same_runs(const std::string& a, const std::string& b) {
   EXPECT_EQ(metrics_of(a), metrics_of(b));
 }
 
+inline Config named(Config config, const std::string& name) {
+  config.run.name = name;
+  return config;
+}
+
+inline double column_sum(const std::string& run, const std::string& name) {
+  const auto rows = metrics_of(run);
+  const auto at = std::find(rows[0].begin(), rows[0].end(), name) - rows[0].begin();
+  double sum = 0;
+  for (size_t i = 1; i < rows.size(); ++i) sum += std::stod(rows[i].at(static_cast<size_t>(at)));
+  return sum;
+}
+
 }  // namespace kaem

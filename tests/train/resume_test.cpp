@@ -1,0 +1,87 @@
+// A run that is stopped and goes on ends with the same bits as one that is not, in every way of training.
+#include <ATen/Parallel.h>
+
+#include "train/tiny_run.h"
+
+namespace kaem {
+namespace {
+
+/// 25 updates, then on to 60, against 60 in one go.
+void expect_exact_resume(const Config& config, const std::string& out) {
+  const auto straight = run_tiny(named(config, "straight"));
+  EXPECT_EQ(straight.steps, 60);
+  auto stopping = named(config, "stopped");
+  stopping.run.max_steps = 25;
+  const auto first = run_tiny(stopping);
+  EXPECT_EQ(first.steps, 25);
+  EXPECT_EQ(metrics_of(first.folder).back().front(), "25") << "a stop between rows adds one";
+  const auto second = run_tiny(RunFolder::open(first.folder).config(), first.folder);
+  EXPECT_EQ(second.steps, 60);
+  EXPECT_EQ(second.folder, first.folder);
+  expect_same_runs(straight.folder, second.folder);
+  EXPECT_GT(column_sum(straight.folder, "grid_moved"), 0) << "the runs must go across grid updates";
+  EXPECT_EQ(straight.folder, out + "/DARCY_FLOW/" + config.run.mode + "/straight");
+}
+
+/// Every way of training, each with state of its own beside the weights.
+std::vector<std::pair<std::string, Config>> ways_of_training(const std::string& out) {
+  std::vector<std::pair<std::string, Config>> ways;
+  const auto add = [&](const std::string& name, const std::string& mode, const std::string& sampler, auto change) {
+    Config c = tiny_config(out + "/" + name);
+    c.run.mode = mode, c.run.use_variational = mode == "variational";
+    c.posterior.sampler = sampler, c.posterior.iters = 3, c.posterior.step_size = 0.01;
+    c.objective.kind = mode == "thermo"          ? "thermodynamic"
+                       : mode == "variational"   ? "variational"
+                       : sampler == "importance" ? "importance"
+                                                 : "langevin";
+    c.posterior.encoder.widths = {6};
+    if (mode == "thermo") c.posterior.tempering.levels = 3, c.posterior.tempering.iters = 4;
+    change(c);
+    ways.emplace_back(name, c);
+  };
+  add("persistent", "vanilla", "ula", [](Config& c) { c.posterior.chain_start = "persistent"; });
+  add("adaptive", "thermo", "mala", [](Config& c) { c.posterior.tempering.schedule = "adaptive"; });
+  add("path", "thermo", "ula", [](Config& c) { c.objective.thermo_gradient = "path"; });
+  add("variational", "variational", "encoder", [](Config& c) { c.model.generator.sigma_trainable = true; });
+  add("from_encoder", "vanilla", "pcnl", [](Config& c) { c.posterior.chain_start = "encoder"; });
+  add("attention", "vanilla", "importance", [](Config& c) {
+    c.model.prior.mixture.enabled = c.model.prior.mixture.use_attention_kernel = true;
+    c.model.prior.mixture.lambda_reg = 0.01;
+  });
+  add("deep", "thermo", "ula", [](Config& c) {
+    c.model.prior.layer_widths = {5, 4, 1}, c.model.prior.reference = "gaussian", c.model.prior.layernorm = true;
+    c.model.prior.deep.iters = 5;
+  });
+  add("cnn", "vanilla", "automala", [](Config& c) {
+    auto& cnn = c.model.generator.cnn;
+    cnn.use = cnn.batchnorm = true;
+    cnn.dims = {4}, cnn.strides = {1, 2}, cnn.kernels = {2, 2}, cnn.paddings = {0, 0};
+  });
+  return ways;
+}
+
+TEST(ResumeTest, EveryWayOfTrainingResumesWithTheSameBits) {
+  const TempFolder temp("ways");
+  for (const auto& [name, config] : ways_of_training(temp.path)) {
+    SCOPED_TRACE(name);
+    expect_exact_resume(config, temp.path + "/" + name);
+    EXPECT_NO_THROW(load_run(config.run.out + "/DARCY_FLOW/" + config.run.mode + "/straight", "cpu"));
+  }
+}
+
+TEST(ResumeTest, ResumeGivesTheSameBits) {
+  const TempFolder temp("resume");
+  expect_exact_resume(tiny_config(temp.path), temp.path);
+}
+
+TEST(ResumeTest, ResumeGivesTheSameBitsOnTwoThreads) {
+  const TempFolder temp("threads");
+  auto config = tiny_config(temp.path);
+  config.run.threads = 2, config.optimizer.type = "nadam", config.optimizer.ema_decay = 0;
+  config.model.prior.basis.kind = "B-spline", config.model.generator.basis.kind = "Cheby";
+  expect_exact_resume(config, temp.path);
+  at::set_num_threads(1);
+}
+
+}  // namespace
+}  // namespace kaem
