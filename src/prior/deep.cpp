@@ -38,8 +38,9 @@ DeepPrior::DeepPrior(const PriorOptions& prior_options, const Rng& rng) : option
   reference =
       register_module("reference", make_reference_density(options.reference, options.basis.grid_range, widths[0]));
   bounded_ = !reference->gaussian();
-  // As the float32 knots have them.
-  reference->domain = {static_cast<float>(reference->domain.first), static_cast<float>(reference->domain.second)};
+  // As the float32 knots have them. (g++ 12 at -O2 drops a pair of casts to float and back.)
+  const Tensor ends = at::tensor({reference->domain.first, reference->domain.second}, at::kFloat);
+  reference->domain = {ends[0].item<double>(), ends[1].item<double>()};
   for (size_t l = 0; l + 1 < widths.size(); ++l) {
     const KanLayer layer(widths[l], widths[l + 1], options.basis, rng, static_cast<int64_t>(l));
     layers.push_back(register_module(str("layer", l), layer));
