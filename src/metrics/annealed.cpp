@@ -18,7 +18,33 @@ using at::Tensor;
 /// Steps of the counter-based streams: pilot run, run that counts, reverse run.
 enum RunNumber : int64_t { kPilot = 1, kForward, kReverse };
 
-/// Walks chains along temperatures, gathering log-weights.
+/// p0·exp(t f) of a prior that is no more than that up to log Z, as chains see it; with x, ℓ is added to f.
+mcmc::Target tilted_target(ModelImpl& model, const Tensor& x, const Tensor& temperature) {
+  Prior& prior = *model.prior;
+  const auto on_chains = [&prior](auto part) {
+    return [&prior, part](const Tensor& z, mcmc::Want) {
+      const auto chains = z.sizes().slice(0, 3);
+      const auto [value, gradient] = (prior.*part)(mcmc::flatten_chains(z));
+      return mcmc::Value{mcmc::unflatten_chains(value, chains), mcmc::unflatten_chains(gradient, chains)};
+    };
+  };
+  mcmc::Target target;
+  if (x.defined()) target = posterior_target(model, x, temperature);
+  target.temperature = temperature;
+  std::tie(target.lower, target.upper) = prior.domain();
+  target.prior = on_chains(&Prior::base_density);
+  target.whitening.residual = nullptr;  // p0 itself is the Gaussian that y whitens
+  target.likelihood = [tilt = on_chains(&Prior::tilt), data = target.likelihood](const Tensor& z, mcmc::Want want) {
+    mcmc::Value value = tilt(z, want);
+    if (!data) return value;
+    const mcmc::Value more = data(z, want);
+    return mcmc::Value{value.log_density + more.log_density, value.gradient + more.gradient};
+  };
+  return target;
+}
+
+/// Walks chains along temperatures, gathering log-weights: from the prior to the posterior, or for a prior without a
+/// normaliser from its base density (x undefined: to the prior itself).
 class Path {
  public:
   Path(ModelImpl& model, const Tensor& x, const PathOptions& path_options, const Rng& path_rng)
@@ -26,20 +52,19 @@ class Path {
         rng(path_rng),
         prior(*model.prior),
         temperatures(mcmc::power_ladder(options.levels, options.power)) {
-    if (!prior.normalised())
-      throw UsageError("annealed importance sampling starts from exact prior draws; this prior has none");
     if (options.kernel == "ula")
       throw UsageError(
           "annealed importance sampling needs transitions that leave each density invariant: mala, automala "
           "or pcnl, not ula");
-    target = posterior_target(model, x, at::zeros({1}, x.options()));
+    const Tensor zero = at::zeros({1}, x.defined() ? x.options() : model.parameters().front().options());
+    target = prior.normalised() ? posterior_target(model, x, zero) : tilted_target(model, x, zero);
   }
 
   /// Forward from prior draws: log-weights [B,N]. `step_sizes` are read, or written by a pilot run.
   Tensor forward(int64_t data, int64_t run, std::vector<double>& step_sizes, bool pilot) {
     mcmc::Draws draws = mcmc::make_draws(rng, Stream::kPosterior, -run);
     const std::array<int64_t, 3> chains = {1, data, options.chains};
-    mcmc::State state = kernel(0, step_sizes[0]).init(prior_chains(prior, chains, rng, Stream::kEvaluate, run));
+    mcmc::State state = kernel(0, step_sizes[0]).init(start(chains, run));
     Tensor log_weight = at::zeros({data, options.chains}, state.z.options().dtype(at::kDouble));
     for (size_t k = 1; k < temperatures.size(); ++k) {
       log_weight += (temperatures[k] - temperatures[k - 1]) * state.likelihood.log_density[0].to(at::kDouble);
@@ -90,6 +115,12 @@ class Path {
     return mcmc::make_kernel(target, setting);
   }
 
+  Tensor start(at::IntArrayRef chains, int64_t run) {
+    if (prior.normalised()) return prior_chains(prior, chains, rng, Stream::kEvaluate, run);
+    const int64_t rows = chains[0] * chains[1] * chains[2];
+    return mcmc::unflatten_chains(prior.sample_base(rows, rng, Stream::kEvaluate, run), chains);
+  }
+
   void move(mcmc::State& state, size_t k, mcmc::Draws& draws, std::vector<double>& step_sizes, bool pilot) {
     // A Robbins-Monro step on log η after each move; acceptance is a mean over all data and chains.
     constexpr double kGain = 0.5;
@@ -125,6 +156,15 @@ LogLikelihood summarise(const Tensor& log_weight, double sign) {
 
 }  // namespace
 
+LogLikelihood annealed_log_normaliser(ModelImpl& model, const PathOptions& options, const Rng& rng) {
+  const c10::AutoGradMode no_grad(false);
+  if (model.prior->normalised())
+    return {at::zeros({1}, at::kDouble), at::zeros({1}, at::kDouble), at::full({1}, options.chains, at::kDouble)};
+  Path path(model, {}, options, rng);
+  std::vector<double> step_sizes = path.pilot_step_sizes(1);
+  return summarise(path.forward(1, kForward, step_sizes, /*pilot=*/false), 1);
+}
+
 Annealed annealed_log_likelihood(ModelImpl& model, const Tensor& x, const PathOptions& options, const Rng& rng) {
   const c10::AutoGradMode no_grad(false);
   Path path(model, x, options, rng);
@@ -134,12 +174,20 @@ Annealed annealed_log_likelihood(ModelImpl& model, const Tensor& x, const PathOp
   static_cast<LogLikelihood&>(result) = summarise(log_weight, 1);
   result.z = path.last_z, result.weight = log_weight.softmax(1);
   result.acceptance = path.acceptance_sum / static_cast<double>(std::max<int64_t>(1, path.moves));
+  if (model.prior->normalised()) return result;
+  // log p(x) = log ∫ p0 exp(f) p(x|z) dz - log Z, each by its own chains.
+  PathOptions of_prior = options;
+  of_prior.chains = options.chains * x.size(0);
+  const LogLikelihood log_z = annealed_log_normaliser(model, of_prior, rng);
+  result.value = result.value - log_z.value;
+  result.standard_error = (result.standard_error.square() + log_z.standard_error.square()).sqrt();
   return result;
 }
 
 LogLikelihood reverse_annealed_log_likelihood(ModelImpl& model, const Tensor& x, const Tensor& z,
                                               const PathOptions& options, const Rng& rng) {
   const c10::AutoGradMode no_grad(false);
+  if (!model.prior->normalised()) throw UsageError("reverse chains bound log p(x) for normalised priors only");
   Path path(model, x, options, rng);
   return summarise(path.reverse(z, path.pilot_step_sizes(x.size(0))), -1);
 }

@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include <cmath>
 #include <limits>
+#include <numbers>
 
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
@@ -109,6 +111,24 @@ Tensor DeepPrior::sample_reference(int64_t n, const Rng& rng, Stream stream, int
   if (bounded_) return reference->quantile(rng.uniform(stream, step, shape, options_of_draws, index));
   const auto [mean, scale] = *reference->gaussian();
   return (mean + scale * rng.normal(stream, step, shape, options_of_draws, index)).detach();
+}
+
+Tensor DeepPrior::sample_base(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index) {
+  const c10::AutoGradMode no_grad(false);
+  return sample_reference(n, rng, stream, step, first_index * layers[0]->inputs);
+}
+
+std::pair<Tensor, Tensor> DeepPrior::base_density(const Tensor& z) {
+  const c10::AutoGradMode no_grad(false);
+  const auto coordinates = static_cast<double>(layers[0]->inputs);
+  double log_mass = 0;  // of π0 on its domain, per coordinate
+  if (options.reference == "lognormal") {
+    const auto normal = [](double y) { return 0.5 * std::erfc(-y / std::numbers::sqrt2); };
+    log_mass = std::log(normal(std::log(reference->domain.second)) - normal(std::log(reference->domain.first)));
+  } else if (bounded_) {
+    log_mass = std::log(reference->domain.second - reference->domain.first);
+  }
+  return {reference->log_density(z).sum(1) - coordinates * log_mass, reference->score(z)};
 }
 
 Tensor DeepPrior::sample(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index) {

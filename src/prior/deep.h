@@ -23,6 +23,9 @@ struct DeepPrior : Prior {
   std::pair<at::Tensor, at::Tensor> from_white(const at::Tensor& y) override;
   at::Tensor to_white(const at::Tensor& z) override;
   std::pair<at::Tensor, at::Tensor> white_residual(const at::Tensor& z) override;
+  at::Tensor sample_base(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index) override;
+  std::pair<at::Tensor, at::Tensor> base_density(const at::Tensor& z) override;
+  std::pair<at::Tensor, at::Tensor> tilt(const at::Tensor& z) override { return energy_and_gradient(z); }
   PriorCurves curves(int64_t points) override;
   GridUpdate update_grid(const at::Tensor& z) override;
   void initialise_grid() override;

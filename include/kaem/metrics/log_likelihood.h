@@ -42,6 +42,10 @@ struct Annealed : LogLikelihood {
 /// that counts are fixed. E[value] <= log p(x).
 Annealed annealed_log_likelihood(ModelImpl& model, const at::Tensor& x, const PathOptions& options, const Rng& rng);
 
+/// log Z of a prior p0 exp(f)/Z that has no normaliser of its own, likewise ([1]); 0 for those that have one.
+/// annealed_log_likelihood takes it off and adds its error.
+LogLikelihood annealed_log_normaliser(ModelImpl& model, const PathOptions& options, const Rng& rng);
+
 /// The reverse chains of bidirectional Monte Carlo (Grosse et al. 2015), from the z [B, latent...] that generated x:
 /// simulated data only. E[value] >= log p(x).
 LogLikelihood reverse_annealed_log_likelihood(ModelImpl& model, const at::Tensor& x, const at::Tensor& z,

@@ -136,6 +136,12 @@ struct Prior : torch::nn::Module {
   /// log p(z) - log N(y; 0, I) up to a constant, [n], and its gradient with respect to z; undefined: nothing is left.
   virtual std::pair<at::Tensor, at::Tensor> white_residual(const at::Tensor&) { return {}; }
 
+  /// A prior that is not `normalised` is p ∝ p0 exp f with a density p0 that is: exact draws of p0, log p0 with its
+  /// score, and f with its gradient (no graphs): z [n, latent...] -> [n] and as z. Error for the others.
+  virtual at::Tensor sample_base(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index = 0);
+  virtual std::pair<at::Tensor, at::Tensor> base_density(const at::Tensor& z);
+  virtual std::pair<at::Tensor, at::Tensor> tilt(const at::Tensor& z);
+
   /// Curves of the univariate components at `points` evenly spaced z. Error for a deep prior, which has none.
   virtual PriorCurves curves(int64_t points) = 0;
 
