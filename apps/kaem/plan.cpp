@@ -70,6 +70,19 @@ int64_t step_bytes(const Config& c, const ModelImpl& model) {
   return kFloat * (floats + 3 * c.run.batch_size * model.data_size() + 6 * c.run.batch_size * samples);
 }
 
+/// How the posterior is sampled: "300 importance samples", "10 steps of ula at each of 5 temperatures, 1 chain a
+/// datum".
+std::string posterior_text(const PosteriorOptions& posterior) {
+  if (posterior.sampler == "importance") return str(posterior.samples, " importance samples");
+  const std::string chains =
+      str(posterior.chains_per_datum, posterior.chains_per_datum == 1 ? " chain" : " chains", " a datum");
+  if (posterior.sampler == "encoder") return str("an encoder, ", posterior.chains_per_datum, " draws a datum");
+  if (posterior.tempering.levels > 1)
+    return str(posterior.tempering.iters, " steps of ", posterior.sampler, " at each of ", posterior.tempering.levels,
+               " temperatures, ", chains);
+  return str(posterior.iters, " steps of ", posterior.sampler, ", ", chains);
+}
+
 void print_memory_estimate(const Config& c, const ModelImpl& model, int64_t parameters) {
   const bool bytes = !c.data.name.starts_with("DARCY") && c.data.resize.empty();
   const int64_t copies = 4 + (c.optimizer.ema_decay > 0);  // weights, gradients, two moments, averages
@@ -104,7 +117,7 @@ void print_plan(const Config& config, const std::string& source) {
                  << " epochs: " << grouped(total) << " updates";
   if (config.run.max_steps > 0 && config.run.max_steps < total)
     std::cout << ", stopped after " << grouped(config.run.max_steps);
-  std::cout << " (batch " << config.run.batch_size << ", " << config.posterior.samples << " importance samples)\n";
+  std::cout << " (batch " << config.run.batch_size << ", " << posterior_text(config.posterior) << ")\n";
   print_memory_estimate(config, *model, parameters);
   label("run folder") << config.run.out << "/" << config.run.dataset << "/" << config.run.mode << "/"
                       << (config.run.name.empty() ? "(the time)" : config.run.name) << "\n";
