@@ -9,6 +9,7 @@ const std::vector<Benchmark>& benchmarks() {
   static const std::vector<Benchmark> table = {
       {"mnist_is_step", "an update of the MNIST model against the matrix products of its generator and likelihood",
        mnist_is_step},
+      {"loading", "updates whose batches are loaded while they run against updates on a batch in memory", loading},
   };
   return table;
 }

@@ -36,5 +36,6 @@ double median(std::vector<double>& values);
 double milliseconds(const std::function<void()>& call);
 
 Result mnist_is_step(const Options& options);
+Result loading(const Options& options);
 
 }  // namespace kaem::bench

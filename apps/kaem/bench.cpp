@@ -52,6 +52,7 @@ Json machine(const std::string& device) {
           {"device", device},
           {"threads", at::get_num_threads()},
           {"kernels", ops::cpu_kernel_level()},
+          {"products", ops::product_library()},
           {"libtorch", libtorch_version()},
           {"version", version()}};
 }

@@ -18,7 +18,7 @@ struct BernoulliLikelihood : Likelihood {
 
   Tensor all_pairs(const Tensor& x, const Tensor& generated) const override {
     const c10::AutoGradMode no_grad(false);
-    return x.matmul(generated.t()) - at::softplus(generated).sum(1);
+    return ops::product(x, generated.t()) - at::softplus(generated).sum(1);
   }
 
   std::pair<Tensor, Tensor> value_and_gradient(const Tensor& x, const Tensor& generated) const override {
@@ -27,7 +27,7 @@ struct BernoulliLikelihood : Likelihood {
   }
 
   Tensor weighted_all_pairs(const Tensor& weight, const Tensor& x, const Tensor& generated) const override {
-    const Tensor linear = (weight.t().matmul(x) * generated).sum();
+    const Tensor linear = (ops::product(weight.t(), x) * generated).sum();
     return (linear - (weight.sum(0) * at::softplus(generated).sum(1)).sum()) / static_cast<double>(x.size(0));
   }
 

@@ -60,7 +60,7 @@ struct GaussianLikelihood : Likelihood {
     // Σ w ‖x_b - x̂_s‖² without its B×S×D form.
     const Tensor data = (weight.sum(1) * x.square().sum(1)).sum();
     const Tensor model = (weight.sum(0) * xhat.square().sum(1)).sum();
-    const Tensor cross = (weight.t().matmul(x) * xhat).sum();
+    const Tensor cross = (ops::product(weight.t(), x) * xhat).sum();
     return weighted((data + model - 2 * cross) / batch, weight.sum() / batch, x.size(1));
   }
 

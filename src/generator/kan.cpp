@@ -71,7 +71,7 @@ struct FrozenKan : FrozenGenerator {
     inputs = {u};
     for (size_t l = 0; l < layers.size(); ++l) {
       const Tensor features = ops::basis(inputs[l], layers[l]->knots(), bandwidths[l], layers[l]->spec);
-      inputs.push_back(features.flatten(1).matmul(weights[l]));
+      inputs.push_back(ops::product(features.flatten(1), weights[l]));
     }
     return inputs.back();
   }
@@ -81,7 +81,7 @@ struct FrozenKan : FrozenGenerator {
     Tensor pulled = grad;
     for (size_t l = layers.size(); l-- > 0;) {
       const Tensor slopes = ops::basis_derivative(inputs[l], layers[l]->knots(), bandwidths[l], layers[l]->spec);
-      pulled = (pulled.matmul(weights[l].t()).reshape_as(slopes) * slopes).sum(-1);
+      pulled = (ops::product(pulled, weights[l].t()).reshape_as(slopes) * slopes).sum(-1);
     }
     return pulled;
   }

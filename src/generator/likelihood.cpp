@@ -26,7 +26,7 @@ Tensor Likelihood::constant(int64_t) const { return at::zeros({}); }
 Tensor squared_distances(const Tensor& x, const Tensor& xhat) {
   const Tensor x_norm = x.square().sum(1, true), xhat_norm = xhat.square().sum(1).unsqueeze(0);
   // Cancellation can leave a small negative number where x and x̂ are equal.
-  return at::addmm(x_norm + xhat_norm, x, xhat.t(), /*beta=*/1, /*alpha=*/-2).clamp_min(0);
+  return at::add(x_norm + xhat_norm, ops::product(x, xhat.t()), /*alpha=*/-2).clamp_min(0);
 }
 
 std::shared_ptr<Likelihood> make_likelihood(const GeneratorOptions& options) {

@@ -22,7 +22,12 @@ torch::nn::Module& add_child(torch::nn::Module& parent, const std::string& name)
   return *parent.register_module(name, std::make_shared<torch::nn::Module>(name));
 }
 
-Tensor Dense::operator()(const Tensor& x) const { return x.matmul(weight) + bias; }
+Tensor Dense::operator()(const Tensor& x) const {
+  const Tensor rows = x.reshape({-1, x.size(-1)});
+  std::vector<int64_t> sizes = x.sizes().vec();
+  sizes.back() = weight.size(1);
+  return ops::product(rows, weight).add(bias).reshape(sizes);
+}
 
 Dense add_dense(torch::nn::Module& parent, const std::string& name, int64_t in, int64_t out, InitialDraws& draws) {
   torch::nn::Module& child = add_child(parent, name);

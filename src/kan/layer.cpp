@@ -108,13 +108,13 @@ Tensor KanLayerImpl::weights() const { return ops::fold_weights(base_weight, spl
 
 Tensor KanLayerImpl::forward(const Tensor& x) {
   const Tensor features = ops::basis(x, knots(), bandwidth(), spec);
-  return features.reshape({x.size(0), -1}).matmul(weights().reshape({-1, outputs}));
+  return ops::product(features.reshape({x.size(0), -1}), weights().reshape({-1, outputs}));
 }
 
 Tensor KanLayerImpl::input_gradient(const Tensor& x, const Tensor& grad) {
   const c10::AutoGradMode no_grad(false);
   const Tensor derivative = ops::basis_derivative(x, knots(), bandwidth(), spec);  // [N,I,F]
-  const Tensor pulled = grad.matmul(weights().reshape({-1, outputs}).t()).reshape_as(derivative);
+  const Tensor pulled = ops::product(grad, weights().reshape({-1, outputs}).t()).reshape_as(derivative);
   return (pulled * derivative).sum(-1);
 }
 

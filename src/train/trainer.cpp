@@ -6,6 +6,7 @@
 
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
+#include "kaem/data/loader.h"
 #include "session.h"
 #include "state.h"
 
@@ -23,9 +24,9 @@ std::vector<NamedParameter> trained_parameters(const ModelImpl& model, Posterior
 }
 
 /// Data of update `step`, on the device.
-Batch make_batch(const Config& config, const Dataset& data, const Rng& rng, int64_t step, const at::Device& device) {
-  const int64_t at = config.run.overfit_batch ? 0 : step;
-  return {data.batch(at, config.run.batch_size, rng).to(device), data.batch_index(at, config.run.batch_size, rng)};
+Batch next_batch(const Config& config, BatchLoader& loader, int64_t step, const at::Device& device) {
+  const LoadedBatch batch = loader.get(config.run.overfit_batch ? 0 : step);
+  return {batch.x.to(device, /*non_blocking=*/true), batch.index};
 }
 
 /// Grid update on fresh prior draws, with the averages carried over to the new knots.
@@ -60,12 +61,13 @@ Report train(const Config& config, const TrainOptions& options) {
   const auto optimizer = make_optimizer(config.optimizer, trained_parameters(*model, *posterior));
   Ema ema(*model, config.optimizer.ema_decay);
 
+  BatchLoader loader(data, config.run.batch_size, rng, /*pinned=*/at::Device(device).is_cuda());
   const TrainState state{*model, *posterior, *optimizer, ema, data};
   Session session(config, options, data, device, length);
   try {
     int64_t step = session.restore(state);
     for (; step < length.last; ++step) {
-      const Batch batch = make_batch(config, data, rng, step, at::Device(device));
+      const Batch batch = next_batch(config, loader, step, at::Device(device));
       const Particles particles = posterior->sample(*model, batch, step, rng);
       const Terms terms = objective->evaluate(*model, batch.x, particles, step, rng);
 

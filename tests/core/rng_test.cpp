@@ -52,6 +52,19 @@ TEST(Rng, HasTheRightMoments) {
   EXPECT_NEAR((z.slice(0, 1) * z.slice(0, 0, -1)).mean().item<double>(), 0, kErrors / std::sqrt(kN));
 }
 
+// float32 takes polynomials in vector code, float64 the C library, of the same bits.
+TEST(Rng, SinglePrecisionIsDoublePrecisionRounded) {
+  const int64_t n = 1 << 21;
+  const at::Tensor wide = Rng(4).normal(Stream::kTest, 1, {n}, torch::kDouble);
+  const at::Tensor narrow = Rng(4).normal(Stream::kTest, 1, {n}).to(torch::kDouble);
+  EXPECT_LT(((narrow - wide).abs() / (1 + wide.abs())).max().item<double>(), 3e-7);
+  EXPECT_GT(wide.abs().max().item<double>(), 4.5);
+  const at::Tensor u = Rng(4).uniform(Stream::kTest, 1, {n}), v = Rng(4).uniform(Stream::kTest, 1, {n}, torch::kDouble);
+  EXPECT_TRUE(torch::equal(u.to(torch::kDouble), v));
+  for (const int64_t i : {0, 1, 2, 3, 127, 128, 129, 100'003})
+    EXPECT_EQ(v[i].item<double>(), ((Rng(4).bits(Stream::kTest, 1, i) >> 9) + 0.5) / (1 << 23));
+}
+
 TEST(Rng, UniformsAreStrictlyInsideInSinglePrecision) {
   const at::Tensor u = Rng(9).uniform(Stream::kTest, 0, {1 << 22});
   EXPECT_GT(u.min().item<float>(), 0.0F);

@@ -123,6 +123,40 @@ TEST(Kernels, AtTemperatureZeroDoNotSeeTheLikelihood) {
   }
 }
 
+// float32 moves in one pass over the chains, float64 tensor by tensor: the same moves of the same numbers, with the
+// likelihood's gradient whole or one number for all of the last axis, on a box, beyond a box's width, and everywhere.
+TEST(Ula, MovesAlikeInBothPrecisions) {
+  constexpr int64_t kT = 3, kB = 2, kN = 4, kQ = 5, kP = 3;
+  const at::Tensor temperature = torch::tensor({0.0, 0.4, 1.0}, torch::kDouble);
+  for (const double width : {0.02, 2.0, kInfinity})
+    for (const bool spread : {false, true})
+      for (const double eta : {1e-4, 0.3}) {
+        SCOPED_TRACE(testing::Message() << "width " << width << ", eta " << eta << ", spread " << spread);
+        const auto target_in = [&](at::ScalarType type) {
+          Target target;
+          target.prior = [](const at::Tensor& z, Want) -> Value { return {{}, -3 * z}; };
+          target.likelihood = [=](const at::Tensor& z, Want) -> Value {
+            const at::Tensor sum = z.sum(-1, true), gradient = (2 * sum).cos();
+            return {sum.flatten(3).sum(-1), spread ? gradient.expand_as(z) : gradient * torch::ones_like(z)};
+          };
+          target.temperature = temperature.to(type);
+          target.lower = -width / 2, target.upper = width / 2;
+          return target;
+        };
+        const at::Tensor start = std::min(width, 2.0) * (uniforms(11, {kT, kB, kN, kQ, kP}) - 0.5);
+        const at::Tensor noise = Rng(2).normal(Stream::kTest, 12, start.sizes(), torch::kDouble);
+        const auto moved = [&](at::ScalarType type) {
+          const Kernel kernel = ula(target_in(type), {.step_size = eta});
+          Draws draws;
+          draws.normal = [&](at::IntArrayRef, at::TensorOptions options) { return noise.to(options); };
+          return kernel.step(kernel.init(start.to(type)), draws).first.z.to(torch::kDouble);
+        };
+        const at::Tensor narrow = moved(torch::kFloat), wide = moved(torch::kDouble);
+        EXPECT_LT((narrow - wide).abs().max().item<double>(), 3e-6);
+        EXPECT_GT((wide - start).abs().max().item<double>(), 1e-4);
+      }
+}
+
 // A proposal whose density is 0 or not a number is refused, and the chain goes on.
 TEST(Kernels, RefuseProposalsWithoutDensity) {
   for (const auto& name : {"mala", "automala", "pcnl"}) {

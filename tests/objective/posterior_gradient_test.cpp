@@ -92,15 +92,15 @@ TEST(ImportanceGradient, BiasFallsAsOneOverS) {
   Model model = linear_gaussian(0.5);
   const at::Tensor x = linear_data(*model, 1).first;
   const auto objective = make_objective({});
-  constexpr int64_t kAll = 10'000, kRepetitions = 25;
-  const std::vector<int64_t> sizes = {100, 300, 1000};
+  constexpr int64_t kAll = 100'000, kMostParts = 100, kRepetitions = 25;
+  const std::vector<int64_t> sizes = {100, 1000, 10'000};
   std::vector<at::Tensor> bias(sizes.size());
   for (int64_t r = 0; r < kRepetitions; ++r) {
     const at::Tensor z = model->prior->sample(kAll, Rng(31), Stream::kPrior, r);
     const at::Tensor whole = weighted_gradient(*model, *objective, x, z);
     for (size_t i = 0; i < sizes.size(); ++i) {
       at::Tensor mean = torch::zeros_like(whole);
-      const int64_t parts = std::min<int64_t>(kAll / sizes[i], 30);
+      const int64_t parts = std::min<int64_t>(kAll / sizes[i], kMostParts);
       for (int64_t p = 0; p < parts; ++p)
         mean += weighted_gradient(*model, *objective, x, z.slice(0, p * sizes[i], (p + 1) * sizes[i])) / parts;
       bias[i] = bias[i].defined() ? bias[i] + (mean - whole) : mean - whole;
@@ -110,7 +110,7 @@ TEST(ImportanceGradient, BiasFallsAsOneOverS) {
     return (bias[i] / kRepetitions / (1.0 / sizes[i] - 1.0 / kAll)).norm().item<double>() / sizes[i];
   };
   const double slope = std::log(size_of(2) / size_of(0)) / std::log(static_cast<double>(sizes[2]) / sizes[0]);
-  std::cout << "bias of the gradient at S = 100, 300, 1000: " << size_of(0) << " " << size_of(1) << " " << size_of(2)
+  std::cout << "bias of the gradient at S = 100, 1000, 10000: " << size_of(0) << " " << size_of(1) << " " << size_of(2)
             << "; log-log slope " << slope << "\n";
   EXPECT_NEAR(slope, -1, 0.3);
 }

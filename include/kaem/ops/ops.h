@@ -93,6 +93,13 @@ at::Tensor inverse_cdf(const at::Tensor& u, const InverseTable& table);
 /// u = F_c(z): the other way round, z [S,C] -> [S,C].
 at::Tensor forward_cdf(const at::Tensor& z, const InverseTable& table);
 
+/// a [N,K] times b [K,O] -> [N,O], differentiable; either may be a transposed view. float32 on the CPU is multiplied by
+/// the library that is faster on this processor (KAEM_PRODUCTS=mkl|onednn forces one), everything else by at::mm.
+at::Tensor product(const at::Tensor& a, const at::Tensor& b);
+
+/// Which library multiplies float32 matrices on the CPU: "MKL" or "oneDNN".
+std::string_view product_library();
+
 /// Base activation of x, elementwise, and its derivative.
 at::Tensor activate(const at::Tensor& x, Activation activation);
 at::Tensor activate_derivative(const at::Tensor& x, Activation activation);

@@ -1,0 +1,52 @@
+#include "step.h"
+
+#include <ATen/ATen.h>
+
+namespace kaem::bench {
+
+using at::Tensor;
+
+Step::Step(const Config& c, const Dataset& data, at::Device device)
+    : config(c),
+      rng(c.run.seed),
+      model(c.model, data.shape, rng),
+      posterior(make_posterior(c.posterior, *model, {}, rng)),
+      objective(make_objective(c.objective)) {
+  model->to(device);
+  model->initialise_grids(rng, c.posterior.samples);
+  std::vector<NamedParameter> parameters;
+  for (const auto& p : model->named_parameters())
+    if (p.value().requires_grad()) parameters.push_back({p.key(), p.value(), p.key().starts_with("prior.")});
+  optimizer = make_optimizer(c.optimizer, std::move(parameters));
+}
+
+void Step::operator()(const Tensor& x) {
+  const Particles particles = posterior->sample(*model, {x, {}}, step, rng);
+  const Terms terms = objective->evaluate(*model, x, particles, step, rng);
+  optimizer->zero_grad();
+  terms.total.backward();
+  clip_gradients(optimizer->parameters, config.optimizer.max_grad_norm);
+  optimizer->step(1);
+  model->prior->invalidate();
+  loss = terms.total.item<double>();  // waits for the device, as the trainer does
+  ++step;
+}
+
+Dataset mnist_or_synthetic(const Options& options, const Config& config, std::string& note) {
+  for (const auto& info : list_datasets(options.data_dir))
+    if (info.name == "MNIST" && info.complete) {
+      DatasetOptions wanted = config.data;
+      wanted.root = options.data_dir, wanted.train_size = 10000, wanted.offline = true;
+      note = "on MNIST";
+      return make_dataset(wanted);
+    }
+  note = "on synthetic data (MNIST was not found)";
+  Dataset data;
+  data.name = "synthetic", data.shape = {1, 28, 28};
+  const auto uniform = Rng(1).uniform(Stream::kTest, 0, {10000, 1, 28, 28});
+  data.train = ((uniform - 0.8).clamp_min(0) * (5 * 255)).to(at::kByte);  // mostly black, as digits are
+  data.test = data.train.slice(0, 0, 100);
+  return data;
+}
+
+}  // namespace kaem::bench
