@@ -102,7 +102,14 @@ void settle_sequences(Draft& draft) {
                    " holds no text"));
     generator.seq.sequence_length = -1;
   }
-  if (text && !draft.has("GeneratorModel.likelihood")) generator.likelihood = "categorical";
+  if (!text) return;
+  if (!draft.has("GeneratorModel.likelihood")) generator.likelihood = "categorical";
+  DatasetOptions& data = draft.config.data;
+  data.sequence_length = generator.seq.sequence_length, data.vocab_size = generator.seq.vocab_size;
+  if (!data.resize.empty())
+    draft.note(str("[DATA] resize is ignored: ", dataset, " holds text")), data.resize.clear();
+  if (data.dequantize)
+    draft.note(str("[TRAINING] dequantize = true is ignored: ", dataset, " holds text")), data.dequantize = false;
 }
 
 /// What a user of the reference's files should know; a resolved file has said it before.

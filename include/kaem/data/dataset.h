@@ -26,6 +26,8 @@ struct DatasetOptions {
   bool dequantize = false;           ///< [TRAINING] dequantize: adds U(0,1)/256 to byte data
   bool offline = false;              ///< --offline: never download
   uint64_t seed = 1;                 ///< of the Darcy permeability fields
+  int64_t sequence_length = -1;      ///< of text: [SEQ] sequence_length
+  int64_t vocab_size = 1000;         ///< of text: [SEQ] vocab_size
   DataProgress progress = {};        ///< called in the calling thread
 };
 
