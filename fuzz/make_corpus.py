@@ -89,7 +89,26 @@ def safetensors_corpus():
     put("safetensors", "short", b"\x02\x00")
 
 
+def text_corpus():
+    put("text", "tokenised", b" no it was n't black <unk>\n the N stock market <eos> two\n")
+    put("text", "messages", "ham\tGo until jurong point, crazy.. Available!!!!\nspam\tFREE entry \u00a31000, don\u2019t wait\n".encode())
+    put("text", "blank_lines", b"\n \nham\tok\r\n\n")
+    put("text", "letters", "ham\t\u00dcber 4u\u2026 \u9225\u253e\u3028 \U0001f600\u00a0x".encode())
+    put("text", "no_tab", b"ham no tab\n")
+    put("text", "other_label", b"eggs\ttext\n")
+    put("text", "not_utf8", b"ham\tcaf\xe9\n")
+    put("text", "overlong", b"ham\t\xc0\xaf\xe0\x80\xaf\n")
+    put("text", "surrogate", b"ham\t\xed\xa0\x80\n")
+    put("text", "cut_character", b"ham\t\xe2\x80")
+    put("text", "nul", b"ham\ta\0b\n")
+    put("text", "vocabulary", b"<unk>\n<eos>\nthe\nn't\n")
+    put("text", "vocabulary_twice", b"<unk>\n<eos>\nthe\nthe\n")
+    put("text", "vocabulary_blank", b"<unk>\n<eos>\nthe end\n")
+    put("text", "nothing", b"")
+
+
 if __name__ == "__main__":
     idx_corpus()
     npy_corpus()
     safetensors_corpus()
+    text_corpus()

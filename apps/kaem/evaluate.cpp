@@ -14,6 +14,7 @@
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
 #include "kaem/core/table.h"
+#include "kaem/data/text.h"
 #include "kaem/io/file.h"
 #include "kaem/io/image.h"
 #include "kaem/metrics/log_likelihood.h"
@@ -66,21 +67,57 @@ Row row_of(const std::string& name, const metrics::LogLikelihood& estimate, doub
   return row;
 }
 
+struct TestData {
+  Tensor x;
+  int64_t tokens = 0;  ///< of text: words and ends of sequences; 0: images
+  double unigram = 0;  ///< their cross entropy under the frequencies of the training data, nats per token
+};
+
+/// Of text: the vocabulary is the run's, and the tokens are counted.
+void count_tokens(const Dataset& data, const LoadedRun& run, TestData& test) {
+  if (data.vocabulary != run.vocabulary)
+    throw DataError(str(run.folder, "/vocabulary.txt: the data have another vocabulary than when the run was made"));
+  test.tokens = (test.x >= 0).sum().item<int64_t>();
+  test.unigram = unigram_cross_entropy(data.train, test.x, run.config.model.generator.seq.vocab_size);
+}
+
 /// Test data of the run's own configuration.
-Tensor test_data(const LoadedRun& run, const Common& common, int64_t count) {
+TestData test_data(const LoadedRun& run, const Common& common, int64_t count) {
   DatasetOptions options = run.config.data;
   if (!common.data_dir.empty() || std::getenv("KAEM_DATA_DIR") != nullptr) options.root = data_dir_of(common);
   options.offline = options.offline || common.offline;
   options.test_size = count;
   options.progress = show_progress();
-  const Dataset data = make_dataset(options);
+  Dataset data = make_dataset(options);
+  if (data.test_from_training) {  // the run held out as many as it was told to, and trained on the others
+    options.test_size = run.config.data.test_size;
+    data = make_dataset(options);
+  }
   log::set_status_line("");
   if (data.test.size(0) < count) log::warn(str("only ", data.test.size(0), " test records"));
   const int64_t size = std::min(count, data.test.size(0));
-  return Dataset::to_float(data.test, at::arange(size, at::kLong)).to(at::Device(run.device));
+  TestData test{Dataset::to_float(data.test, at::arange(size, at::kLong)).to(at::Device(run.device))};
+  if (data.is_text()) count_tokens(data, run, test);
+  return test;
 }
 
-void print_table(const std::vector<Row>& rows, const Tensor& x, const LoadedRun& run) {
+double per_token(const Row& row, const TestData& test) {
+  return -row.value * static_cast<double>(test.x.size(0)) / static_cast<double>(test.tokens);
+}
+
+void print_per_token(const std::vector<Row>& rows, const TestData& test) {
+  std::cout << "per token, " << std::left << std::setw(13) << grouped(test.tokens) << std::right << std::setw(12)
+            << "nats" << std::setw(12) << "perplexity\n";
+  const auto line = [](const std::string& name, double nats) {
+    std::cout << std::left << std::setw(24) << name << std::right << std::fixed << std::setprecision(4) << std::setw(12)
+              << nats << std::setprecision(1) << std::setw(11) << std::exp(nats) << "\n";
+  };
+  for (const auto& row : rows) line(row.name, per_token(row, test));
+  line("unigram frequencies", test.unigram);
+}
+
+void print_table(const std::vector<Row>& rows, const TestData& test, const LoadedRun& run) {
+  const Tensor& x = test.x;
   std::cout << "log p(x) of " << x.size(0) << " test data, nats: " << run.folder << " after update " << run.step << "\n"
             << std::left << std::setw(24) << "method" << std::right << std::setw(12) << "mean" << std::setw(10)
             << "s.e." << std::setw(12) << "over data" << std::setw(10) << "ESS" << std::setw(10) << "seconds\n";
@@ -88,6 +125,7 @@ void print_table(const std::vector<Row>& rows, const Tensor& x, const LoadedRun&
     std::cout << std::left << std::setw(24) << row.name << std::right << std::fixed << std::setprecision(2)
               << std::setw(12) << row.value << std::setw(10) << row.error << std::setw(12) << row.spread
               << std::setw(10) << row.ess << std::setw(9) << std::setprecision(1) << row.seconds << "\n";
+  if (test.tokens > 0) print_per_token(rows, test);
   if (run.config.data.dequantize)
     std::cout << "bits per dimension: " << std::setprecision(4)
               << 8 - rows.back().value / (static_cast<double>(x.size(1)) * std::numbers::ln2) << "\n";
@@ -114,14 +152,17 @@ void write_reconstructions(const std::string& path, const Tensor& x, const Tenso
   std::cout << path << ": rows of test data, each above its posterior means\n";
 }
 
-nlohmann::ordered_json to_json(const std::vector<Row>& rows, const LoadedRun& run, int64_t count, double mse) {
-  nlohmann::ordered_json json = {{"run", run.folder}, {"step", run.step}, {"test_data", count}};
-  for (const auto& row : rows)
+nlohmann::ordered_json to_json(const std::vector<Row>& rows, const LoadedRun& run, const TestData& test, double mse) {
+  nlohmann::ordered_json json = {{"run", run.folder}, {"step", run.step}, {"test_data", test.x.size(0)}};
+  if (test.tokens > 0) json["tokens"] = test.tokens, json["unigram_per_token"] = test.unigram;
+  for (const auto& row : rows) {
     json["log_likelihood"][row.name] = {{"mean", row.value},
                                         {"standard_error", row.error},
                                         {"over_data", row.spread},
                                         {"ess", row.ess},
                                         {"seconds", row.seconds}};
+    if (test.tokens > 0) json["log_likelihood"][row.name]["per_token"] = per_token(row, test);
+  }
   if (mse >= 0) json["reconstruction_mse"] = mse;
   return json;
 }
@@ -141,7 +182,10 @@ void evaluate(const EvaluateArguments& a, const Common& common) {
   const at::NoGradGuard no_grad;
   LoadedRun run = load_run(a.run, common.device.empty() ? "auto" : common.device);
   const Rng rng(seed_of(common, run.config.run.seed));
-  const Tensor x = test_data(run, common, count);
+  const bool text = run.config.model.generator.seq.use();
+  if (text && !a.reconstructions.empty()) throw UsageError("--reconstructions is a picture, but this run is on text");
+  const TestData test = test_data(run, common, count);
+  const Tensor& x = test.x;
 
   std::vector<Row> rows;
   double mse = -1;
@@ -166,15 +210,16 @@ void evaluate(const EvaluateArguments& a, const Common& common) {
       const metrics::PathOptions options{.kernel = a.kernel, .levels = levels, .chains = chains};
       const auto estimate = metrics::annealed_log_likelihood(*run.model, x, options, rng);
       rows.push_back(row_of("annealed importance", estimate, seconds()));
+      if (text) continue;
       const Tensor xhat = reconstructions(*run.model, estimate);
       mse = (xhat - x).square().mean().item<double>();
       if (!a.reconstructions.empty()) write_reconstructions(a.reconstructions, x, xhat, run.model->shape);
     }
   }
-  print_table(rows, x, run);
+  print_table(rows, test, run);
   if (mse >= 0) std::cout << "reconstruction through AIS' posterior means: MSE " << std::setprecision(5) << mse << "\n";
   if (!a.json.empty()) {
-    io::write_file_atomic(a.json, to_json(rows, run, x.size(0), mse).dump(2) + "\n");
+    io::write_file_atomic(a.json, to_json(rows, run, test, mse).dump(2) + "\n");
     std::cout << a.json << ": the same as JSON\n";
   }
 }

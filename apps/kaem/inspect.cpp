@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
+#include "kaem/data/text.h"
 #include "kaem/train/run.h"
 
 namespace kaem::app {
@@ -63,6 +64,15 @@ void print_data(const Checkpoint& checkpoint) {
   }
 }
 
+/// The words that a run on text tells apart.
+void print_vocabulary(const std::string& path) {
+  constexpr size_t kShown = 12;
+  const auto words = read_vocabulary(path);
+  std::cout << std::left << std::setw(16) << "vocabulary" << grouped(static_cast<int64_t>(words.size())) << " words:";
+  for (size_t i = 0; i < std::min(kShown, words.size()); ++i) std::cout << " " << words[i];
+  std::cout << (words.size() > kShown ? " ...\n" : "\n");
+}
+
 std::vector<std::string> cells(const std::string& line) {
   std::vector<std::string> parts;
   for (size_t from = 0; from <= line.size();) {
@@ -107,6 +117,7 @@ void inspect(const std::string& name) {
     const auto checkpoint = folder.load_checkpoint();
     print_parameters(checkpoint);
     print_data(checkpoint);
+    if (config.model.generator.seq.use()) print_vocabulary(folder.file("vocabulary.txt"));
   }
   print_history(folder.file("metrics.csv"));
 }

@@ -19,7 +19,10 @@ constexpr int64_t kFloat = 4;  // bytes
 
 /// Shape of the data without reading them.
 DataShape data_shape(const DatasetOptions& options) {
-  DataShape shape = options.name.starts_with("DARCY") ? DataShape{1, 32, 32} : DataShape{1, 28, 28};
+  if (options.sequence_length > 0) return {1, 1, options.sequence_length};
+  DataShape shape{1, 28, 28};
+  for (const auto& info : list_datasets(options.root))
+    if (info.name == options.name && info.shape[0] > 0) shape = {info.shape[0], info.shape[1], info.shape[2]};
   if (options.resize.size() == 2) shape[1] = options.resize[0], shape[2] = options.resize[1];
   return shape;
 }
@@ -28,14 +31,17 @@ std::ostream& label(const char* name) { return std::cout << std::left << std::se
 
 void print_data(const Config& config, const DataShape& shape) {
   label("data") << config.data.name << ": " << grouped(config.data.train_size) << " training and "
-                << grouped(config.data.test_size) << " test records of " << shape[0] << "x" << shape[1] << "x"
-                << shape[2] << "\n";
+                << grouped(config.data.test_size) << " test ";
+  if (config.model.generator.seq.use())
+    std::cout << "sequences of " << shape[2] << " words, vocabulary of " << grouped(config.data.vocab_size) << "\n";
+  else
+    std::cout << "records of " << shape[0] << "x" << shape[1] << "x" << shape[2] << "\n";
   for (const auto& info : list_datasets(config.data.root)) {
     if (info.name != config.data.name) continue;
     if (info.files.empty())
       label("") << "made by the program itself, kept in its cache\n";
     else if (info.complete)
-      label("") << "found: " << info.found.front() << " and " << info.files.size() - 1 << " more\n";
+      label("") << "found: " << info.found.front() << (info.files.size() > 1 ? " and the others\n" : "\n");
     else
       label("") << "not complete below " << config.data.root << ": "
                 << (config.data.offline ? "the run would fail (--offline)" : "would be downloaded") << "\n";
@@ -61,6 +67,12 @@ int64_t step_bytes(const Config& c, const ModelImpl& model) {
   const auto& generator = c.model.generator;
   const int64_t samples = c.posterior.samples, components = prior.layer_widths[0] * prior.layer_widths[1];
   int64_t floats = 3 * samples * components + 5 * (2 * prior.quadrature_nodes + 1) * components;
+  if (generator.seq.use()) {  // logits, their logarithms and gradients at every position of every draw
+    const int64_t chains =
+        c.run.batch_size * c.posterior.chains_per_datum * std::max<int64_t>(1, c.posterior.tempering.levels);
+    const int64_t draws = c.posterior.sampler == "importance" ? samples : chains;
+    return kFloat * (floats + draws * model.data_size() * (4 * generator.seq.vocab_size + 3 * generator.seq.d_model));
+  }
   const int64_t features = ops::feature_count(make_basis_spec(generator.basis), generator.basis.grid_size);
   auto widths = generator.widths;
   widths.push_back(model.data_size());
@@ -84,7 +96,7 @@ std::string posterior_text(const PosteriorOptions& posterior) {
 }
 
 void print_memory_estimate(const Config& c, const ModelImpl& model, int64_t parameters) {
-  const bool bytes = !c.data.name.starts_with("DARCY") && c.data.resize.empty();
+  const bool bytes = !c.data.name.starts_with("DARCY") && c.data.resize.empty() && !c.model.generator.seq.use();
   const int64_t copies = 4 + (c.optimizer.ema_decay > 0);  // weights, gradients, two moments, averages
   const std::array<std::pair<const char*, int64_t>, 4> parts = {
       {{"LibTorch", resident_bytes()},

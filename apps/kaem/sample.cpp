@@ -8,6 +8,8 @@
 #include "commands.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
+#include "kaem/data/text.h"
+#include "kaem/io/file.h"
 #include "kaem/io/image.h"
 #include "kaem/train/trainer.h"
 
@@ -24,7 +26,8 @@ constexpr const char* kExamples = R"(
 Examples:
   kaem sample last -n 64 --out samples.png
   kaem sample runs/MNIST/vanilla/short -n 1000 --out samples.npy --latents z.npy --seed 7
-  kaem sample last -n 10 --interpolate 0,5 --out path.png)";
+  kaem sample last -n 10 --interpolate 0,5 --out path.png
+  kaem sample last -n 16                                     a run on text: lines of words (--out F.txt or F.npy))";
 
 /// Two indices of draws, as in --interpolate 0,5.
 std::pair<int64_t, int64_t> ends_of(const std::string& text) {
@@ -46,39 +49,74 @@ at::Tensor interpolated(Prior& prior, const Rng& rng, std::pair<int64_t, int64_t
   return prior.icdf(first + t * (last - first));
 }
 
-void check_out(const std::string& path) {
-  if (!path.ends_with(".png") && !path.ends_with(".npy"))
-    throw UsageError(str("--out ", path, ": want a name that ends in .png or .npy"));
+void check_out(const std::string& out) {
+  if (!out.empty() && !out.ends_with(".png") && !out.ends_with(".npy") && !out.ends_with(".txt"))
+    throw UsageError(str("--out ", out, ": want a name that ends in .png or .npy (of text: .txt or .npy)"));
+}
+
+bool is_text(const LoadedRun& run) { return run.config.model.generator.seq.use(); }
+
+/// The name to write to; nothing: lines of words go to standard output.
+std::string out_of(const LoadedRun& run, const std::string& given) {
+  const bool text = is_text(run);
+  const std::string out = given.empty() && !text ? "samples.png" : given;
+  const std::string own = text ? ".txt" : ".png";
+  if (!out.empty() && !out.ends_with(own) && !out.ends_with(".npy"))
+    throw UsageError(str("--out ", out, ": want a name that ends in ", own, " or .npy"));
+  return out;
+}
+
+struct Draws {
+  at::Tensor samples;  ///< images [n,C,H,W], or word indices [n,L]
+  at::Tensor latents;  ///< float32 [n, latent...]; undefined unless asked for
+};
+
+/// `count` samples, of the latents `path` if there is one.
+Draws draw(LoadedRun& run, const Rng& rng, int64_t count, const at::Tensor& path, bool keep_latents) {
+  std::vector<at::Tensor> samples, latents;
+  for (int64_t first = 0; first < count; first += kChunk) {
+    const int64_t size = std::min(kChunk, count - first);
+    const auto z =
+        path.defined() ? path.narrow(0, first, size) : run.model->prior->sample(size, rng, Stream::kSample, 0, first);
+    // Each chunk takes words of its own, the first those of the run's own samples.
+    const auto made =
+        is_text(run) ? run.model->generate_sequences(z, rng, Stream::kWords, first) : run.model->generate(z);
+    samples.push_back(made.cpu());
+    if (keep_latents) latents.push_back(z.cpu().to(at::kFloat));
+  }
+  return {at::cat(samples), keep_latents ? at::cat(latents) : at::Tensor()};
+}
+
+void write_samples(const std::string& out, const at::Tensor& samples, const LoadedRun& run) {
+  if (out.ends_with(".npy")) return io::write_npy(out, samples);
+  if (!is_text(run)) return io::write_png_grid(out, samples);
+  std::string lines;
+  for (const auto& line : to_lines(samples, run.vocabulary)) lines.append(line).append("\n");
+  if (out.empty())
+    std::cout << lines;
+  else
+    io::write_file_atomic(out, lines);
 }
 
 void sample(const SampleArguments& a, const Common& common) {
-  const std::string out = common.out.empty() ? "samples.png" : common.out;
-  check_out(out);
+  check_out(common.out);
   const int64_t count = integer_of("-n", a.count, 1, 10000000);
   const auto ends = a.interpolate.empty() ? std::pair<int64_t, int64_t>{} : ends_of(a.interpolate);
   prepare_threads(common);
   const at::NoGradGuard no_grad;
   LoadedRun run = load_run(a.run, common.device.empty() ? "auto" : common.device);
+  const std::string out = out_of(run, common.out);
   const Rng rng(seed_of(common, run.config.run.seed));
-  Prior& prior = *run.model->prior;
-
-  const auto path = a.interpolate.empty() ? at::Tensor() : interpolated(prior, rng, ends, count);
-  std::vector<at::Tensor> images, latents;
-  for (int64_t first = 0; first < count; first += kChunk) {
-    const int64_t size = std::min(kChunk, count - first);
-    const auto z = path.defined() ? path.narrow(0, first, size) : prior.sample(size, rng, Stream::kSample, 0, first);
-    images.push_back(run.model->generate(z).cpu());
-    if (!a.latents.empty()) latents.push_back(z.cpu().to(at::kFloat));
-  }
-  if (out.ends_with(".npy"))
-    io::write_npy(out, at::cat(images));
-  else
-    io::write_png_grid(out, at::cat(images));
-  std::cout << out << ": " << count << (path.defined() ? " samples between two draws" : " samples") << " of "
-            << run.folder << " after update " << run.step << "\n";
+  const auto path = a.interpolate.empty() ? at::Tensor() : interpolated(*run.model->prior, rng, ends, count);
+  const Draws draws = draw(run, rng, count, path, !a.latents.empty());
+  write_samples(out, draws.samples, run);
+  if (!out.empty())
+    std::cout << out << ": " << count << (path.defined() ? " samples between two draws" : " samples") << " of "
+              << run.folder << " after update " << run.step << "\n";
   if (a.latents.empty()) return;
-  io::write_npy(a.latents, at::cat(latents));
-  std::cout << a.latents << ": their latents, float32 " << shape_text(latents.front().sizes().slice(1)) << " each\n";
+  io::write_npy(a.latents, draws.latents);
+  if (!out.empty())
+    std::cout << a.latents << ": their latents, float32 " << shape_text(draws.latents.sizes().slice(1)) << " each\n";
 }
 
 }  // namespace

@@ -36,6 +36,8 @@ constexpr auto kDefaultFiles = std::to_array<DefaultFile>({
     {"FMNIST", {"nist_config.ini", ""}},
     {"DARCY_FLOW", {"darcy_flow_config.ini", ""}},
     {"DARCY_PERM", {"darcy_perm_config.ini", "darcy_flow_config.ini"}},
+    {"PTB", {"text_config.ini", ""}},
+    {"SMS_SPAM", {"text_config.ini", ""}},
 });
 
 /// ./config, the config folder beside the program's (a build folder in the source tree), and the installed one.

@@ -11,8 +11,6 @@ namespace kaem::config {
 namespace {
 
 constexpr int64_t kMaxBSplineDegree = 10;  // beyond it the Cox-de Boor recursion loses too many digits in float32
-constexpr auto kLaterDatasets = std::to_array<std::string_view>(
-    {"CIFAR10", "SVHN", "CELEBA", "PTB", "SMS_SPAM", "CIFAR10PANG", "SVHNPANG", "CELEBAPANG", "FOLDER"});
 constexpr auto kTextDatasets = std::to_array<std::string_view>({"PTB", "SMS_SPAM"});
 
 /// Replaces the value of field `id` because of the mode, and says so where it was given.
@@ -102,7 +100,15 @@ void settle_sequences(Draft& draft) {
                    " holds no text"));
     generator.seq.sequence_length = -1;
   }
-  if (text && !draft.has("GeneratorModel.likelihood")) generator.likelihood = "categorical";
+  if (!text) return;
+  if (!draft.has("GeneratorModel.likelihood")) generator.likelihood = "categorical";
+  DatasetOptions& data = draft.config.data;
+  data.sequence_length = generator.seq.sequence_length, data.vocab_size = generator.seq.vocab_size;
+  if (!data.resize.empty()) draft.note(str("[DATA] resize is ignored: ", dataset, " holds text")), data.resize.clear();
+  if (data.dequantize)
+    draft.note(str("[TRAINING] dequantize = true is ignored: ", dataset, " holds text")), data.dequantize = false;
+  if (data.random_flip)
+    draft.note(str("[DATA] random_flip = true is ignored: ", dataset, " holds text")), data.random_flip = false;
 }
 
 /// What a user of the reference's files should know; a resolved file has said it before.
@@ -228,8 +234,6 @@ std::string known_dataset(const std::string& name, const std::string& where) {
   std::vector<std::string> names = dataset_names();
   for (const auto& known : names)
     if (same_name(known, name)) return known;
-  for (const auto& later : kLaterDatasets)
-    if (same_name(later, name)) throw ConfigError(str(where, "data set ", later, " is not built yet"));
   throw ConfigError(where + unknown_name_message("data set", name, names));
 }
 

@@ -67,6 +67,8 @@ struct CategoricalLikelihood : Likelihood {
     return (weight * own.sum(-1)).sum() / static_cast<double>(x.size(0));
   }
 
+  Tensor mean_words(const Tensor& x) const override { return (x >= 0).sum() / static_cast<double>(x.size(0)); }
+
   const int64_t length, vocabulary;
 
  private:

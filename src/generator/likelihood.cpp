@@ -22,6 +22,7 @@ constexpr auto kLikelihoods = std::to_array<Named<MakeLikelihood>>({{"gaussian",
 }  // namespace
 
 Tensor Likelihood::constant(int64_t) const { return at::zeros({}); }
+Tensor Likelihood::mean_words(const Tensor&) const { return {}; }
 
 Tensor squared_distances(const Tensor& x, const Tensor& xhat) {
   const Tensor x_norm = x.square().sum(1, true), xhat_norm = xhat.square().sum(1).unsqueeze(0);

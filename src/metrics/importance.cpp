@@ -4,24 +4,49 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "kaem/core/error.h"
 #include "kaem/metrics/log_likelihood.h"
 
 namespace kaem::metrics {
+namespace {
 
 using at::Tensor;
+
+/// Draws at a time, so that what the generator makes of them stays below 128 MB.
+int64_t chunk_of(const ModelImpl& model) {
+  constexpr int64_t kMost = 1000, kNumbers = int64_t{1} << 25;
+  const SeqOptions& seq = model.options.generator.seq;
+  const int64_t width = model.data_size() * (seq.use() ? seq.vocab_size : 1);
+  return std::clamp(kNumbers / width, int64_t{1}, kMost);
+}
+
+/// log p(x_b|z_s) [B,S]: what an autoregressive generator makes of a draw is another thing for each datum.
+Tensor log_likelihood(ModelImpl& model, const Tensor& x, const Tensor& z) {
+  if (!model.generator->autoregressive()) return model.log_likelihood(x, z);
+  const Tensor u = model.prior->features(z);
+  std::vector<Tensor> rows;
+  for (int64_t b = 0; b < x.size(0); ++b) {
+    const Tensor datum = x.narrow(0, b, 1);
+    const Tensor generated = model.generator->forward_given(u, datum.expand({z.size(0), -1}));
+    rows.push_back(model.likelihood->all_pairs(datum, generated));
+  }
+  return at::cat(rows);
+}
+
+}  // namespace
 
 LogLikelihood importance_log_likelihood(ModelImpl& model, const Tensor& x, int64_t samples, const Rng& rng) {
   if (!model.prior->normalised())
     throw UsageError("importance sampling needs a normalised prior; a deep prior has none: use ais");
   const c10::AutoGradMode no_grad(false);
-  constexpr int64_t kChunk = 1000;
+  const int64_t chunk = chunk_of(model);
   const Tensor none = at::full({x.size(0)}, -std::numeric_limits<double>::infinity(), at::kDouble);
   Tensor log_sum = none, log_squares = none;
-  for (int64_t first = 0; first < samples; first += kChunk) {
-    const Tensor z = model.prior->sample(std::min(kChunk, samples - first), rng, Stream::kEvaluate, 0, first);
-    const Tensor log_weight = model.log_likelihood(x, z).to(at::kCPU, at::kDouble);
+  for (int64_t first = 0; first < samples; first += chunk) {
+    const Tensor z = model.prior->sample(std::min(chunk, samples - first), rng, Stream::kEvaluate, 0, first);
+    const Tensor log_weight = log_likelihood(model, x, z).to(at::kCPU, at::kDouble);
     log_sum = at::logaddexp(log_sum, log_weight.logsumexp(1));
     log_squares = at::logaddexp(log_squares, (2 * log_weight).logsumexp(1));
   }

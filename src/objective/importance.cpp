@@ -23,7 +23,7 @@ struct MaximumLikelihood : Objective {
       samples.shared_z = z[0][0], samples.shared_weight = weight[0];
       if (particles.generated.defined()) samples.shared_generated = particles.generated[0][0];
     }
-    return make_terms(model, options, weighted_log_prob(model, x, samples, step, rng), particles);
+    return make_terms(model, x, options, weighted_log_prob(model, x, samples, step, rng), particles);
   }
 
   ObjectiveOptions options;

@@ -105,7 +105,7 @@ struct Thermodynamic : Objective {
     // With a perceptual term the levels are not those of log p(x).
     if (!model.perceptual)
       shown.info.log_evidence = evidence_estimate(options.estimator, level_zero, levels, temperature);
-    return make_terms(model, options, log_prob, shown);
+    return make_terms(model, x, options, log_prob, shown);
   }
 
   ObjectiveOptions options;

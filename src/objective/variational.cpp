@@ -28,7 +28,7 @@ struct Variational : Objective {
     Particles shown = particles;
     shown.info.log_evidence = (likelihood - divergence).detach();
     log_prob.prior = prior;
-    Terms terms = make_terms(model, options, log_prob, shown);
+    Terms terms = make_terms(model, x, options, log_prob, shown);
     // make_terms counted -(prior + likelihood); the bound weighs the divergence by β.
     terms.total = terms.total + prior + beta * divergence;
     terms.named.emplace_back("divergence", divergence.detach());

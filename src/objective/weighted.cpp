@@ -68,7 +68,7 @@ WeightedLogProb weighted_log_prob(ModelImpl& model, const Tensor& x, const Weigh
   return log_prob;
 }
 
-Terms make_terms(ModelImpl& model, const ObjectiveOptions& options, const WeightedLogProb& log_prob,
+Terms make_terms(ModelImpl& model, const Tensor& x, const ObjectiveOptions& options, const WeightedLogProb& log_prob,
                  const Particles& particles) {
   Terms terms;
   terms.total = -(log_prob.prior + log_prob.likelihood);
@@ -82,6 +82,8 @@ Terms make_terms(ModelImpl& model, const ObjectiveOptions& options, const Weight
     show("perceptual", log_prob.perceptual);
   }
   show("residual", model.likelihood->constant(model.data_size()) - log_prob.likelihood.detach());
+  if (const Tensor words = model.likelihood->mean_words(x); words.defined())
+    show("token_loss", -log_prob.likelihood.detach() / words);
   show("log_evidence", particles.info.log_evidence);
   show("ess", particles.info.ess);
   show("acceptance", particles.info.acceptance);

@@ -27,9 +27,9 @@ WeightedLogProb weighted_log_likelihood(ModelImpl& model, const at::Tensor& x, c
 /// The prior part alone.
 at::Tensor weighted_log_prior(ModelImpl& model, const WeightedSamples& samples, int64_t step, const Rng& rng);
 
-/// Loss of the parts: -(prior + likelihood), the encoder's, the penalties; and what metrics.csv shows of them and of
-/// the sampler's diagnostics.
-Terms make_terms(ModelImpl& model, const ObjectiveOptions& options, const WeightedLogProb& log_prob,
-                 const Particles& particles);
+/// Loss of the parts: -(prior + likelihood), the encoder's, the penalties; and what metrics.csv shows of them (for data
+/// x of words also per word) and of the sampler's diagnostics.
+Terms make_terms(ModelImpl& model, const at::Tensor& x, const ObjectiveOptions& options,
+                 const WeightedLogProb& log_prob, const Particles& particles);
 
 }  // namespace kaem

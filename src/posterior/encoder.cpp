@@ -33,6 +33,9 @@ EncoderImpl::EncoderImpl(const EncoderOptions& options, const ModelImpl& model, 
       activation_(ops::parse_activation(options.activation)) {
   std::tie(lower_, upper_) = model.prior->domain();
   features_ = model.data_size();
+  const SeqOptions& seq = model.options.generator.seq;
+  if (seq.use() && options.type == "cnn") throw ConfigError("[Encoder] type = cnn: words are no image; want diagonal");
+  if (seq.use()) add_words(seq, rng);
   if (options.type == "cnn") add_convolutions(options, rng);
   int64_t width = features_;
   for (size_t l = 0; l < options.widths.size(); ++l) {
@@ -51,6 +54,13 @@ EncoderImpl::Dense EncoderImpl::add_dense(const std::string& name, int64_t input
   };
   return {register_parameter(name + "_weight", draw(0, {outputs, inputs})),
           register_parameter(name + "_bias", draw(1, {outputs}))};
+}
+
+void EncoderImpl::add_words(const SeqOptions& options, const Rng& rng) {
+  const int64_t at = kFirstPurpose + 2 * purpose_++;
+  features_ = options.d_model;
+  word_ = register_parameter("word", rng.normal(Stream::kInit, at, {options.vocab_size, features_}));
+  position_ = register_parameter("position", rng.normal(Stream::kInit, at + 1, {options.sequence_length, features_}));
 }
 
 void EncoderImpl::add_convolutions(const EncoderOptions& options, const Rng& rng) {
@@ -84,9 +94,16 @@ void EncoderImpl::add_convolutions(const EncoderOptions& options, const Rng& rng
   features_ = channels * height * width;
 }
 
+/// Mean over the words that are there, so that the length of a sequence alone does not move it: [B,L] -> [B,d].
+Tensor EncoderImpl::words(const Tensor& x) const {
+  const Tensor index = x.to(at::kLong), there = (index >= 0).unsqueeze(2).to(word_.scalar_type());
+  const Tensor said = ops::activate(at::embedding(word_, index.clamp_min(0)) + position_, activation_);
+  return (said * there).sum(1) / there.sum(1).clamp_min(1);
+}
+
 Tensor EncoderImpl::hidden(const Tensor& x) {
   // Data in [0,1] are centred.
-  Tensor h = 2 * x - 1;
+  Tensor h = word_.defined() ? words(x) : 2 * x - 1;
   if (!convolutions_.empty()) h = h.reshape({x.size(0), shape_[0], shape_[1], shape_[2]});
   for (const auto& layer : convolutions_) {
     h = at::conv2d(h, layer.weight, layer.bias, layer.stride, layer.padding);

@@ -17,6 +17,8 @@
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
+#include "kaem/data/text.h"
+#include "kaem/io/file.h"
 #include "kaem/io/image.h"
 #include "state.h"
 
@@ -41,6 +43,12 @@ io::NamedTensors data_state(const Dataset& data) {
 
 void append(io::NamedTensors& to, io::NamedTensors from) {
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+std::string joined(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const auto& line : lines) text.append(line).append("\n");
+  return text;
 }
 
 /// What the checkpoint's tensors are copied into: the state that lives in tensors.
@@ -103,6 +111,7 @@ Session::~Session() {
 
 int64_t Session::restore(const TrainState& state) {
   int64_t done = 0;
+  if (state.data.is_text()) keep_vocabulary(state.data);
   if (resumed_ && folder_.checkpoint_steps().empty()) {
     log::warn(folder_.path() + " holds no checkpoint yet: it is trained from its first update");
     metrics_.cut(0, 0);
@@ -154,7 +163,7 @@ void Session::tick(int64_t done, const StepValues& values, const TrainState& sta
   warn_of_bad_sampling(values.averages);
   const auto each_epochs = [&](int64_t epochs) { return epochs > 0 && done % (epochs * length_.steps_per_epoch) == 0; };
   if (done % run.log_steps == 0 || done == length_.total) write_row(done);
-  if (each_epochs(run.sample_epochs)) write_picture(done, state);
+  if (each_epochs(run.sample_epochs)) write_samples(done, state);
   if (each_epochs(run.checkpoint_epochs) || (run.checkpoint_steps > 0 && done % run.checkpoint_steps == 0))
     save(done, state);
   if (const int signal = SignalGuard::received(); signal != 0 && done < length_.last) {
@@ -193,9 +202,9 @@ void Session::record_failure(const std::exception& error) {
 Report Session::finish(int64_t done, const TrainState& state) {
   save(done, state);  // before the last row, so that a run that is made longer still has its sums
   if (!metrics_.empty() && loss_count_ > 0) write_row(done);
-  write_picture(done, state);
+  write_samples(done, state);
   signals_.reset();
-  const Report report{done, row_loss_, seconds(), folder_.path(), picture_};
+  const Report report{done, row_loss_, seconds(), folder_.path(), samples_};
   report_end(report);
   return report;
 }
@@ -229,24 +238,37 @@ void Session::write_row(int64_t done) {
   loss_sum_ = 0, loss_count_ = 0;
 }
 
-void Session::write_picture(int64_t done, const TrainState& state) {
-  if (pictured_step_ == done) return;
+/// The words of text: what this run means by an index.
+void Session::keep_vocabulary(const Dataset& data) const {
+  const std::string path = folder_.file("vocabulary.txt");
+  if (folder_.checkpoint_steps().empty()) return write_vocabulary(path, data.vocabulary);
+  if (read_vocabulary(path) != data.vocabulary)
+    throw DataError(path + ": the data have another vocabulary now; a run can only go on with the data it began with");
+}
+
+void Session::write_samples(int64_t done, const TrainState& state) {
+  if (sampled_step_ == done) return;
   const at::NoGradGuard no_grad;
   const auto swap = [&] {
     state.ema.swap();
     state.model.prior->invalidate();  // training's next table must carry a graph, which this one does not
   };
-  swap();
   // The same uniforms each time, so that one sees the same latents change.
-  const auto z = state.model.prior->sample(config_.run.samples_per_picture, Rng(config_.run.seed), Stream::kSample, 0);
-  const auto images = state.model.generate(z);
+  const Rng rng(config_.run.seed);
+  const bool text = state.data.is_text();
   swap();
-  const std::string path = folder_.file(str("samples/step_", done, ".png"));
+  const auto z = state.model.prior->sample(config_.run.samples_per_picture, rng, Stream::kSample, 0);
+  const auto made = text ? state.model.generate_sequences(z, rng, Stream::kWords, 0) : state.model.generate(z);
+  swap();
+  const std::string path = folder_.file(str("samples/step_", done, text ? ".txt" : ".png"));
   try {
-    io::write_png_grid(path, images.cpu());
-    picture_ = path, pictured_step_ = done;
+    if (text)
+      io::write_file_atomic(path, joined(to_lines(made, state.data.vocabulary)));
+    else
+      io::write_png_grid(path, made.cpu());
+    samples_ = path, sampled_step_ = done;
   } catch (const Error& e) {
-    log::warn(str("no picture of update ", done, ": ", e.what()));  // worth no run
+    log::warn(str("no samples of update ", done, ": ", e.what()));  // worth no run
   }
 }
 
@@ -254,8 +276,10 @@ void Session::report_end(const Report& report) const {
   log::set_status_line("");
   const auto& p = report.folder;
   log::info(str("done: ", report.steps, " updates in ", clock_text(report.seconds), ", loss ", report.loss));
-  if (!report.picture.empty())
-    log::info("samples: " + report.picture + "  (more: kaem sample " + p + " -n 64 --out samples.png)");
+  if (!report.samples.empty()) {
+    const auto ending = std::filesystem::path(report.samples).extension().string();
+    log::info(str("samples: ", report.samples, "  (more: kaem sample ", p, " -n 64 --out samples", ending, ")"));
+  }
   if (report.steps < length_.total) log::info("go on: kaem train --resume " + p);
 }
 

@@ -75,7 +75,8 @@ class Session {
   void save(int64_t done, const TrainState& state);
   void write_row(int64_t done);
   void warn_of_bad_sampling(const NamedNumbers& averages);
-  void write_picture(int64_t done, const TrainState& state);
+  void keep_vocabulary(const Dataset& data) const;
+  void write_samples(int64_t done, const TrainState& state);
   void report_end(const Report& report) const;
 
   const Config& config_;
@@ -88,11 +89,11 @@ class Session {
   std::string config_hash_;
   std::chrono::steady_clock::time_point start_;
   double seconds_before_ = 0;
-  int64_t saved_step_ = -1, pictured_step_ = -1;
+  int64_t saved_step_ = -1, sampled_step_ = -1;
   double loss_sum_ = 0, row_loss_ = 0, learning_rate_ = 0;
   int64_t loss_count_ = 0;
   bool warned_of_few_ = false, warned_of_swaps_ = false;
-  std::string picture_;
+  std::string samples_;
   std::optional<Progress> progress_;
   std::optional<SignalGuard> signals_;
 };

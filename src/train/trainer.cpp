@@ -7,6 +7,7 @@
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/data/loader.h"
+#include "kaem/data/text.h"
 #include "session.h"
 #include "state.h"
 
@@ -106,6 +107,7 @@ LoadedRun load_run(const std::string& path_or_last, const std::string& device) {
   };
   DataShape shape;
   for (size_t i = 0; i < 3; ++i) shape[i] = static_cast<int64_t>(number("data.shape", static_cast<int64_t>(i)));
+  if (run.config.model.generator.seq.use()) run.vocabulary = read_vocabulary(folder.file("vocabulary.txt"));
   run.scale_min = number("data.scale", 0), run.scale_max = number("data.scale", 1);
 
   ModelOptions options = run.config.model;

@@ -145,5 +145,32 @@ TEST(LogLikelihoodMethods, RefuseWhatTheyCannotDo) {
   EXPECT_THROW(metrics::stepping_stone_log_likelihood(*model, x, {.chains = 1}, Rng(1)), UsageError);
 }
 
+// The first datum's pass for a draw differs from the second's, so that nothing may be shared between them. More draws
+// than fit into a chunk.
+TEST(LogLikelihoodOfWords, AnAutoregressiveGeneratorMakesAPassForEachDatum) {
+  const torch::NoGradGuard no_grad;
+  constexpr int64_t kLength = 4, kDraws = 1500;
+  ModelOptions options;
+  options.prior.layer_widths = {1, 2};
+  options.generator.likelihood = "categorical";
+  options.generator.seq = {.sequence_length = kLength, .vocab_size = 6, .d_model = 8, .autoregressive = true};
+  Model model(options, DataShape{1, 1, kLength}, Rng(2));
+  const at::Tensor x = at::tensor({2.0f, 3.0f, 1.0f, -1.0f, 5.0f, 4.0f, 3.0f, 2.0f}).view({2, kLength});
+  const auto estimate = metrics::importance_log_likelihood(*model, x, kDraws, Rng(3));
+  const at::Tensor u = model->prior->features(model->prior->sample(kDraws, Rng(3), Stream::kEvaluate, 0));
+  for (int64_t b = 0; b < 2; ++b) {
+    const at::Tensor log_p = model->generator->forward_given(u, x[b].unsqueeze(0).expand({kDraws, kLength}))
+                                 .reshape({kDraws, kLength, 6})
+                                 .to(at::kDouble)
+                                 .log_softmax(-1);
+    at::Tensor sum = at::zeros({kDraws}, at::kDouble);
+    for (int64_t l = 0; l < kLength; ++l)
+      if (const auto word = x[b][l].item<int64_t>(); word >= 0) sum += log_p.select(1, l).select(1, word);
+    const double expected = sum.logsumexp(0).item<double>() - std::log(static_cast<double>(kDraws));
+    EXPECT_NEAR(estimate.value[b].item<double>(), expected, 1e-5);
+    EXPECT_GT(estimate.ess[b].item<double>(), 1);
+  }
+}
+
 }  // namespace
 }  // namespace kaem::test

@@ -42,7 +42,7 @@ TEST(TrainerTest, LeavesARunFolder) {
   for (const std::string name : {"config.ini", "meta.json", "metrics.csv", "log.txt", "samples/step_20.png",
                                  "samples/step_40.png", "samples/step_60.png"})
     EXPECT_TRUE(fs::exists(folder.file(name))) << name;
-  EXPECT_EQ(report.picture, folder.file("samples/step_60.png"));
+  EXPECT_EQ(report.samples, folder.file("samples/step_60.png"));
   const auto rows = metrics_of(report.folder);
   const std::vector<std::string> names = {"step",       "epoch",        "loss",        "log_prior", "log_likelihood",
                                           "residual",   "log_evidence", "ess",         "grad_norm", "lr",

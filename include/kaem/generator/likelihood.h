@@ -37,6 +37,9 @@ struct Likelihood : torch::nn::Module {
 
   /// The part of log p that does not depend on x and g: -(D/2) log(2πσ²), or 0 []; detached.
   virtual at::Tensor constant(int64_t data_size) const;
+
+  /// Mean number of words that data have, where that differs between data: x [B,L] -> []. Undefined for images.
+  virtual at::Tensor mean_words(const at::Tensor& x) const;
 };
 
 /// Gaussian, Bernoulli or categorical, by `options.likelihood`; ConfigError for unknown names.

@@ -13,7 +13,7 @@
 namespace kaem {
 
 /// q(z|x): a diagonal Gaussian in y, mapped to the domain by z = a + (b - a)·sigmoid(y) (z = y where it is unbounded),
-/// with the map's log-determinant. docs/mathematics.md section 6.
+/// with the map's log-determinant. Of words it sees mean_l act(E[x_l] + position_l). docs/mathematics.md section 6.
 struct EncoderImpl : torch::nn::Module {
   EncoderImpl(const EncoderOptions& options, const ModelImpl& model, const Rng& rng);
 
@@ -37,7 +37,9 @@ struct EncoderImpl : torch::nn::Module {
     int64_t stride, padding;
   };
   Dense add_dense(const std::string& name, int64_t inputs, int64_t outputs, const Rng& rng);
+  void add_words(const SeqOptions& options, const Rng& rng);
   void add_convolutions(const EncoderOptions& options, const Rng& rng);
+  at::Tensor words(const at::Tensor& x) const;
   at::Tensor hidden(const at::Tensor& x);
   at::Tensor log_q(const at::Tensor& y, const at::Tensor& mean, const at::Tensor& log_scale) const;
 
@@ -45,9 +47,10 @@ struct EncoderImpl : torch::nn::Module {
   std::vector<int64_t> latent_;
   double lower_, upper_;
   ops::Activation activation_;
+  at::Tensor word_, position_;  ///< [V,d], [L,d]: what a word says at a place; undefined for images
   std::vector<Convolution> convolutions_;
   std::vector<Dense> layers_;
-  int64_t features_ = 0;  ///< width after the convolutions
+  int64_t features_ = 0;  ///< width after the convolutions, or of what the words say
   int64_t purpose_ = 0;
 };
 TORCH_MODULE(Encoder);

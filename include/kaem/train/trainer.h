@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "kaem/config/config.h"
 #include "kaem/data/dataset.h"
@@ -14,7 +15,7 @@ struct Report {
   double loss = 0;     ///< mean over the updates since the last row of metrics.csv but one
   double seconds = 0;  ///< training time in all
   std::string folder;
-  std::string picture;  ///< the last sample picture; empty if it could not be written
+  std::string samples;  ///< the last file of samples; empty if it could not be written
 };
 
 struct TrainOptions {
@@ -36,6 +37,7 @@ struct LoadedRun {
   int64_t step = 0;
   double scale_min = 0, scale_max = 1;  ///< as in Dataset
   std::string folder, device;
+  std::vector<std::string> vocabulary;  ///< of text, else empty
 };
 LoadedRun load_run(const std::string& path_or_last, const std::string& device = "auto");
 
