@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 
+#include "kaem/config/tuning.h"
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
@@ -100,8 +101,9 @@ class Planner {
     PlannedJob planned = values_of(job, common_, where);
     entry.dataset = known_dataset(job.dataset);
     const bool search = job.mode == "tune";
-    planned.source = !planned.config.empty() ? planned.config : default_config_path(entry.dataset);
+    planned.source = !planned.config.empty() ? planned.config : default_config_path(entry.dataset, search);
     const Config config = load_config(planned.source, planned.overrides, entry.dataset, search ? "" : job.mode);
+    if (search) load_search(planned.source, planned.overrides, config);
     const int64_t all = config.data.train_size / config.run.batch_size * config.run.epochs;
     planned.updates = search ? 0 : config.run.max_steps > 0 ? std::min(config.run.max_steps, all) : all;
     note_data(config, where);

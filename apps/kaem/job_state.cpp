@@ -26,27 +26,6 @@ std::vector<std::string> fields_of(const std::string& line) {
   return fields;
 }
 
-/// Step and loss of the last whole row of a run's metrics.csv.
-void read_metrics(JobEntry& job) {
-  const std::string path = job.folder + "/metrics.csv";
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(path, ignored)) return;
-  const std::string text = io::read_file(path);
-  const size_t end = text.rfind('\n');
-  if (end == std::string::npos || end == 0) return;
-  const size_t begin = text.rfind('\n', end - 1);
-  if (begin == std::string::npos) return;  // the header alone
-  const auto names = fields_of(text.substr(0, text.find('\n')));
-  const auto values = fields_of(text.substr(begin + 1, end - begin - 1));
-  for (size_t i = 0; i < std::min(names.size(), values.size()); ++i) {
-    const char *first = values[i].data(), *last = first + values[i].size();
-    int64_t step = 0;
-    double loss = 0;
-    if (names[i] == "step" && std::from_chars(first, last, step).ec == std::errc()) job.updates = step;
-    if (names[i] == "loss" && std::from_chars(first, last, loss).ec == std::errc()) job.loss = loss;
-  }
-}
-
 Json to_json(const JobEntry& job) {
   Json json = {
       {"line", job.line},      {"text", job.text},       {"dataset", job.dataset}, {"mode", job.mode},
@@ -88,11 +67,34 @@ std::string loss_text(const JobEntry& job) {
 
 }  // namespace
 
+LastRow last_row(const std::string& folder) {
+  LastRow row;
+  const std::string path = folder + "/metrics.csv";
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return row;
+  const std::string text = io::read_file(path);
+  const size_t end = text.rfind('\n');
+  if (end == std::string::npos || end == 0) return row;
+  const size_t begin = text.rfind('\n', end - 1);
+  if (begin == std::string::npos) return row;  // the header alone
+  const auto names = fields_of(text.substr(0, text.find('\n')));
+  const auto values = fields_of(text.substr(begin + 1, end - begin - 1));
+  for (size_t i = 0; i < std::min(names.size(), values.size()); ++i) {
+    const char *first = values[i].data(), *last = first + values[i].size();
+    int64_t step = 0;
+    double loss = 0;
+    if (names[i] == "step" && std::from_chars(first, last, step).ec == std::errc()) row.step = step;
+    if (names[i] == "loss" && std::from_chars(first, last, loss).ec == std::errc()) row.loss = loss;
+  }
+  return row;
+}
+
 void JobEntry::finish(const ChildEnd& end) {
   status = end.ok() ? "done" : end.interrupted() ? "interrupted" : "failed";
   exit_status = end.status, signal = end.signal, process = 0;
   seconds += end.seconds;
-  read_metrics(*this);
+  const LastRow row = last_row(folder);
+  updates = row.step, loss = row.loss;
 }
 
 bool is_started(const JobEntry& job) {

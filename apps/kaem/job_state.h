@@ -27,6 +27,13 @@ struct JobEntry {
   void finish(const ChildEnd& end);
 };
 
+/// Step and loss of the last whole row of a run's metrics.csv, where there are any.
+struct LastRow {
+  std::optional<int64_t> step;
+  std::optional<double> loss;
+};
+LastRow last_row(const std::string& folder);
+
 /// The state file's jobs; none if there is no such file. UsageError if it is damaged or of a newer format.
 std::vector<JobEntry> read_job_state(const std::string& path);
 void write_job_state(const std::string& path, const std::string& jobs_file, const std::vector<JobEntry>& jobs);

@@ -25,6 +25,7 @@ enum class Stream : uint32_t {
   kScale,       ///< prior draws that preconditioners are made from
   kEncoder,     ///< noise of the encoder's draws
   kStatistics,  ///< prior draws of running statistics
+  kSearch,      ///< settings of a search's trials
 };
 
 /// Counter-based random numbers: Philox-4x32-10 (Salmon et al. 2011) keyed by the seed, with counter
