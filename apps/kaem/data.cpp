@@ -26,8 +26,8 @@ Examples:
 void list(const std::string& root) {
   std::cout << "data sets below " << root << "\n";
   for (const auto& info : list_datasets(root)) {
-    const char* state = info.files.empty() ? "made here" : info.complete ? "found" : "absent";
-    std::cout << std::left << "  " << std::setw(12) << info.name << std::setw(11) << state << info.description << "\n";
+    std::cout << std::left << "  " << std::setw(13) << info.name << std::setw(11) << info.state << info.description
+              << "\n";
     for (size_t i = 0; i < info.files.size(); ++i)
       std::cout << "      " << std::setw(30) << info.files[i] << (info.found[i].empty() ? "-" : info.found[i]) << "\n";
   }

@@ -64,8 +64,7 @@ void check_name(const std::string& name) {
 std::string missing_data(const Config& config) {
   if (!config.data.darcy_file.empty()) return {};
   for (const auto& info : list_datasets(config.data.root)) {
-    const bool none = std::all_of(info.found.begin(), info.found.end(), [](const auto& path) { return path.empty(); });
-    if (info.name == config.data.name && !info.files.empty() && none)
+    if (info.name == config.data.name && info.state == "absent")
       return str("no file of ", info.name, " below ", config.data.root);
   }
   return {};

@@ -19,7 +19,9 @@ constexpr int64_t kFloat = 4;  // bytes
 
 /// Shape of the data without reading them.
 DataShape data_shape(const DatasetOptions& options) {
-  DataShape shape = options.name.starts_with("DARCY") ? DataShape{1, 32, 32} : DataShape{1, 28, 28};
+  DataShape shape{1, 28, 28};
+  for (const auto& info : list_datasets(options.root))
+    if (info.name == options.name && info.shape[0] > 0) shape = {info.shape[0], info.shape[1], info.shape[2]};
   if (options.resize.size() == 2) shape[1] = options.resize[0], shape[2] = options.resize[1];
   return shape;
 }

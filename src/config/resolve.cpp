@@ -11,8 +11,6 @@ namespace kaem::config {
 namespace {
 
 constexpr int64_t kMaxBSplineDegree = 10;  // beyond it the Cox-de Boor recursion loses too many digits in float32
-constexpr auto kLaterDatasets = std::to_array<std::string_view>(
-    {"CIFAR10", "SVHN", "CELEBA", "PTB", "SMS_SPAM", "CIFAR10PANG", "SVHNPANG", "CELEBAPANG", "FOLDER"});
 constexpr auto kTextDatasets = std::to_array<std::string_view>({"PTB", "SMS_SPAM"});
 
 /// Replaces the value of field `id` because of the mode, and says so where it was given.
@@ -228,8 +226,6 @@ std::string known_dataset(const std::string& name, const std::string& where) {
   std::vector<std::string> names = dataset_names();
   for (const auto& known : names)
     if (same_name(known, name)) return known;
-  for (const auto& later : kLaterDatasets)
-    if (same_name(later, name)) throw ConfigError(str(where, "data set ", later, " is not built yet"));
   throw ConfigError(where + unknown_name_message("data set", name, names));
 }
 

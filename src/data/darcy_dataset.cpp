@@ -4,9 +4,9 @@
 #include <string_view>
 
 #include "data/loaders.h"
+#include "data/registry.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
-#include "kaem/core/table.h"
 #include "kaem/data/darcy.h"
 #include "kaem/io/file.h"
 #include "kaem/io/image.h"
@@ -59,9 +59,9 @@ Split from_file(const DatasetOptions& options, Dataset& data) {
 
 }  // namespace
 
-Dataset load_darcy(const DatasetOptions& options) {
+Dataset load_darcy(const DataSet& set, const DatasetOptions& options) {
   Dataset data;
-  data.name = same_name(options.name, "DARCY_PERM") ? "DARCY_PERM" : "DARCY_FLOW";
+  data.name = set.name;
   if (options.dequantize) data.notes.push_back(data.name + " holds no bytes: dequantize is ignored");
   Split split = options.darcy_file.empty() ? solved(options, data) : from_file(options, data);
   for (auto* field : {&split.train, &split.test}) {

@@ -42,6 +42,18 @@ void gather(const T* from, int64_t records, const at::Tensor& rows, int64_t widt
       });
 }
 
+/// Mirrors the images x [B, C·H·W] whose `chance` is below 1/2 left to right.
+void flip_rows(at::Tensor& x, const std::array<int64_t, 3>& shape, const at::Tensor& chance) {
+  const int64_t width = shape[2], lines = shape[0] * shape[1];
+  const float* const coin = chance.const_data_ptr<float>();
+  float* const pixels = x.mutable_data_ptr<float>();
+  for (int64_t b = 0; b < x.size(0); ++b) {
+    if (!(coin[b] < 0.5f)) continue;
+    for (float* line = pixels + b * lines * width; line < pixels + (b + 1) * lines * width; line += width)
+      std::reverse(line, line + width);
+  }
+}
+
 }  // namespace
 
 int64_t Dataset::steps_per_epoch(int64_t batch_size) const {
@@ -60,7 +72,10 @@ at::Tensor Dataset::batch_index(int64_t step, int64_t batch_size, const Rng& rng
 }
 
 at::Tensor Dataset::batch(int64_t step, int64_t batch_size, const Rng& rng) const {
-  at::Tensor x = to_float(train, batch_index(step, batch_size, rng));
+  const at::Tensor index = batch_index(step, batch_size, rng);
+  if (prepare_rows) prepare_rows(index);
+  at::Tensor x = to_float(train, index);
+  if (flip) flip_rows(x, shape, rng.uniform(Stream::kFlip, step, {batch_size}));
   if (!dequantize) return x;
   // byte/255 -> (byte + U)/256: bins of width 1/256 that fill [0,1].
   return x.mul_(255).add_(rng.uniform(Stream::kDequantize, step, x.sizes())).div_(256);
@@ -76,6 +91,8 @@ at::Tensor Dataset::to_float(const at::Tensor& split, const at::Tensor& index) {
   at::Tensor x = at::empty({rows.size(0), width}, at::kFloat);
   if (split.scalar_type() == at::kByte) {
     gather(split.const_data_ptr<uint8_t>(), split.size(0), rows, width, 255.0f, x.mutable_data_ptr<float>());
+  } else if (split.scalar_type() == at::kInt) {
+    gather(split.const_data_ptr<int32_t>(), split.size(0), rows, width, 1.0f, x.mutable_data_ptr<float>());
   } else {
     gather(split.const_data_ptr<float>(), split.size(0), rows, width, 1.0f, x.mutable_data_ptr<float>());
   }
@@ -84,9 +101,8 @@ at::Tensor Dataset::to_float(const at::Tensor& split, const at::Tensor& index) {
 
 Dataset make_dataset(const DatasetOptions& options) {
   check(options);
-  if (const IdxSet* const set = find_idx_set(options.name)) return load_idx_images(*set, options);
-  if (is_darcy(options.name)) return load_darcy(options);
-  refuse_dataset(options.name);
+  const DataSet& set = find_data_set(options.name);
+  return set.load(set, options);
 }
 
 }  // namespace kaem

@@ -80,21 +80,24 @@ Records split_off_test(Records& train, int64_t count, const std::string& missing
 
 }  // namespace
 
-Dataset load_idx_images(const IdxSet& set, const DatasetOptions& options) {
-  std::string missing_test;
-  const auto paths = locate_files(set, options.root, options.offline, options.progress, missing_test);
+void check_idx(std::string_view content, size_t index, const std::string& path) {
+  parse_idx_header(content, index % 2 == 0 ? 3 : 1, path);
+}
+
+Dataset load_idx_images(const DataSet& set, const DatasetOptions& options) {
+  const LocatedFiles files = locate_files(set, options.root, options.offline, options.progress);
   Dataset data;
   data.name = set.name;
   data.dequantize = options.dequantize;
-  Records train = read_records(paths[0], paths[1], data);
+  Records train = read_records(files.one(0), files.one(1), data);
   Records test;
-  if (missing_test.empty()) {
-    test = read_records(paths[2], paths[3], data);
+  if (files.missing_test.empty()) {
+    test = read_records(files.one(2), files.one(3), data);
     if (test.images.sizes().slice(1) != train.images.sizes().slice(1))
-      throw DataError(str(paths[2], " has images of ", test.images.size(2), "x", test.images.size(3), ", but ",
-                          paths[0], " of ", train.images.size(2), "x", train.images.size(3)));
+      throw DataError(str(files.one(2), " has images of ", test.images.size(2), "x", test.images.size(3), ", but ",
+                          files.one(0), " of ", train.images.size(2), "x", train.images.size(3)));
   } else {
-    test = split_off_test(train, options.test_size, missing_test, data);
+    test = split_off_test(train, options.test_size, files.missing_test, data);
   }
   train = first_records(train, options.train_size, "training", "N_train", data);
   test = first_records(test, options.test_size, "test", "N_test", data);

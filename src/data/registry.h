@@ -7,42 +7,63 @@
 
 #include "kaem/data/dataset.h"
 
-/// What is known about the data sets that are read from files, and where their files are.
+/// The table of all data sets: what each is, how its files are called, where they may lie and come from.
 namespace kaem {
 
-struct PublishedFile {
-  std::string_view name;     ///< as published, without .gz
-  std::string_view sha256;   ///< of the .gz
-  std::string_view md5;      ///< of the .gz, as published by torchvision
-  std::string_view raw_md5;  ///< of the unpacked file
+/// A file (or, where a name is a pattern, several) that a data set is read from.
+struct DataFile {
+  std::string_view download;               ///< name at the mirrors; also what is said to be missing
+  std::vector<std::string_view> names;     ///< names that it may have, tried in turn; `*` stands for any characters
+  bool test = false;                       ///< of the test set: the last training records can serve instead
+  std::string_view sha256 = {}, md5 = {};  ///< of the download, as published; empty where there is none
+  std::string_view raw_md5 = {};           ///< of the unpacked file
 };
 
-/// A data set of four IDX files.
-struct IdxSet {
+struct DataSet;
+using LoadData = Dataset (*)(const DataSet&, const DatasetOptions&);
+/// Checks the (unpacked) content of file `index` of a set by its own header; DataError names `path`.
+using CheckData = void (*)(std::string_view content, size_t index, const std::string& path);
+
+struct DataSet {
   std::string_view name, description;
-  std::string_view folder;                  ///< below the root, where downloads go
-  std::array<std::string_view, 4> folders;  ///< where else files may lie; empty: the root itself
-  std::array<PublishedFile, 4> files;       ///< training images and labels, test images and labels
-  std::array<std::string_view, 2> mirrors;  ///< base URLs, tried in turn
+  std::string_view folder;                ///< below the root, where downloads go
+  std::vector<std::string_view> folders;  ///< where files may lie, in this order; empty: the root itself
+  std::vector<DataFile> files;            ///< none for data that need no files of a fixed name
+  std::vector<std::string_view> mirrors;  ///< base URLs, tried in turn
+  std::string_view advice;                ///< where the files come from if no mirror has them
+  std::array<int64_t, 3> shape;           ///< channels, height, width as loaded; zeros where that depends
+  LoadData load;
+  CheckData check = nullptr;
 };
 
-/// The set of that name (case ignored), or null.
-const IdxSet* find_idx_set(std::string_view name);
+/// All sets, in the order in which they are listed.
+const std::vector<DataSet>& all_data_sets();
 
-/// True for DARCY_FLOW and DARCY_PERM (case ignored).
-bool is_darcy(std::string_view name);
+/// The set of that name (case ignored); ConfigError if there is none.
+const DataSet& find_data_set(std::string_view name);
 
-/// Throws the ConfigError for a name that make_dataset does not serve.
-[[noreturn]] void refuse_dataset(std::string_view name);
+/// Paths of file `index` of the set below `root`, sorted; none where it is absent. A file in the root itself whose
+/// checksum says that it belongs to another set is passed over (MNIST and FMNIST have the same file names).
+std::vector<std::string> find_files(const DataSet& set, size_t index, const std::string& root);
 
-/// The path of file `index` of the set below `root`, or an empty string. A file in the root itself whose checksum says
-/// that it belongs to the other set is passed over (MNIST and FMNIST have the same file names).
-std::string find_file(const IdxSet& set, size_t index, const std::string& root);
+struct LocatedFiles {
+  std::vector<std::vector<std::string>> paths;  ///< of each file of the set
+  std::string missing_test;                     ///< why there are no test files; empty if there are
+  const std::string& one(size_t index) const { return paths[index].front(); }
+};
 
-/// Paths of all four files, after downloading those that are missing unless `offline`. Test images may be absent after
-/// all (an empty path): then `missing_test` says why. DataError: which files, from where, into which folder, and why
-/// not.
-std::array<std::string, 4> locate_files(const IdxSet& set, const std::string& root, bool offline,
-                                        const DataProgress& progress, std::string& missing_test);
+/// Finds all files of a set, after downloading those that are missing unless `offline`. DataError: which files, from
+/// where, into which folder, and why not; files of the test set may be absent after all.
+LocatedFiles locate_files(const DataSet& set, const std::string& root, bool offline, const DataProgress& progress);
+
+/// Base URLs that the files of a set are downloaded from: KAEM_DATA_MIRROR alone where it is set.
+std::vector<std::string> mirrors_of(const DataSet& set);
+
+/// The path of `name` in a folder below `root`.
+std::string path_in(const std::string& root, std::string_view folder, const std::string& name);
+
+/// What to tell the user about files that are missing: which, from where, into which folder, and why they are not had.
+std::string missing_message(const DataSet& set, const std::vector<std::string>& names, const std::string& root,
+                            const std::string& why);
 
 }  // namespace kaem

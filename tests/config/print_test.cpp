@@ -102,6 +102,7 @@ Config random_config(std::mt19937_64& random) {
   c.data.resize =
       scrambler.coin() ? std::vector<int64_t>{} : std::vector<int64_t>{16, 1 + static_cast<int64_t>(random() % 64)};
   c.data.root = "/some folder/with = signs: and [brackets]/ünïcode";
+  c.data.random_flip = scrambler.coin();
   c.data.darcy_file = scrambler.coin() ? "" : "fields;one#two.h5";
   return c;
 }

@@ -94,16 +94,51 @@ TEST(Batches, DequantizedBytesFillTheirBins) {
   EXPECT_NEAR(sum / count, 0.5, 6 * std::sqrt(1 / (12 * count)));
 }
 
-TEST(DatasetNames, UnknownOnesAndThoseToComeAreToldApart) {
+TEST(Batches, RandomFlipsMirrorHalfOfTheImages) {
+  Dataset data = made(400, 12);
+  data.train = data.train.view({400, 2, 2, 3}), data.shape = {2, 2, 3};
+  data.flip = true;
+  const at::Tensor x = data.batch(3, 400, Rng(5));
+  const at::Tensor index = data.batch_index(3, 400, Rng(5));
+  const at::Tensor plain = data.train.index_select(0, index), mirrored = plain.flip(3);
+  int64_t flipped = 0;
+  for (int64_t b = 0; b < 400; ++b) {
+    const bool same = at::equal(x[b], plain[b].flatten());
+    ASSERT_TRUE(same || at::equal(x[b], mirrored[b].flatten()));
+    flipped += !same;
+  }
+  EXPECT_NEAR(static_cast<double>(flipped), 200, 60);  // 6 standard errors, false alarms 2e-9
+  EXPECT_TRUE(at::equal(data.batch(3, 400, Rng(5)), x));
+  EXPECT_FALSE(at::equal(std::get<0>(data.batch(4, 400, Rng(5)).sort(0)), std::get<0>(x.sort(0))));
+}
+
+TEST(Batches, WordsStayIndices) {
+  Dataset data = made(3, 2);
+  data.train = at::tensor({7, -1, 0, 9999, 2, 3}, at::kInt).view({3, 2});
+  data.vocabulary = {"a", "b"};
+  EXPECT_TRUE(data.is_text());
+  EXPECT_TRUE(at::equal(Dataset::to_float(data.train, at::tensor({1, 0}, at::kLong)),
+                        at::tensor({0.0f, 9999.0f, 7.0f, -1.0f}).view({2, 2})));
+}
+
+TEST(Batches, RowsArePreparedBeforeTheyAreRead) {
+  Dataset data = made(6, 1);
+  data.train = at::zeros({6, 1, 1, 1}, at::kByte);
+  data.prepare_rows = [&data](const at::Tensor& index) { data.train.index_fill_(0, index, 255); };
+  EXPECT_TRUE(at::equal(data.batch(0, 4, Rng(2)), at::ones({4, 1})));
+  EXPECT_EQ(data.train.sum().item<int64_t>(), 4 * 255);
+}
+
+TEST(DatasetNames, UnknownOnesAreRefused) {
   const auto refusal = [](const std::string& name) {
     return message_of<ConfigError>([&] { make_dataset({.name = name}); });
   };
-  expect_message(refusal("CIFAR10"), {"data set CIFAR10 is not built yet; now: MNIST FMNIST DARCY_FLOW DARCY_PERM"});
-  expect_message(refusal("svhnpang"), {"data set SVHNPANG is not built yet"});
   expect_message(refusal("MNSIT"), {"data set 'MNSIT'", "did you mean 'MNIST'"});
   expect_message(message_of<ConfigError>([] { fetch_dataset("nothing", "."); }), {"data set 'nothing'"});
-  expect_message(message_of<ConfigError>([] { verify_dataset("PTB", "."); }), {"PTB is not built yet"});
-  EXPECT_EQ(dataset_names(), (std::vector<std::string>{"MNIST", "FMNIST", "DARCY_FLOW", "DARCY_PERM"}));
+  expect_message(message_of<ConfigError>([] { verify_dataset("SHVN", "."); }), {"did you mean 'SVHN'"});
+  EXPECT_EQ(dataset_names(),
+            (std::vector<std::string>{"MNIST", "FMNIST", "CIFAR10", "SVHN", "CELEBA", "DARCY_FLOW", "DARCY_PERM", "PTB",
+                                      "SMS_SPAM", "CIFAR10PANG", "SVHNPANG", "CELEBAPANG", "FOLDER"}));
 }
 
 TEST(DatasetOptions, ImpossibleOnesAreRefused) {

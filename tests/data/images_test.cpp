@@ -287,7 +287,7 @@ TEST(List, SaysWhatIsThere) {
   put_files(root, {});
   std::filesystem::remove(root / "mnist/t10k-images-idx3-ubyte");
   const auto list = list_datasets(root.str());
-  ASSERT_EQ(list.size(), 4u);
+  ASSERT_EQ(list.size(), dataset_names().size());
   EXPECT_EQ(list[0].name, "MNIST");
   EXPECT_FALSE(list[0].complete);
   EXPECT_EQ(list[0].found,
@@ -295,7 +295,11 @@ TEST(List, SaysWhatIsThere) {
                                       "", root / "mnist/t10k-labels-idx1-ubyte"}));
   EXPECT_EQ(list[1].name, "FMNIST");
   EXPECT_EQ(list[1].found, std::vector<std::string>(4));
-  EXPECT_TRUE(list[2].complete && list[2].files.empty());
+  EXPECT_EQ(list[0].state, "in part");
+  EXPECT_EQ(list[1].state, "absent");
+  EXPECT_EQ(list[5].name, "DARCY_FLOW");
+  EXPECT_TRUE(list[5].files.empty());
+  EXPECT_EQ(list[5].state, "made here");
 }
 
 TEST(Verify, TellsPublishedFromOtherAndBrokenFiles) {
@@ -321,7 +325,7 @@ class RealData : public testing::Test {
     if (folder == nullptr) GTEST_SKIP() << "KAEM_DATA_DIR is not set";
     root = folder;
     for (const auto& info : list_datasets(root))
-      if (!info.complete) GTEST_SKIP() << info.name << " is not in " << root;
+      if (info.name.ends_with("MNIST") && !info.complete) GTEST_SKIP() << info.name << " is not in " << root;
   }
   std::string root;
 };
@@ -343,7 +347,7 @@ TEST_F(RealData, HasTheKnownMeansAndClassCounts) {
 
 TEST_F(RealData, IsAsPublishedAndDownloadsUnchanged) {
   for (const auto& info : list_datasets(root)) {
-    if (info.files.empty()) continue;
+    if (!info.name.ends_with("MNIST")) continue;
     for (const auto& line : verify_dataset(info.name, root))
       EXPECT_NE(line.find("as published"), std::string::npos) << line;
   }

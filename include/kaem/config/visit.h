@@ -151,6 +151,8 @@ void visit_data(DatasetOptions& o, V&& v) {
         .min = 1,
         .max = 4096},
     o.resize);
+  v(Key{.name = "random_flip", .help = "Mirror each image of a training batch left to right with probability 1/2"},
+    o.random_flip);
   v(Key{.name = "darcy_file", .help = "File of Darcy fields to use instead of the solver; empty: the solver"},
     o.darcy_file);
   v(Key{.name = "darcy_seed",

@@ -25,6 +25,7 @@ enum class Stream : uint32_t {
   kScale,       ///< prior draws that preconditioners are made from
   kEncoder,     ///< noise of the encoder's draws
   kStatistics,  ///< prior draws of running statistics
+  kFlip,        ///< which training images are mirrored
   kSearch,      ///< settings of a search's trials
 };
 

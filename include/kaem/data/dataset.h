@@ -24,6 +24,7 @@ struct DatasetOptions {
   std::vector<int64_t> resize = {};  ///< [DATA] resize, --resize HxW: H, W, or empty
   std::string darcy_file = {};       ///< [DATA] darcy_file
   bool dequantize = false;           ///< [TRAINING] dequantize: adds U(0,1)/256 to byte data
+  bool random_flip = false;          ///< [DATA] random_flip: mirrors training images left to right at random
   bool offline = false;              ///< --offline: never download
   uint64_t seed = 1;                 ///< of the Darcy permeability fields
   DataProgress progress = {};        ///< called in the calling thread
@@ -32,26 +33,35 @@ struct DatasetOptions {
 /// Training and test data in memory: bytes stay bytes until a batch is made.
 struct Dataset {
   std::string name;
-  std::array<int64_t, 3> shape{};        ///< channels, height, width
+  std::array<int64_t, 3> shape{};        ///< channels, height, width; of text 1, 1, words of a sequence
   at::Tensor train, test;                ///< [N,C,H,W], uint8 (value/255) or float32 in [0,1] (test data of Darcy
-                                         ///< fields may leave it a little: the scale is the training data's)
+                                         ///< fields may leave it a little: the scale is the training data's); of text
+                                         ///< int32 [N,L], indices of words, -1 where there is none
   at::Tensor train_labels, test_labels;  ///< int64 [N], or undefined
   bool dequantize = false;
+  bool flip = false;                    ///< mirrors each image of a training batch left to right with probability 1/2
+  std::vector<std::string> vocabulary;  ///< of text: the word of each index; empty otherwise
   double scale_min = 0, scale_max = 1;  ///< of data scaled by its training minimum and maximum (Darcy)
   std::vector<std::string> notes;       ///< what was done that the user should know, a line each
   std::vector<std::pair<std::string, std::string>> sources;  ///< file path (or "solver") and SHA-256, for meta.json
 
+  /// Must be called with the numbers (int64 [n]) of training rows before they are read from `train`, where it is set:
+  /// images of a folder are decoded when they are first asked for. `batch` does so; any thread may.
+  std::function<void(const at::Tensor& index)> prepare_rows;
+
+  bool is_text() const { return !vocabulary.empty(); }
+
   int64_t steps_per_epoch(int64_t batch_size) const;
 
-  /// Batch of update `step`: float32 [B, C·H·W] in [0,1]. The order is a fresh permutation each epoch; the last partial
-  /// batch is dropped. Depends on (seed, step) only. `dequantize`: (byte + U(0,1))/256, so that densities live on
-  /// [0,1].
+  /// Batch of update `step`: float32 [B, C·H·W] in [0,1]; of text the indices as they are. The order is a fresh
+  /// permutation each epoch; the last partial batch is dropped. Depends on (seed, step) only. `dequantize`: (byte +
+  /// U(0,1))/256, so that densities live on [0,1].
   at::Tensor batch(int64_t step, int64_t batch_size, const Rng& rng) const;
 
   /// Numbers of that batch's records in the training data: int64 [B].
   at::Tensor batch_index(int64_t step, int64_t batch_size, const Rng& rng) const;
 
-  /// Rows `index` (int64 [n]) of a split as float32 [n, C·H·W] in [0,1].
+  /// Rows `index` (int64 [n]) of a split as float32 [n, C·H·W] in [0,1]; of text the indices as they are.
   static at::Tensor to_float(const at::Tensor& split, const at::Tensor& index);
 
   /// The order of the epoch last asked for, since drawing it costs more than a batch. Makes `batch` not thread-safe.
@@ -73,6 +83,8 @@ struct DatasetInfo {
   std::vector<std::string> files;  ///< those it needs, as published; none where the program makes the data itself
   std::vector<std::string> urls;   ///< mirrors (KAEM_DATA_MIRROR, a base URL, replaces them)
   std::vector<std::string> found;  ///< paths found under the root, in the order of `files`; empty strings where absent
+  std::string state;               ///< found, in part, absent; made here, ... where there are no files to look for
+  std::array<int64_t, 3> shape{};  ///< channels, height, width as loaded; zeros where that depends on the files or keys
   bool complete = false;
 };
 std::vector<DatasetInfo> list_datasets(const std::string& root);

@@ -1,0 +1,149 @@
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include "data/download.h"
+#include "data/registry.h"
+#include "kaem/core/error.h"
+#include "kaem/core/str.h"
+#include "kaem/io/file.h"
+
+namespace kaem {
+namespace {
+
+/// True if `name` is `pattern`, in which one `*` may stand for any characters.
+bool matches(std::string_view name, std::string_view pattern) {
+  const size_t star = pattern.find('*');
+  if (star == std::string_view::npos) return name == pattern;
+  const std::string_view head = pattern.substr(0, star), tail = pattern.substr(star + 1);
+  return name.size() >= head.size() + tail.size() && name.starts_with(head) && name.ends_with(tail);
+}
+
+std::vector<std::string> matching_files(const std::string& folder, std::string_view pattern) {
+  std::vector<std::string> paths;
+  std::error_code error;
+  if (pattern.find('*') == std::string_view::npos) {
+    const auto path = std::filesystem::path(folder) / pattern;
+    if (std::filesystem::is_regular_file(path, error)) paths.push_back(path.string());
+    return paths;
+  }
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    std::error_code unreadable;
+    if (entry->is_regular_file(unreadable) && matches(entry->path().filename().string(), pattern))
+      paths.push_back(entry->path().string());
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+/// True if the file at `path` is what another set published under this name.
+bool belongs_to_other(const DataSet& set, const DataFile& file, const std::string& path) {
+  std::string md5;
+  for (const auto& other : all_data_sets())
+    for (const auto& theirs : other.files) {
+      if (other.folder == set.folder || theirs.names != file.names) continue;
+      try {
+        if (md5.empty()) md5 = io::md5(io::read_file(path));
+      } catch (const DataError&) {
+        return false;  // reading it for good will say what is wrong
+      }
+      if (md5 == theirs.md5 || md5 == theirs.raw_md5) return true;
+    }
+  return false;
+}
+
+/// Downloads one file; returns why it could not be had, or an empty string.
+std::string download_file(const DataSet& set, const DataFile& file, const std::string& root,
+                          const DataProgress& progress) {
+  std::vector<std::string> urls;
+  for (const auto& mirror : mirrors_of(set)) urls.push_back(mirror + std::string(file.download));
+  if (urls.empty()) return "no mirror offers it";
+  return download(urls, path_in(root, set.folder, std::string(file.download)), std::string(file.sha256), progress);
+}
+
+/// True if what was found for training is a part of the published set under a name of its own: then its user has
+/// chosen what there is, and no test file is fetched.
+bool is_partial(const DataSet& set, const LocatedFiles& located) {
+  for (size_t i = 0; i < set.files.size(); ++i) {
+    if (set.files[i].test || located.paths[i].empty()) continue;
+    const std::string name = std::filesystem::path(located.paths[i].front()).filename().string();
+    if (std::find(set.files[i].names.begin(), set.files[i].names.end(), name) == set.files[i].names.end()) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string path_in(const std::string& root, std::string_view folder, const std::string& name) {
+  return (std::filesystem::path(root.empty() ? "." : root) / folder / name).string();
+}
+
+std::vector<std::string> mirrors_of(const DataSet& set) {
+  if (set.mirrors.empty()) return {};
+  // A site's own copy; naming it means that nothing else is asked for.
+  if (const char* mirror = std::getenv("KAEM_DATA_MIRROR"); mirror != nullptr && *mirror != '\0') {
+    const std::string base(mirror);
+    return {base + (base.back() == '/' ? "" : "/")};
+  }
+  return {set.mirrors.begin(), set.mirrors.end()};
+}
+
+std::string missing_message(const DataSet& set, const std::vector<std::string>& names, const std::string& root,
+                            const std::string& why) {
+  const auto join = [](const std::vector<std::string>& words, std::string_view between) {
+    std::string text;
+    for (const auto& word : words) text += (text.empty() ? "" : std::string(between)) + word;
+    return text;
+  };
+  const std::string into = path_in(root, set.folder, "");
+  const std::string source = set.mirrors.empty() ? str(set.advice, ", into ", into)
+                                                 : str("from ", join(mirrors_of(set), " or "), " into ", into);
+  return str(set.name, " is not complete in ", root, ": missing ", join(names, ", "), " (", source, "): ", why);
+}
+
+std::vector<std::string> find_files(const DataSet& set, size_t index, const std::string& root) {
+  const DataFile& file = set.files[index];
+  for (const auto folder : set.folders)
+    for (const auto name : file.names) {
+      std::vector<std::string> paths = matching_files(path_in(root, folder, ""), name);
+      if (folder.empty())
+        std::erase_if(paths, [&](const std::string& path) { return belongs_to_other(set, file, path); });
+      if (!paths.empty()) return paths;
+    }
+  return {};
+}
+
+LocatedFiles locate_files(const DataSet& set, const std::string& root, bool offline, const DataProgress& progress) {
+  LocatedFiles located;
+  located.paths.resize(set.files.size());
+  std::vector<std::string> missing;
+  const auto look = [&] {
+    missing.clear();
+    for (size_t i = 0; i < set.files.size(); ++i) {
+      located.paths[i] = find_files(set, i, root);
+      const std::string name(set.files[i].download);
+      if (located.paths[i].empty() && std::find(missing.begin(), missing.end(), name) == missing.end())
+        missing.push_back(name);
+    }
+  };
+  look();
+  if (missing.empty()) return located;
+  std::string why = "--offline forbids the download";
+  if (is_partial(set, located)) {
+    why = "the training file at hand is a part of the set, so nothing is downloaded";
+  } else if (!offline || set.mirrors.empty()) {
+    why.clear();
+    for (size_t i = 0; i < set.files.size() && why.empty(); ++i)
+      if (find_files(set, i, root).empty()) why = download_file(set, set.files[i], root, progress);
+    look();
+  }
+  if (missing.empty()) return located;
+  const std::string message = missing_message(set, missing, root, why);
+  // Training can go on without the test files; the caller says so.
+  for (size_t i = 0; i < set.files.size(); ++i)
+    if (set.files[i].test != located.paths[i].empty()) throw DataError(message);
+  located.missing_test = message;
+  return located;
+}
+
+}  // namespace kaem
