@@ -186,12 +186,7 @@ class Planner {
   JobPlan plan_;
 };
 
-}  // namespace
-
-JobPlan plan_jobs(const std::string& path, const Common& common, const std::vector<JobEntry>& before) {
-  return Planner(path, common, before).plan();
-}
-
+/// Options of the command line that a child needs: its values, and where data, results and messages are.
 std::vector<std::string> child_options(const Common& common, const std::vector<Override>& overrides) {
   std::vector<std::string> words;
   for (const auto& o : overrides) {
@@ -205,6 +200,12 @@ std::vector<std::string> child_options(const Common& common, const std::vector<O
   if (common.quiet) words.emplace_back("--quiet");
   if (common.verbose) words.emplace_back("--verbose");
   return words;
+}
+
+}  // namespace
+
+JobPlan plan_jobs(const std::string& path, const Common& common, const std::vector<JobEntry>& before) {
+  return Planner(path, common, before).plan();
 }
 
 std::vector<std::string> arguments_of(const PlannedJob& plan, const JobEntry& entry) {

@@ -33,7 +33,4 @@ JobPlan plan_jobs(const std::string& path, const Common& common, const std::vect
 /// Arguments of the child process that does a job, or goes on with it where it has begun.
 std::vector<std::string> arguments_of(const PlannedJob& plan, const JobEntry& entry);
 
-/// Options of the command line that a child needs beside `overrides`: where data, results and messages are.
-std::vector<std::string> child_options(const Common& common, const std::vector<Override>& overrides);
-
 }  // namespace kaem::app

@@ -1,11 +1,9 @@
 // Sequences of jobs: each is a process of its own, and what is interrupted goes on.
 #include <signal.h>
 
-#include <chrono>
 #include <nlohmann/json.hpp>
-#include <thread>
 
-#include "apps/support.h"
+#include "apps/background.h"
 #include "apps/tiny_file.h"
 
 namespace kaem {
@@ -13,44 +11,16 @@ namespace {
 
 constexpr const char* kOptions = " --device cpu --threads 1 ";
 
-class Jobs : public Program {
+class Jobs : public Background {
  protected:
   void SetUp() override {
-    Program::SetUp();
+    Background::SetUp();
     write("tiny.ini", kTinyFile);
   }
 
   /// The file's state, or null while there is none.
   nlohmann::json state(const std::string& out = "runs") const {
     return nlohmann::json::parse(content_of(folder / out / "jobs/j/state.json"), nullptr, false);
-  }
-
-  /// Starts the jobs without waiting for them; returns the number of the process.
-  pid_t start(const std::string& arguments) const {
-    const std::string command = "cd " + folder.string() + " && { XDG_CACHE_HOME=" + folder.string() +
-                                "/cache KAEM_DATA_DIR= " + program() + " jobs j.txt" + kOptions + arguments +
-                                " >out.txt 2>err.txt </dev/null & echo $! >pid.txt; wait $!; echo $? >status.txt; } " +
-                                ">/dev/null 2>&1 </dev/null &";
-    EXPECT_EQ(std::system(command.c_str()), 0);
-    EXPECT_TRUE(comes([&] { return content_of(folder / "pid.txt").ends_with('\n'); }));
-    return std::stoi(content_of(folder / "pid.txt"));
-  }
-
-  /// The exit status of what `start` started, once it has ended.
-  int status_of_started() const {
-    EXPECT_TRUE(comes([&] { return content_of(folder / "status.txt").ends_with('\n'); }));
-    return std::stoi(content_of(folder / "status.txt"));
-  }
-
-  /// Waits for something to become true; the limit is only there to end a test that hangs.
-  template <class Condition>
-  static bool comes(Condition&& condition) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(120);
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > end) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return true;
   }
 
   /// The process of job `i` (0-based) once it trains.
@@ -100,7 +70,7 @@ TEST_F(Jobs, RunOneAfterAnotherAndAFailureEndsOnlyItself) {
 
 TEST_F(Jobs, ACrashBySignalEndsOnlyItself) {
   write("j.txt", "DARCY_PERM vanilla config=tiny.ini TRAINING.N_epochs=100000\nDARCY_PERM vanilla config=tiny.ini\n");
-  start("");
+  start(std::string("jobs j.txt") + kOptions);
   ASSERT_EQ(::kill(process_of(0), SIGSEGV), 0);
   EXPECT_EQ(status_of_started(), 1);
   const auto jobs = state()["jobs"];
@@ -118,7 +88,7 @@ TEST_F(Jobs, KilledInTheSecondJobAndResumedEndsAsAnUninterruptedSequence) {
   const Outcome straight = kaem(std::string("jobs j.txt --out straight") + kOptions);
   ASSERT_EQ(straight.status, 0) << straight.err;
 
-  const pid_t parent = start("--out killed");
+  const pid_t parent = start(std::string("jobs j.txt --out killed") + kOptions);
   const pid_t child = process_of(1, "killed");
   ASSERT_EQ(::kill(parent, SIGKILL), 0);
   ::kill(child, SIGKILL);
@@ -142,7 +112,7 @@ TEST_F(Jobs, KilledInTheSecondJobAndResumedEndsAsAnUninterruptedSequence) {
 TEST_F(Jobs, AnInterruptIsPassedOnAndTheSequenceGoesOn) {
   write("j.txt",
         "DARCY_PERM vanilla config=tiny.ini TRAINING.N_epochs=150\nDARCY_PERM vanilla config=tiny.ini max-steps=3\n");
-  const pid_t parent = start("");
+  const pid_t parent = start(std::string("jobs j.txt") + kOptions);
   process_of(0);
   ASSERT_EQ(::kill(parent, SIGTERM), 0);
   EXPECT_EQ(status_of_started(), 128 + SIGTERM);
