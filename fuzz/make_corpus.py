@@ -99,6 +99,7 @@ def jobs_corpus():
     put("jobs", "twice", b"MNIST vanilla seed=1 seed=2\nMNIST vanilla EbmModel.pi_0=ebm ebmmodel.PI_0=ebm\n")
     put("jobs", "no_value", b"MNIST vanilla seed=\nMNIST vanilla =3\nMNIST vanilla .a=3\nMNIST vanilla A.=\n")
     put("jobs", "zero_byte", b"MNIST van\0illa\n")
+    put("jobs", "second_mark", b"MNIST vanilla\n\xef\xbb\xbfMNIST vanilla\n")
     put("jobs", "not_utf8", b"MNIST vanilla EbmModel.\xff=\xfe\n")
 
 

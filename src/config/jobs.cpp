@@ -11,6 +11,7 @@ namespace kaem {
 namespace {
 
 constexpr std::string_view kBlanks = " \t\v\f\r";
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr size_t kLongestLine = 4096, kMostJobs = 10000, kMostFaults = 100;
 constexpr auto kModes = std::to_array<std::string_view>({"vanilla", "thermo", "variational", "tune"});
 constexpr auto kLaterModes =
@@ -81,6 +82,8 @@ std::pair<std::string, std::string> value_of(const std::string& word) {
 
 void check_bytes(std::string_view line) {
   if (line.size() > kLongestLine) throw ConfigError(str("longer than ", kLongestLine, " bytes"));
+  if (line.find(kByteOrderMark) != std::string_view::npos)
+    throw ConfigError("holds a byte order mark, which only the file's first line may have");
   for (const char c : line)
     if (static_cast<unsigned char>(c) < ' ' && !is_blank(c))
       throw ConfigError("holds a control character; is this a text file?");
@@ -126,7 +129,7 @@ std::string Job::value(std::string_view key) const {
 }
 
 JobList read_jobs(std::string_view text, const std::string& name) {
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   JobList list;
   for (int line = 1; !text.empty(); ++line) {
     const size_t end = std::min(text.find('\n'), text.size());

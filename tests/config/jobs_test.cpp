@@ -62,6 +62,8 @@ TEST(Jobs, FaultsNameTheLineAndDoNotHideEachOther) {
   EXPECT_EQ(fault_of("MNIST vanilla name=\"a"), "j.txt:1: the quote \" is not closed");
   EXPECT_EQ(fault_of(std::string("MNIST van\0illa", 14)), "j.txt:1: holds a control character; is this a text file?");
   EXPECT_EQ(fault_of(std::string(5000, 'x')), "j.txt:1: longer than 4096 bytes");
+  EXPECT_EQ(fault_of("\n\xEF\xBB\xBFMNIST vanilla"),
+            "j.txt:2: holds a byte order mark, which only the file's first line may have");
   const auto list = read_jobs("MNIST\nMNIST vanilla\nMNIST x\n", "j.txt");
   EXPECT_EQ(list.faults.size(), 2u);
   EXPECT_EQ(list.jobs.size(), 1u);
