@@ -65,6 +65,7 @@ class HeldSignals {
     ::dup2(nothing, STDIN_FILENO);
     if (silent) ::dup2(nothing, STDOUT_FILENO);
   }
+  ::signal(SIGTTOU, SIG_IGN);  // it may write to a terminal that its group is not in front of
   ::signal(SIGINT, SIG_DFL);
   ::signal(SIGTERM, SIG_DFL);
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
