@@ -137,6 +137,9 @@ class Tuning {
     add_options(words);
     const ChildEnd end = children_.run(words);
     stop_if_interrupted();
+    // Missing data are no fault of the trial's settings: what comes after would fail likewise.
+    if (end.signal == 0 && end.status == DataError("").exit_status())
+      throw DataError(str(label(trial), ": the data could not be used; --resume goes on with the search"));
     if (!end.ok()) log::warn(str(label(trial), ": ", end.text()));
     return end.ok();
   }

@@ -26,7 +26,6 @@ enum class Stream : uint32_t {
   kEncoder,     ///< noise of the encoder's draws
   kStatistics,  ///< prior draws of running statistics
   kFlip,        ///< which training images are mirrored
-  kSearch,      ///< settings of a search's trials
 };
 
 /// Counter-based random numbers: Philox-4x32-10 (Salmon et al. 2011) keyed by the seed, with counter
