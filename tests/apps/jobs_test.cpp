@@ -28,10 +28,10 @@ class Jobs : public Background {
     EXPECT_TRUE(comes([&] {
       const auto json = state(out);
       if (!json.is_object() || json["jobs"][i]["status"] != "running" || json["jobs"][i]["process"] == 0) return false;
-      const std::string metrics = content_of(folder / std::string(json["jobs"][i]["folder"]) / "metrics.csv");
+      const std::string metrics = content_of(folder / json["jobs"][i]["folder"].get<std::string>() / "metrics.csv");
       return std::count(metrics.begin(), metrics.end(), '\n') > 3;
     }));
-    return state(out)["jobs"][i]["process"];
+    return state(out)["jobs"][i]["process"].get<pid_t>();
   }
 };
 
@@ -54,7 +54,7 @@ TEST_F(Jobs, RunOneAfterAnotherAndAFailureEndsOnlyItself) {
   EXPECT_EQ(jobs[1]["exit_status"], 3);
   EXPECT_EQ(jobs[2]["updates"], 5);
   EXPECT_EQ(jobs[3]["status"], "done");
-  const std::string last = content_of(folder / std::string(jobs[3]["folder"]) / "config.ini");
+  const std::string last = content_of(folder / jobs[3]["folder"].get<std::string>() / "config.ini");
   EXPECT_HAS(last, "\nbatch_size = 8\n") << "a line's own values go before the command line's";
   EXPECT_HAS(last, "\nseed = 4\n");
   EXPECT_HAS(table_of(outcome.out), "failed: exit status 3");
