@@ -40,7 +40,7 @@ struct Dataset {
                                          ///< fields may leave it a little: the scale is the training data's); of text
                                          ///< int32 [N,L], indices of words, -1 where there is none
   at::Tensor train_labels, test_labels;  ///< int64 [N], or undefined
-  bool test_from_training = false;  ///< there is no test file: the test data are the last training records
+  bool test_from_training = false;       ///< there is no test file: the test data are the last training records
   bool dequantize = false;
   bool flip = false;                    ///< mirrors each image of a training batch left to right with probability 1/2
   std::vector<std::string> vocabulary;  ///< of text: the word of each index; empty otherwise
