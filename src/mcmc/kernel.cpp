@@ -1,6 +1,7 @@
 #include "kaem/mcmc/kernel.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
@@ -103,8 +104,28 @@ State slice(const State& state, int64_t from, int64_t to) {
   return map(state, [&](const Tensor& x) { return x.slice(0, from, to); });
 }
 
+bool is_spread(const Tensor& x) { return x.dim() > 4 && x.size(-1) > 1 && x.stride(-1) == 0; }
+
 State join(const State& first, const State& second) {
-  return zip(first, second, [](const Tensor& a, const Tensor& b) { return at::cat({a, b}, 0); });
+  return zip(first, second, [](const Tensor& a, const Tensor& b) {
+    if (!is_spread(a) || !is_spread(b)) return at::cat({a, b}, 0);
+    const Tensor both = at::cat({a.select(-1, 0), b.select(-1, 0)}, 0).unsqueeze(-1);
+    std::vector<int64_t> sizes = both.sizes().vec();
+    sizes.back() = a.size(-1);
+    return both.expand(sizes);
+  });
+}
+
+State take_levels(const State& state, const Tensor& level) {
+  const int64_t columns = level.size(1) * level.size(2);
+  const Tensor column = at::arange(columns, level.options()).view({1, level.size(1), level.size(2)});
+  const Tensor rows = (level * columns + column).flatten();
+  const auto take = [&](const Tensor& x) {
+    return unflatten_chains(flatten_chains(x).index_select(0, rows), level.sizes());
+  };
+  return map(state, [&](const Tensor& x) {
+    return is_spread(x) ? take(x.select(-1, 0)).unsqueeze(-1).expand(x.sizes()) : take(x);
+  });
 }
 
 Draws make_draws(const Rng& rng, Stream stream, int64_t step) {

@@ -112,9 +112,11 @@ State exchange(const State& state, const Tensor& temperature, Scheme scheme, Dra
   lower_levels(swapped, first).copy_(accepted);
   upper_levels(swapped, first).copy_(accepted);
   const Tensor partner = partners(levels, first, state.z.device());
-  log.replica = at::where(swapped, log.replica.index_select(0, partner), log.replica);
+  const Tensor own = at::arange(levels, partner.options()).view({levels, 1, 1});
+  const Tensor source = at::where(swapped, partner.view({levels, 1, 1}), own);
+  log.replica = log.replica.gather(0, source);
   follow_replicas(log);
-  return select(swapped, map(state, [&](const Tensor& x) { return x.index_select(0, partner); }), state);
+  return take_levels(state, source);
 }
 
 State tempered_step(const State& state, const Kernel& kernel, const std::function<State(Draws&)>& refresh,

@@ -44,9 +44,7 @@ bool move_row(const MoveRow& r, float* out) {
 
 /// The likelihood's gradient as it lies: whole, or one number for all of the last axis.
 std::pair<Tensor, int64_t> compact(const Tensor& gradient) {
-  const int64_t last = gradient.dim() - 1;
-  if (last > 3 && gradient.stride(last) == 0 && gradient.size(last) > 0)
-    return {gradient.select(last, 0).contiguous(), gradient.size(last)};
+  if (is_spread(gradient)) return {gradient.select(-1, 0).contiguous(), gradient.size(-1)};
   return {gradient.contiguous(), 1};
 }
 

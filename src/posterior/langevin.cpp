@@ -142,7 +142,12 @@ struct LangevinSampling : Posterior {
     mcmc::Target prior_alone = target;
     prior_alone.likelihood = nullptr;
     const mcmc::Kernel prior_chain = mcmc::ula(prior_alone, prior_options);
+    const bool alternates = mcmc::parse_scheme(options.tempering.exchange) == mcmc::Scheme::kDeo;
     return [=, &model, &now, &rng, round = int64_t{0}](mcmc::Draws& draws) mutable {
+      // The first call makes the start; then every other exchange leaves level 0 alone, and fresh draws would go
+      // unseen.
+      if (model.prior->normalised() && alternates && round > 0 && round % 2 == 0)
+        return ++round, mcmc::slice(now, 0, 1);
       if (model.prior->normalised() || round == 0)
         return kernel.init(prior_chains(*model.prior, chains, rng, Stream::kLevelZero, step, rows * round++));
       return kernel.init(prior_chain.step(prior_chain.init(mcmc::slice(now, 0, 1).z), draws).first.z);

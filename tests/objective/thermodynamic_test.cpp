@@ -53,6 +53,32 @@ TEST(Evidence, SteppingStoneIsALowerBoundInExpectation) {
   EXPECT_LT(ss.mean().item<double>(), few.log_evidence - 6 * error);
 }
 
+// One chain at each temperature and levels that hardly overlap, as high-dimensional models have them: with c_n =
+// exp(ℓ_n) / w_n and Ẑ_k = Σ_n exp(t_k ℓ_n) / c_n the mixture Σ_k N_k exp(t_k ℓ_n) / Ẑ_k must be c_n again.
+TEST(Mbar, WeightsAreSelfConsistentWhereLevelsHardlyOverlap) {
+  constexpr int64_t kData = 40, kShared = 300;
+  std::vector<double> t, means = {-90, -60, -20, 15, 30};
+  for (int64_t k = 1; k <= 5; ++k) t.push_back(std::pow(static_cast<double>(k) / 5, 4));
+  const auto normals = [](int64_t step, at::IntArrayRef shape) {
+    return Rng(8).normal(Stream::kTest, step, shape, torch::kDouble);
+  };
+  const at::Tensor zero = -250 + 60 * normals(0, {kData, kShared}), temperature = torch::tensor(t, torch::kDouble);
+  const at::Tensor levels = torch::tensor(means, torch::kDouble).view({5, 1, 1}) + 12 * normals(1, {5, kData, 1});
+  const auto [shared, own] = mbar_weights(zero, levels, temperature);
+  const at::Tensor all = torch::cat({zero, levels.squeeze(2).t()}, 1),
+                   weight = torch::cat({shared, own.squeeze(2).t()}, 1);
+  EXPECT_TRUE((weight > 0).all().item<bool>());
+  EXPECT_LT((weight.sum(1) - 1).abs().max().item<double>(), 1e-12);
+  const at::Tensor log_c = all - weight.log(),
+                   tilted =
+                       torch::cat({torch::zeros({1}, torch::kDouble), temperature}).view({1, 6, 1}) * all.unsqueeze(1);
+  const at::Tensor log_z = (tilted - log_c.unsqueeze(1)).logsumexp(2, true);
+  at::Tensor count = torch::ones({6}, torch::kDouble);
+  count[0] = static_cast<double>(kShared);
+  const at::Tensor mixture = (count.log().view({1, 6, 1}) + tilted - log_z).logsumexp(1);
+  EXPECT_LT((mixture - log_c).abs().max().item<double>(), 1e-5);
+}
+
 TEST(Mbar, WeightsSumToOneAndGiveThePosteriorsMean) {
   const Levels l = exact_samples(300, 50, 20);
   const auto [shared, own] = mbar_weights(l.zero, l.levels, l.temperature);
