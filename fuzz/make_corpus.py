@@ -107,8 +107,32 @@ def text_corpus():
     put("text", "nothing", b"")
 
 
+def jobs_corpus():
+    put("jobs", "usual", b"# runs\nMNIST vanilla\nSVHN thermo max-steps=50 seed=2 # short\n\n  PTB\tvariational name=a TRAINING.N_train=9\n")
+    put("jobs", "crlf_bom", b"\xef\xbb\xbfMNIST vanilla\r\n# x\r\nFMNIST THERMO\r\n")
+    put("jobs", "quotes", b"""MNIST tune config="a file.ini" 'DATA.root=/a b#c' name="it's"'"'\n""")
+    put("jobs", "open_quote", b'MNIST vanilla name="a\n')
+    put("jobs", "no_mode", b"MNIST\n")
+    put("jobs", "later_mode", b"MNIST baseline-vae\n")
+    put("jobs", "twice", b"MNIST vanilla seed=1 seed=2\nMNIST vanilla EbmModel.pi_0=ebm ebmmodel.PI_0=ebm\n")
+    put("jobs", "no_value", b"MNIST vanilla seed=\nMNIST vanilla =3\nMNIST vanilla .a=3\nMNIST vanilla A.=\n")
+    put("jobs", "zero_byte", b"MNIST van\0illa\n")
+    put("jobs", "second_mark", b"MNIST vanilla\n\xef\xbb\xbfMNIST vanilla\n")
+    put("jobs", "not_utf8", b"MNIST vanilla EbmModel.\xff=\xfe\n")
+
+
+def range_corpus():
+    for name, text in {"uniform": "uniform -1.5 2", "log": "log 1e-5 1e-2", "int": "int 5 30", "choice": "choice RBF FFT Cheby",
+                       "lists": "choice 40,81 20,41", "tiny": "log 5e-324 1e-300", "wide": "uniform -1e308 1e308",
+                       "far": "int -1e15 1e15", "reversed": "log 1 0.1", "no_numbers": "uniform a b", "unknown": "loguniform 1 2",
+                       "nothing": "", "fraction": "int 0.5 2", "twice": "choice a a", "plus": "uniform +1 +2"}.items():
+        put("range", name, text.encode())
+
+
 if __name__ == "__main__":
     idx_corpus()
     npy_corpus()
     safetensors_corpus()
     text_corpus()
+    jobs_corpus()
+    range_corpus()

@@ -27,7 +27,7 @@ CONFINED = [
     ("the log", r"kaem/core/log\.h$", r"(src|include/kaem)/(core|config|train)/.*|(apps|tests|examples|benches)/.*"),
 ]
 # Files that read bytes from outside: free of LibTorch, also through the project's own headers, so that fuzzing is quick.
-PARSERS = r"src/(io|data)/formats/.*|src/io/(file|gzip|digest)\.(cpp|h)|src/config/ini\w*\.(cpp|h)|fuzz/.*"
+PARSERS = r"src/(io|data)/formats/.*|src/io/(file|gzip|digest)\.(cpp|h)|src/config/(ini|jobs|range)\w*\.(cpp|h)|fuzz/.*"
 LIBTORCH = r"(ATen|c10|torch|caffe2)/"
 # .cu files see plain pointers only; LibTorch's headers would take 20 s to compile in each.
 CUDA = r"src/ops/cuda/.*\.cuh?"

@@ -36,6 +36,8 @@ Command add_inspect(CLI::App& program, const Common& common);
 Command add_data(CLI::App& program, const Common& common);
 Command add_info(CLI::App& program, const Common& common);
 Command add_bench(CLI::App& program, const Common& common);
+Command add_jobs(CLI::App& program, const Common& common);
+Command add_tune(CLI::App& program, const Common& common);
 
 /// Declares the common options for a command.
 void add_common_options(CLI::App& command, Common& common);

@@ -23,12 +23,13 @@ Examples:
   kaem train --dataset MNIST --set TRAINING.N_epochs=4 --name short
   kaem train --resume                                  go on with the newest run
   kaem sample last -n 64 --out samples.png
+  kaem jobs jobs.txt                                   runs one after another; --resume goes on
+  kaem tune --dataset MNIST                            search over the ranges of [TUNING]
   kaem train --help-config                             every key of the configuration
 
 Exit status: 0 done, 1 a run failed, 2 bad usage or configuration, 3 data missing or corrupt, 130/143 interrupted.)";
 
-constexpr auto kLaterCommands =
-    std::to_array<std::string_view>({"jobs", "symbolic", "tune", "plot", "report", "compare", "export"});
+constexpr auto kLaterCommands = std::to_array<std::string_view>({"symbolic", "plot", "report", "compare", "export"});
 
 /// The command line as one could type it again.
 std::string command_line(int argc, char** argv) {
@@ -102,7 +103,8 @@ int run(int argc, char** argv) {
   program.set_version_flag("--version", str("kaem ", version(), " (LibTorch ", libtorch_version(), ")"));
   program.allow_extras();
   std::vector<Command> commands;
-  for (const auto add : {add_train, add_sample, add_evaluate, add_prior, add_inspect, add_data, add_info, add_bench}) {
+  for (const auto add : {add_train, add_sample, add_evaluate, add_prior, add_inspect, add_data, add_info, add_bench,
+                         add_jobs, add_tune}) {
     commands.push_back(add(program, common));
     add_common_options(*commands.back().app, common);
     commands.back().app->allow_extras();

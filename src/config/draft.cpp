@@ -64,6 +64,16 @@ void Draft::set(std::string_view section, std::string_view key, std::string valu
   }
 }
 
+std::string Draft::id_of(std::string_view section, std::string_view key) const {
+  const std::string where = str(section, ".", key), known = known_section(section, where);
+  const std::string name = one_greek(std::string(key));
+  const auto* row = find_renamed(known, name);
+  const std::string_view section_now = row && !row->new_section.empty() ? row->new_section : std::string_view(known);
+  const Field* field = find_field(section_now, row ? row->new_key : std::string_view(name));
+  if (!field) unknown_key(known, name, where);
+  return field->id();
+}
+
 const Field* Draft::find_field(std::string_view section, std::string_view key) const {
   for (const auto& field : fields_)
     if (same_name(field.section, section) && field.spelt(key)) return &field;
@@ -107,7 +117,8 @@ bool Draft::set_reserved(std::string_view section, std::string_view key, const s
     throw ConfigError(
         str(where, ": ", given, ": not built yet", row->off.empty() ? "" : str(" (allowed: ", row->off, ")")));
   if (row->rule == Rule::kIgnored && !off) note(str(where, ": ", given, " is ignored"));
-  if (row->rule == Rule::kUnused || row->rule == Rule::kObsolete) add_unique(unused_[std::string(row->section)], key);
+  if (row->rule == Rule::kUnused || row->rule == Rule::kObsolete || row->rule == Rule::kTuning)
+    add_unique(unused_[std::string(row->section)], key);
   return true;
 }
 

@@ -33,6 +33,9 @@ class Draft {
   /// One warning for all keys that were accepted but have no effect.
   void note_unused();
 
+  /// "SECTION.key" of the field that a spelling sets, an older one included; ConfigError for unknown names.
+  std::string id_of(std::string_view section, std::string_view key) const;
+
   bool has(const std::string& id) const { return given_.contains(id); }
   /// Throws ConfigError about the value of field `id` ("SECTION.key"): where, section, key, value, then `what`.
   [[noreturn]] void fail(const std::string& id, const std::string& what) const;
@@ -59,6 +62,9 @@ class Draft {
 
 /// Settles mode, data set and defaults that depend on other keys, then checks the keys against each other.
 void resolve(Draft& draft, const std::string& dataset, const std::string& mode);
+
+/// The text of a configuration file; ConfigError if it cannot be read or is none.
+std::string read_configuration(const std::string& path);
 
 /// The data set's name as the program spells it; ConfigError for unknown ones and those that are not built yet, which
 /// starts with `where`.

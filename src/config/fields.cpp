@@ -32,4 +32,11 @@ std::vector<Field> fields_of(Config& config) {
   return std::move(collector.fields);
 }
 
+std::vector<Field> fields_of(TuningOptions& options) {
+  Collector collector;
+  collector.section("TUNING", "How `kaem tune` searches; other commands pay no heed to it.");
+  TuningOptions::visit(options, collector);
+  return std::move(collector.fields);
+}
+
 }  // namespace kaem::config

@@ -6,6 +6,7 @@
 
 #include "config/value.h"
 #include "kaem/config/config.h"
+#include "kaem/config/tuning.h"
 
 namespace kaem::config {
 
@@ -22,5 +23,8 @@ struct Field {
 
 /// All keys of `config`, in the order in which they are printed. The fields point into it.
 std::vector<Field> fields_of(Config& config);
+
+/// All keys of [TUNING] but the searched ones.
+std::vector<Field> fields_of(TuningOptions& options);
 
 }  // namespace kaem::config

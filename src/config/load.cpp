@@ -9,14 +9,12 @@
 #include "kaem/core/table.h"
 
 namespace kaem {
-namespace {
 
 namespace fs = std::filesystem;
 
-// A configuration is a few kilobytes; a picture given by mistake is not.
-constexpr size_t kLargestFile = size_t{1} << 20;
-
-std::string read_text(const std::string& path) {
+std::string config::read_configuration(const std::string& path) {
+  // A configuration is a few kilobytes; a picture given by mistake is not.
+  constexpr size_t kLargestFile = size_t{1} << 20;
   std::error_code fault;
   if (fs::is_directory(path, fault)) throw ConfigError(path + ": is a folder, not a configuration file");
   std::ifstream file(path, std::ios::binary);
@@ -26,18 +24,26 @@ std::string read_text(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// The file of each data set; the first name of a row that exists is taken.
+namespace {
+
+/// Files of a data set: for training, and for searches where there is one of their own.
 struct DefaultFile {
-  std::string_view dataset;
-  std::array<std::string_view, 2> files;
+  std::string_view dataset, training, tuning;
 };
 constexpr auto kDefaultFiles = std::to_array<DefaultFile>({
-    {"MNIST", {"nist_config.ini", ""}},
-    {"FMNIST", {"nist_config.ini", ""}},
-    {"DARCY_FLOW", {"darcy_flow_config.ini", ""}},
-    {"DARCY_PERM", {"darcy_perm_config.ini", "darcy_flow_config.ini"}},
-    {"PTB", {"text_config.ini", ""}},
-    {"SMS_SPAM", {"text_config.ini", ""}},
+    {"MNIST", "nist_config.ini", "nist_tuning_config.ini"},
+    {"FMNIST", "nist_config.ini", "nist_tuning_config.ini"},
+    {"CIFAR10", "cifar_config.ini", ""},
+    {"SVHN", "svhn_config.ini", "svhn_tuning_config.ini"},
+    {"CELEBA", "celeba_config.ini", "celeba_tuning_config.ini"},
+    {"DARCY_FLOW", "darcy_flow_config.ini", ""},
+    {"DARCY_PERM", "darcy_perm_config.ini", ""},
+    {"PTB", "text_config.ini", ""},
+    {"SMS_SPAM", "text_config.ini", ""},
+    {"CIFAR10PANG", "cifar_pang_config.ini", ""},
+    {"SVHNPANG", "svhn_pang_config.ini", ""},
+    {"CELEBAPANG", "celeba_pang_config.ini", ""},
+    {"FOLDER", "celeba_config.ini", "celeba_tuning_config.ini"},
 });
 
 /// ./config, the config folder beside the program's (a build folder in the source tree), and the installed one.
@@ -70,7 +76,7 @@ Override parse_override(const std::string& text) {
 Config load_config(const std::string& path, const std::vector<Override>& overrides, const std::string& dataset,
                    const std::string& mode) {
   config::Draft draft;
-  if (!path.empty()) draft.read(read_text(path), path);
+  if (!path.empty()) draft.read(config::read_configuration(path), path);
   for (const auto& o : overrides) {
     const std::string where = o.origin.empty() ? str("--set ", o.section, ".", o.key, "=", o.value) : o.origin;
     draft.set(o.section, o.key, o.value, where, false);
@@ -86,18 +92,18 @@ Config parse_config(const std::string& text, const std::string& name) {
   return std::move(draft.config);
 }
 
-std::string default_config_path(const std::string& dataset) {
+std::string default_config_path(const std::string& dataset, bool search) {
   const std::string known = config::known_dataset(dataset, str("--dataset ", dataset, ": "));
   std::string looked;
   for (const auto& row : kDefaultFiles) {
     if (row.dataset != known) continue;
-    for (const auto& file : row.files)
-      for (const auto& folder : config_folders()) {
-        std::error_code fault;
-        if (!file.empty() && fs::is_regular_file(folder / file, fault))
-          return (folder / file).lexically_normal().string();
-      }
-    for (const auto& folder : config_folders()) looked += str(" ", (folder / row.files[0]).lexically_normal().string());
+    const std::string_view file = search && !row.tuning.empty() ? row.tuning : row.training;
+    for (const auto& folder : config_folders()) {
+      std::error_code fault;
+      const std::string path = (folder / file).lexically_normal().string();
+      if (fs::is_regular_file(path, fault)) return path;
+      looked += " " + path;
+    }
   }
   throw ConfigError(
       str("no configuration file for data set ", known, "; looked for:", looked, " (give one with --config)"));

@@ -34,9 +34,7 @@ void walk(const std::vector<Field>& fields, Section&& section, Row&& row) {
   }
 }
 
-void write_sections(std::ostream& out) {
-  Config defaults;
-  const auto fields = config::fields_of(defaults);
+void write_sections(std::ostream& out, const std::vector<Field>& fields) {
   walk(
       fields,
       [&](const Field& f) {
@@ -81,6 +79,23 @@ void write_reserved(std::ostream& out, Keep&& keep) {
   }
 }
 
+constexpr const char* kRanges = R"(
+Further keys of this section are the searched ones, `SECTION.key = RANGE`:
+
+| range | values |
+| --- | --- |
+| `uniform A B` | numbers between A and B |
+| `log A B` | the same, evenly in the logarithm; A above 0 |
+| `int A B` | whole numbers from A to B |
+| `choice A B C` | these values |
+
+A key that the file gives as NaN elsewhere is searched too. Where it has no range here, the reference's is taken:
+`[OPTIMIZER] learning_rate = log 1e-5 1e-2`, `[LR_SCHEDULE] decay = uniform 0 0.6`, `[EbmModel] π_0 = choice ebm gaussian`,
+`base_activation` of both models one of seven, `generator_variance` and `generator_noise = log 0.01 1`,
+`[POST_LANGEVIN] ula_η = log 1e-3 0.1`. A section with neither ranges nor NaN searches all of these.
+`sampler = bcap` is taken as random.
+)";
+
 constexpr const char* kPreamble =
     R"(# Configuration
 
@@ -110,7 +125,11 @@ std::string to_ini(const Config& config) {
 std::string configuration_markdown() {
   std::ostringstream out;
   out << kPreamble;
-  write_sections(out);
+  Config defaults;
+  write_sections(out, config::fields_of(defaults));
+  TuningOptions tuning;
+  write_sections(out, config::fields_of(tuning));
+  out << kRanges;
   write_older_spellings(out);
   out << "\n## Features that are not built yet\n\nThese keys are accepted with the value shown, which leaves the "
          "feature off; any "

@@ -38,7 +38,7 @@ const std::vector<Reserved> kReserved = {
     {"SYMBOLIC_REG", "fit_lower_bound", "", kUnused},
     {"SYMBOLIC_REG", "fit_upper_bound", "", kUnused},
     {"SYMBOLIC_REG", "max_iters", "", kUnused},
-    {"TUNING", kAnyKey, "", kUnused},
+    {"TUNING", kAnyKey, "", Rule::kTuning},
     {"VAE", kAnyKey, "", kUnused},
     {"GAN", kAnyKey, "", kUnused},
     {"DDPM", kAnyKey, "", kUnused},

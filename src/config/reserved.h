@@ -13,6 +13,7 @@ enum class Rule {
   kUnused,    ///< a setting of a feature that is off: accepted, no effect
   kObsolete,  ///< no longer does anything: accepted with a warning
   kIgnored,   ///< accepted; with another value than `off` a warning says that it is ignored
+  kTuning,    ///< read by kaem tune, which documents it; no effect elsewhere
   kOff,       ///< any value but `off` would switch a feature on that is not built yet
 };
 

@@ -14,15 +14,6 @@ namespace kaem {
 namespace fs = std::filesystem;
 namespace {
 
-std::string time_name() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  localtime_r(&now, &parts);
-  std::array<char, 32> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%d_%H-%M-%S", &parts);
-  return text.data();
-}
-
 [[noreturn]] void throw_cannot_make(const fs::path& path, const std::error_code& error) {
   throw Error(str("cannot make the run folder ", path.string(), ": ", error.message(), "; --out names another place"));
 }
@@ -92,6 +83,15 @@ std::string newest_run(const std::string& runs) {
 }
 
 }  // namespace
+
+std::string time_name() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  localtime_r(&now, &parts);
+  std::array<char, 32> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%d_%H-%M-%S", &parts);
+  return text.data();
+}
 
 RunFolder RunFolder::create(const Config& config, const RunMeta& meta) {
   const fs::path parent = fs::path(config.run.out) / config.run.dataset / config.run.mode;

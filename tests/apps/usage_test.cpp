@@ -10,7 +10,7 @@ TEST_F(Usage, VersionAndHelp) {
   EXPECT_EQ(version.status, 0);
   EXPECT_HAS(version.out, "kaem 0.");
   EXPECT_HAS(version.out, "LibTorch 2.");
-  for (const char* command : {"", "train ", "sample ", "prior ", "inspect ", "data ", "info ", "bench "}) {
+  for (const char* command : {"", "train ", "sample ", "prior ", "inspect ", "data ", "info ", "bench ", "jobs ", "tune "}) {
     const Outcome help = kaem(std::string(command) + "--help");
     EXPECT_EQ(help.status, 0) << command;
     EXPECT_TRUE(help.err.empty()) << help.err;

@@ -99,9 +99,12 @@ TEST(Resolve, FilesOfTheProject) {
   EXPECT_EQ(darcy.model.prior.reference, "gaussian");
   EXPECT_EQ(default_config_path("mnist"), "config/nist_config.ini");
   EXPECT_EQ(default_config_path("FMNIST"), "config/nist_config.ini");
-  EXPECT_EQ(default_config_path("DARCY_PERM"), "config/darcy_flow_config.ini");
+  EXPECT_EQ(default_config_path("DARCY_PERM"), "config/darcy_perm_config.ini");
+  EXPECT_EQ(default_config_path("DARCY_PERM", true), "config/darcy_perm_config.ini");
+  EXPECT_EQ(default_config_path("mnist", true), "config/nist_tuning_config.ini");
   EXPECT_NE(refusal([] { default_config_path("MNSIT"); }).find("did you mean 'MNIST'?"), std::string::npos);
-  EXPECT_TRUE(refusal([] { default_config_path("FOLDER"); }).starts_with("no configuration file for data set FOLDER"));
+  EXPECT_EQ(default_config_path("FOLDER"), "config/celeba_config.ini");
+  EXPECT_EQ(default_config_path("svhnpang"), "config/svhn_pang_config.ini");
 }
 
 TEST(Resolve, FilesThatCannotBeRead) {

@@ -116,7 +116,8 @@ std::string configuration_markdown();
 std::string configuration_help();
 
 /// File in `config/` for a data set (nist_config.ini, darcy_flow_config.ini, ...): the first that exists beside the
-/// working folder, the program, or in the installed share folder; ConfigError if there is none.
-std::string default_config_path(const std::string& dataset);
+/// working folder, the program, or in the installed share folder; ConfigError if there is none. `search`: the file for
+/// kaem tune (nist_tuning_config.ini, ...), where the data set has one.
+std::string default_config_path(const std::string& dataset, bool search = false);
 
 }  // namespace kaem

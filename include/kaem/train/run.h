@@ -60,6 +60,9 @@ class RunFolder {
   std::string path_;
 };
 
+/// The local time as a folder's name, YYYY-MM-DD_hh-mm-ss.
+std::string time_name();
+
 /// SHA-256 of what decides the numbers of a run: the configuration without names, paths, lengths of stay and output
 /// options.
 std::string config_hash(const Config& config);

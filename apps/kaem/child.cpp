@@ -1,0 +1,175 @@
+#include "child.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <thread>
+
+#include "kaem/core/error.h"
+#include "kaem/core/log.h"
+#include "kaem/core/str.h"
+
+namespace kaem::app {
+namespace {
+
+// What a handler may touch; it has no argument to carry them.
+volatile std::sig_atomic_t received_signal = 0;
+volatile std::sig_atomic_t running_child = 0;
+
+extern "C" void pass_on(int signal) {
+  const int error = errno;
+  received_signal = signal;
+  if (running_child > 0) ::kill(static_cast<pid_t>(running_child), signal);
+  errno = error;
+}
+
+sigset_t both_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  return set;
+}
+
+/// SIGINT and SIGTERM wait while it lives: between making a child and noting its number none may be lost.
+class HeldSignals {
+ public:
+  HeldSignals() {
+    const sigset_t set = both_signals();
+    ::sigprocmask(SIG_BLOCK, &set, &before_);
+  }
+  ~HeldSignals() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  HeldSignals(const HeldSignals&) = delete;
+  HeldSignals& operator=(const HeldSignals&) = delete;
+  const sigset_t& before() const { return before_; }
+
+ private:
+  sigset_t before_{};
+};
+
+/// The child's side, between fork and exec: only calls that are safe there. Does not return.
+[[noreturn]] void become(char* const* argv, bool silent, pid_t parent, const sigset_t& mask) {
+  ::setpgid(0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (::getppid() != parent) ::_exit(128 + SIGTERM);
+  const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (nothing >= 0) {
+    ::dup2(nothing, STDIN_FILENO);
+    if (silent) ::dup2(nothing, STDOUT_FILENO);
+  }
+  ::signal(SIGTTOU, SIG_IGN);  // it may write to a terminal that its group is not in front of
+  ::signal(SIGINT, SIG_DFL);
+  ::signal(SIGTERM, SIG_DFL);
+  ::sigprocmask(SIG_SETMASK, &mask, nullptr);
+  ::execv("/proc/self/exe", argv);
+  ::_exit(127);
+}
+
+/// Waits without reaping, so that the number stays the child's until no handler can use it any more.
+int wait_and_reap(pid_t child) {
+  siginfo_t info{};
+  while (::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) continue;
+  const HeldSignals held;
+  running_child = 0;
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  return status;
+}
+
+}  // namespace
+
+bool ChildEnd::interrupted() const {
+  const int stopped_by = signal != 0 ? signal : status - 128;
+  return stopped_by == SIGINT || stopped_by == SIGTERM;
+}
+
+std::string ChildEnd::text() const {
+  if (signal == 0) return str("exit status ", status);
+  return str("signal ", signal, " (", ::strsignal(signal), signal == SIGKILL ? "; out of memory?)" : ")");
+}
+
+ChildProcesses::ChildProcesses() {
+  received_signal = 0;
+  struct sigaction action {};
+  action.sa_handler = pass_on;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, &previous_int_);
+  sigaction(SIGTERM, &action, &previous_term_);
+}
+
+ChildProcesses::~ChildProcesses() {
+  sigaction(SIGINT, &previous_int_, nullptr);
+  sigaction(SIGTERM, &previous_term_, nullptr);
+}
+
+int ChildProcesses::received() { return received_signal; }
+
+ChildEnd ChildProcesses::run(const std::vector<std::string>& arguments, bool silent,
+                             const std::function<void(pid_t)>& started) {
+  std::string program = "kaem";
+  std::vector<std::string> words = arguments;
+  std::vector<char*> argv = {program.data()};
+  for (auto& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const auto start = std::chrono::steady_clock::now();
+  const pid_t parent = ::getpid();
+  pid_t child = -1;
+  {
+    const HeldSignals held;
+    child = ::fork();
+    if (child == 0) become(argv.data(), silent, parent, held.before());
+    if (child > 0) running_child = child;
+  }
+  if (child < 0) throw Error(str("cannot start another process: ", std::generic_category().message(errno)));
+  if (started) started(child);
+  const int status = wait_and_reap(child);
+  ChildEnd end;
+  if (WIFSIGNALED(status))
+    end.signal = WTERMSIG(status);
+  else
+    end.status = WEXITSTATUS(status);
+  end.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return end;
+}
+
+bool wait_for_folder(const std::string& folder, double seconds) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return true;
+  bool is_free = false, said = false;
+  const auto start = std::chrono::steady_clock::now();
+  while (true) {
+    is_free = ::flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+    const double waited = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (is_free || waited > seconds || ChildProcesses::received() != 0) break;
+    if (!said) log::info(str("waiting for the program that still trains in ", folder));
+    said = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  ::close(descriptor);
+  return is_free;
+}
+
+LockedFolder::LockedFolder(std::string path) : path_(std::move(path)) {
+  std::error_code fault;
+  std::filesystem::create_directories(path_, fault);
+  if (fault) throw Error(str("cannot make the folder ", path_, ": ", fault.message(), "; --out names another place"));
+  descriptor_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor_ < 0 || ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  ::close(descriptor_);
+  throw UsageError(str("another program is at work in ", path_));
+}
+
+LockedFolder::~LockedFolder() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+}  // namespace kaem::app

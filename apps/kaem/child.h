@@ -1,0 +1,67 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <csignal>
+#include <functional>
+#include <string>
+#include <vector>
+
+/// Further runs of this very program, for the commands that start others.
+namespace kaem::app {
+
+/// How a child process ended.
+struct ChildEnd {
+  int status = 0;      ///< exit status, if no signal ended it
+  int signal = 0;      ///< the signal that ended it, or 0
+  double seconds = 0;  ///< wall-clock time
+
+  bool ok() const { return status == 0 && signal == 0; }
+  /// True if it was asked to stop: by a signal, or it wrote its checkpoint and left with 128 + signal.
+  bool interrupted() const;
+  /// "exit status 3" or "signal 9 (Killed)".
+  std::string text() const;
+};
+
+/// While it lives, SIGINT and SIGTERM are noted and passed on to the running child. A child has a process group of its
+/// own, so that Ctrl-C reaches it once only, and gets SIGTERM if this program dies first.
+class ChildProcesses {
+ public:
+  ChildProcesses();
+  ~ChildProcesses();
+  ChildProcesses(const ChildProcesses&) = delete;
+  ChildProcesses& operator=(const ChildProcesses&) = delete;
+
+  /// Runs this program with `arguments` to its end; `silent`: its standard output goes nowhere. `started` is called
+  /// with its process number. Error if it cannot be started.
+  ChildEnd run(const std::vector<std::string>& arguments, bool silent = false,
+               const std::function<void(pid_t)>& started = {});
+
+  /// The signal that came, or 0.
+  static int received();
+
+ private:
+  struct sigaction previous_int_ {
+  }, previous_term_{};
+};
+
+/// Waits up to `seconds` for another program to leave a run's folder: one whose parent died may still write its
+/// checkpoint. False if it is still there.
+bool wait_for_folder(const std::string& folder, double seconds = 60);
+
+/// A folder that only one program at a time works in. Made if it is not there.
+class LockedFolder {
+ public:
+  /// Error if it cannot be made; UsageError if another program holds it.
+  explicit LockedFolder(std::string path);
+  ~LockedFolder();
+  LockedFolder(const LockedFolder&) = delete;
+  LockedFolder& operator=(const LockedFolder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+};
+
+}  // namespace kaem::app

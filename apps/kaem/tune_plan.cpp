@@ -1,0 +1,89 @@
+#include "tune_plan.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <iomanip>
+#include <iostream>
+
+#include "kaem/core/error.h"
+#include "kaem/core/str.h"
+#include "kaem/train/run.h"
+
+namespace kaem::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string searches_folder(const Common& common, const Config& base) {
+  return str(common.out.empty() ? RunOptions{}.out : common.out, "/", base.run.dataset, "/tune");
+}
+
+/// The search below `parent` that was begun last.
+std::string newest_search(const fs::path& parent) {
+  std::pair<fs::file_time_type, std::string> newest;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(parent, ignored)) {
+    const auto time = fs::last_write_time(entry.path() / "search.ini", ignored);
+    if (!ignored) newest = std::max(newest, {time, entry.path().string()});
+  }
+  if (newest.second.empty()) throw UsageError(str("--resume: there is no search below ", parent.string(), " yet"));
+  return newest.second;
+}
+
+std::string folder_of(const TuneArguments& a, const Common& common, const Config& base) {
+  const std::string parent = searches_folder(common, base);
+  if (common.name.empty()) return a.resume ? newest_search(parent) : str(parent, "/", time_name());
+  if (common.name.find('/') != std::string::npos || common.name == "." || common.name == "..")
+    throw UsageError("--name '" + common.name + "': want a plain folder name");
+  const std::string folder = str(parent, "/", common.name);
+  std::error_code ignored;
+  if (!a.resume && fs::exists(folder, ignored))
+    throw UsageError(str("the search ", folder, " exists: choose another --name, or go on with it by --resume"));
+  return folder;
+}
+
+}  // namespace
+
+TunePlan make_tune_plan(const TuneArguments& a, const Common& common) {
+  if (a.dataset.empty() && a.config.empty())
+    throw UsageError("kaem tune: want --dataset D or --config F; see kaem tune --help");
+  TunePlan plan;
+  plan.source = a.config.empty() ? default_config_path(a.dataset, true) : a.config;
+  plan.overrides = overrides_of(common);
+  plan.base = load_config(plan.source, plan.overrides, a.dataset, a.mode);
+  plan.search = load_search(plan.source, plan.overrides, plan.base);
+  const RunOptions& run = plan.base.run;
+  const int64_t all = plan.base.data.train_size / run.batch_size * run.epochs;
+  plan.rounds = rounds_of(plan.search, run.max_steps > 0 ? std::min(run.max_steps, all) : all);
+  plan.folder = folder_of(a, common, plan.base);
+  return plan;
+}
+
+std::string plan_text(const TunePlan& plan) {
+  Config base = plan.base;
+  base.run.device = RunOptions{}.device, base.run.threads = 0, base.data.root = DatasetOptions{}.root;
+  return str(to_ini(base), "\n", to_ini(plan.search));
+}
+
+void print_tune_plan(const TunePlan& plan) {
+  const auto& o = plan.search.options;
+  std::cout << "search        " << plan.base.run.mode << " training on " << plan.base.run.dataset << ", " << o.sampler
+            << ", compared by " << o.metric << " (" << (plan.search.higher_is_better() ? "higher" : "lower")
+            << " is better)\nconfiguration " << plan.source << "\n";
+  for (const auto& note : plan.search.notes) std::cout << "note          " << note << "\n";
+  for (const auto& round : plan.rounds)
+    std::cout << "round         " << round.trials << " trials of " << grouped(round.steps) << " updates\n";
+  for (const auto& k : plan.search.keys)
+    std::cout << "range         " << k.section << "." << k.key << " = " << to_text(k.range) << "\n";
+  constexpr int64_t kShown = 20;
+  for (int64_t trial = 0; trial < std::min(kShown, plan.rounds.front().trials); ++trial) {
+    std::cout << "trial " << std::left << std::setw(8) << trial;
+    for (const auto& v : trial_values(plan.search, plan.base.run.seed, trial))
+      std::cout << v.key << "=" << v.value << " ";
+    std::cout << "\n";
+  }
+  if (plan.rounds.front().trials > kShown) std::cout << "              ...\n";
+  std::cout << "folder        " << plan.folder << "\n";
+}
+
+}  // namespace kaem::app
