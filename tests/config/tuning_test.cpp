@@ -39,6 +39,7 @@ TEST(Range, SaysWhatIsWrong) {
   EXPECT_EQ(refused_range("uniform 1 nan"), "'nan' is not a number");
   EXPECT_EQ(refused_range("int 1 2.5"), "int wants whole numbers");
   EXPECT_EQ(refused_range("choice"), "choice wants at least one value");
+  EXPECT_EQ(refused_range("choice \"a b\""), "choice takes values without quotes");
   EXPECT_EQ(refused_range("choice a a"), "'a' is there twice");
 }
 
