@@ -86,11 +86,11 @@ TestData test_data(const LoadedRun& run, const Common& common, int64_t count) {
   DatasetOptions options = run.config.data;
   if (!common.data_dir.empty() || std::getenv("KAEM_DATA_DIR") != nullptr) options.root = data_dir_of(common);
   options.offline = options.offline || common.offline;
-  options.test_size = count;
   options.progress = show_progress();
+  // Without a test file the run held out as many as it was told to, and trained on all others.
   Dataset data = make_dataset(options);
-  if (data.test_from_training) {  // the run held out as many as it was told to, and trained on the others
-    options.test_size = run.config.data.test_size;
+  if (!data.test_from_training && data.test.size(0) < count) {
+    options.test_size = count;
     data = make_dataset(options);
   }
   log::set_status_line("");

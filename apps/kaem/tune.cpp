@@ -39,8 +39,9 @@ class Tuning {
         table_(plan_.folder + "/results.csv", plan_.search) {
     const std::string path = plan_.folder + "/search.ini", text = plan_text(plan_);
     std::error_code ignored;
-    if (!fs::exists(path, ignored)) return io::write_file_atomic(path, text);
-    if (io::read_file(path) != text)
+    if (!fs::exists(path, ignored))
+      io::write_file_atomic(path, text);
+    else if (io::read_file(path) != text)
       throw UsageError(str(path, ": the search was begun with other settings; give it the same, or another --name"));
   }
 

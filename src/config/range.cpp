@@ -89,6 +89,7 @@ Range parse_range(std::string_view text) {
   if (range.kind == Kind::kChoice) {
     range.choices.assign(words.begin() + 1, words.end());
     if (range.choices.empty()) throw ConfigError("choice wants at least one value");
+    if (text.find('"') != std::string_view::npos) throw ConfigError("choice takes values without quotes");
     for (auto it = range.choices.begin(); it != range.choices.end(); ++it)
       if (std::find(range.choices.begin(), it, *it) != it) throw ConfigError(str("'", *it, "' is there twice"));
     return range;

@@ -144,6 +144,10 @@ void check_generator(const Draft& draft) {
   if (generator.seq.use() && generator.seq.autoregressive && draft.config.posterior.sampler == "importance")
     draft.fail("SEQ.autoregressive",
                "importance sampling would need a pass for every datum and draw (want another [POST_LANGEVIN] sampler)");
+  if (generator.seq.use() && generator.seq.autoregressive && draft.config.run.mode == "thermo")
+    draft.fail(
+        "SEQ.autoregressive",
+        "mode thermo would need a pass for every datum and prior draw (want vanilla with chains, or variational)");
   if ((generator.likelihood == "categorical") != generator.seq.use())
     draft.fail("GeneratorModel.likelihood",
                generator.seq.use() ? "sequences of words want categorical" : "categorical wants a data set of text");

@@ -98,7 +98,9 @@ class Reader {
                  bool from_file) {
     const std::string id = draft_.id_of(section, key);
     const bool numbers = range.kind != Range::Kind::kChoice;
-    for (const auto& value : numbers ? range.grid(2) : range.choices) draft_.set(section, key, value, place, false);
+    std::vector<std::string> values = numbers ? range.grid(2) : range.choices;
+    if (numbers) values.push_back(range.at(0.37));  // not whole, if fractions may come
+    for (const auto& value : values) draft_.set(section, key, value, place, false);
     if (same_name(section, "DATA") || std::find(kFixed.begin(), kFixed.end(), id) != kFixed.end())
       throw ConfigError(str(place, ": ", id, " cannot be searched"));
     const auto same = [&](const SearchedKey& k) { return draft_.id_of(k.section, k.key) == id; };

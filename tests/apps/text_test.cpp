@@ -111,9 +111,10 @@ TEST_F(Text, FromTrainingToSamples) {
 
 TEST_F(Text, EveryModeAndBothGenerators) {
   for (const char* autoregressive : {"false", "true"})
-    for (const char* mode : {"vanilla", "thermo", "variational"}) {
-      const std::string run =
-          train(mode, std::string("--out runs_") + autoregressive + " --set SEQ.autoregressive=" + autoregressive);
+    for (const std::string mode : {"vanilla", "thermo", "variational"}) {
+      if (mode == "thermo" && autoregressive == std::string("true")) continue;  // refused
+      const std::string run = train(mode, std::string("--set POST_LANGEVIN.sampler=ula --out runs_") + autoregressive +
+                                              " --set SEQ.autoregressive=" + autoregressive);
       const std::string path = std::string("runs_") + autoregressive + run.substr(4);
       expect_words(path, content_of(folder / path / "samples/step_8.txt"), 6);
       const Outcome scored = kaem("evaluate " + path +
@@ -138,7 +139,11 @@ TEST_F(Text, ThePlanAndWhatIsRefused) {
   EXPECT_HAS(refused("train --dataset SMS_SPAM --config text.ini --set SEQ.sequence_length=-1"), "want 1 or more");
   const std::string run = train("vanilla", "--max-steps 4");
   EXPECT_HAS(refused("evaluate last --reconstructions r.png --device cpu"), "text");
-  write("data/sms_spam/SMSSpamCollection", messages() + "ham\tquite other words\nham\tother other other other\n");
+  EXPECT_HAS(refused("train --dataset SMS_SPAM --config text.ini --mode thermo --set SEQ.autoregressive=true"),
+             "mode thermo");
+  std::string other = messages();
+  for (size_t at = 0; (at = other.find("yes", at)) != std::string::npos;) other.replace(at, 3, "yep");
+  write("data/sms_spam/SMSSpamCollection", other);
   EXPECT_HAS(kaem("train --resume last").error_line(), "vocabulary");
   EXPECT_HAS(kaem("evaluate last --device cpu").error_line(), "vocabulary");
 }

@@ -12,16 +12,16 @@ namespace {
 
 TEST(Range, ReadsItsFourKinds) {
   for (const char* text :
-       {"uniform -1.5 2", "log 0.0001 0.01", "int 5 30", "choice RBF FFT Cheby", "choice 40,81 20,41"})
+       {"uniform -1.5 2", "log 1e-04 0.01", "int 5 30", "choice RBF FFT Cheby", "choice 40,81 20,41"})
     EXPECT_EQ(to_text(parse_range(text)), text);
-  EXPECT_EQ(to_text(parse_range("  LOG\t1e-4  +1e-2 ")), "log 0.0001 0.01");
+  EXPECT_EQ(to_text(parse_range("  LOG\t1e-4  +1e-2 ")), "log 1e-04 0.01");
   EXPECT_EQ(parse_range("int 5 30").at(0), "5");
   EXPECT_EQ(parse_range("int 5 30").at(0x1.fffffffffffffp-1), "30");
   EXPECT_EQ(parse_range("log 1e-4 1").at(0.5), "0.01");
   EXPECT_EQ(parse_range("uniform 1 3").at(0.25), "1.5");
   EXPECT_EQ(parse_range("choice a b c").at(0.5), "b");
   EXPECT_EQ(parse_range("choice a b c").at(0.99), "c");
-  EXPECT_EQ(parse_range("log 1e-4 1e-2").grid(3), (std::vector<std::string>{"0.0001", "0.001", "0.01"}));
+  EXPECT_EQ(parse_range("log 1e-4 1e-2").grid(3), (std::vector<std::string>{"1e-04", "0.001", "0.01"}));
   EXPECT_EQ(parse_range("int 1 3").grid(9), (std::vector<std::string>{"1", "2", "3"}));
   EXPECT_EQ(parse_range("uniform 0 1").grid(1), (std::vector<std::string>{"0.5"}));
 }
@@ -39,6 +39,7 @@ TEST(Range, SaysWhatIsWrong) {
   EXPECT_EQ(refused_range("uniform 1 nan"), "'nan' is not a number");
   EXPECT_EQ(refused_range("int 1 2.5"), "int wants whole numbers");
   EXPECT_EQ(refused_range("choice"), "choice wants at least one value");
+  EXPECT_EQ(refused_range("choice \"a b\""), "choice takes values without quotes");
   EXPECT_EQ(refused_range("choice a a"), "'a' is there twice");
 }
 
@@ -102,8 +103,8 @@ TEST_F(TuningFile, EveryRangeIsCheckedAgainstItsKey) {
             "'learning_rte'; did you mean 'learning_rate'?");
   EXPECT_EQ(refused_search("[TUNING]\nGeneratorModel.grid_size = int 0 30\n"),
             "f.ini:2: [TUNING] GeneratorModel.grid_size = int 0 30: want an integer in 1..4096");
-  EXPECT_EQ(refused_search("[TUNING]\nGeneratorModel.grid_size = uniform 1.5 30\n"),
-            "f.ini:2: [TUNING] GeneratorModel.grid_size = uniform 1.5 30: want an integer in 1..4096");
+  EXPECT_EQ(refused_search("[TUNING]\nGeneratorModel.grid_size = uniform 1 30\n"),
+            "f.ini:2: [TUNING] GeneratorModel.grid_size = uniform 1 30: want an integer in 1..4096");
   EXPECT_NE(refused_search("[TUNING]\nEbmModel.spline_function = choice RBF Chebi\n").find("did you mean 'Cheby'?"),
             std::string::npos);
   EXPECT_EQ(refused_search("[TUNING]\nOPTIMIZER.learning_rate = log 1e-4\n"),
@@ -146,8 +147,8 @@ TEST_F(TuningFile, GridsAreWalkedThroughOrDrawnFromWithoutRepeats) {
       "EbmModel.π_0 = choice ebm gaussian\n");
   ASSERT_EQ(trial_count(s), 6);
   const auto text = [&](int64_t i) { return trial_values(s, 1, i)[0].value + " " + trial_values(s, 1, i)[1].value; };
-  EXPECT_EQ(text(0), "0.0001 ebm");
-  EXPECT_EQ(text(1), "0.0001 gaussian");
+  EXPECT_EQ(text(0), "1e-04 ebm");
+  EXPECT_EQ(text(1), "1e-04 gaussian");
   EXPECT_EQ(text(5), "0.01 gaussian");
   s.options.trials = 4;
   ASSERT_EQ(trial_count(s), 4);
