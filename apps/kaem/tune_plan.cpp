@@ -24,7 +24,8 @@ std::string newest_search(const fs::path& parent) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(parent, ignored)) {
     const auto time = fs::last_write_time(entry.path() / "search.ini", ignored);
-    if (!ignored) newest = std::max(newest, {time, entry.path().string()});
+    const std::pair found{time, entry.path().string()};
+    if (!ignored && (newest.second.empty() || found > newest)) newest = found;
   }
   if (newest.second.empty()) throw UsageError(str("--resume: there is no search below ", parent.string(), " yet"));
   return newest.second;

@@ -116,8 +116,8 @@ TEST_F(TuningFile, EveryRangeIsCheckedAgainstItsKey) {
   EXPECT_NE(refused_search("[TUNING]\nEbmModel.π_0 = choice ebm\nEbmModel.pi_0 = choice ebm\n").find("given twice"),
             std::string::npos);
   EXPECT_EQ(
-      refused_search("[TUNING]\n[TRAINING]\nbatch_size = NaN\n"),
-      "f.ini:3: TRAINING.batch_size = NaN: want its range in [TUNING], such as TRAINING.batch_size = log 1e-4 1e-2");
+      refused_search("[TUNING]\nnum_trials = 2\n[TRAINING]\nbatch_size = NaN\n"),
+      "f.ini:4: TRAINING.batch_size = NaN: want its range in [TUNING], such as TRAINING.batch_size = log 1e-4 1e-2");
   EXPECT_NE(refused_search("[TUNING]\nmetric = loglik\n[EbmModel]\nlayer_widths = 81,20,1\n[POST_LANGEVIN]\n"
                            "sampler = ula\n")
                 .find("has no normaliser"),
