@@ -15,6 +15,20 @@ Dataset load_idx_images(const DataSet& set, const DatasetOptions& options);
 /// Darcy fields, solved here or from a file.
 Dataset load_darcy(const DataSet& set, const DatasetOptions& options);
 
+/// SVHN's cropped digits from MATLAB 5 files.
+Dataset load_svhn(const DataSet& set, const DatasetOptions& options);
+void check_svhn(std::string_view content, size_t index, const std::string& path);
+
+/// CIFAR-10 from batches in its binary or Python form, in folders or in the published archives.
+Dataset load_cifar(const DataSet& set, const DatasetOptions& options);
+void check_cifar(std::string_view content, size_t index, const std::string& path);
+
+/// CelebA's aligned faces from a folder or an archive: the centre 140x140, resized to 64x64 or `options.resize`.
+Dataset load_celeba(const DataSet& set, const DatasetOptions& options);
+
+/// All images below `options.root`, of the size of the first or `options.resize`.
+Dataset load_folder(const DataSet& set, const DatasetOptions& options);
+
 /// Sentences as indices of words.
 Dataset load_text(const DataSet& set, const DatasetOptions& options);
 
