@@ -102,14 +102,16 @@ inline std::string cifar_record(int label, int first_pixel) {
 
 /// The pickle that Python 2 wrote CIFAR-10's batches as: {'data': array, 'labels': [...], 'batch_label': '...'}.
 inline std::string cifar_pickle(const std::vector<int>& labels, const std::string& pixels, char fortran = '\x89') {
-  const auto text = [](const std::string& s) { return "U" + std::string(1, static_cast<char>(s.size())) + s; };
+  const auto text = [](const std::string& s) {
+    return std::string("U").append(1, static_cast<char>(s.size())).append(s);
+  };
   std::string p = "\x80\x02}q\x01(" + text("data") + "q\x02" + "cnumpy.core.multiarray\n_reconstruct\nq\x03" +
                   "cnumpy\nndarray\nq\x04K" + std::string(1, '\0') + "\x85" + text("b") + "\x87Rq\x05(K\x01" + "M" +
                   little_endian(static_cast<uint16_t>(labels.size())) + "M" + little_endian(uint16_t{3072}) + "\x86" +
                   "cnumpy\ndtype\nq\x06" + text("u1") + std::string("K\0K\x01\x87Rq\x07(K\x03", 11) + text("|") +
                   "NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK" + std::string(1, '\0') + "tb" + fortran + "T" +
                   word32(pixels.size()) + pixels + "tb" + text("labels") + "]q\x08(";
-  for (const int label : labels) p += "K" + std::string(1, static_cast<char>(label));
+  for (const int label : labels) p.append("K").append(1, static_cast<char>(label));
   return p + "e" + text("batch_label") + text("training batch 1 of 5") + "u.";
 }
 
