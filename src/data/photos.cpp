@@ -61,7 +61,7 @@ Order order_of(const ImageSource& source, const std::map<std::string, int, std::
   std::iota(order.train.begin(), order.train.end(), size_t{0});
   const int64_t rest =
       split_off(std::ssize(order.train), test_size,
-                parts.empty() ? source.path() + " has no partition" : "the partition names none of them", data);
+                parts.empty() ? source.path() + " has no list of its parts" : "the partition names none of them", data);
   order.test.assign(order.train.begin() + rest, order.train.end());
   order.train.resize(static_cast<size_t>(rest));
   return order;

@@ -24,9 +24,10 @@ std::string verify_file(const DataSet& set, size_t index, const std::string& pat
   const bool by_sha256 = !sha256.empty();
   const std::string_view expected = by_sha256 ? sha256 : md5, kind = by_sha256 ? "SHA-256 " : "MD5 ";
   const std::string found = by_sha256 ? io::sha256(file) : io::md5(file);
-  if (expected.empty()) return str(path, ": well formed; no checksum of it is published (", kind, found, ")");
+  const char* const state = set.check != nullptr ? ": well formed" : ": readable";
+  if (expected.empty()) return str(path, state, "; no checksum of it is published (", kind, found, ")");
   if (found == expected) return str(path, ": as published (", kind, found, ")");
-  return str(path, ": well formed, but not as published (", kind, found, ", published ", expected, ")");
+  return str(path, state, ", but not as published (", kind, found, ", published ", expected, ")");
 }
 
 std::string no_files(const DataSet& set) { return str(set.name, ": ", set.advice); }

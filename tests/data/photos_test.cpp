@@ -125,7 +125,7 @@ TEST_F(Photos, ArchivesAndPartitionsAreHeeded) {
   put(root / "celeba/img_align_celeba_subset.zip", zip_file(files));
   Dataset data = load("CELEBAPANG", 9, 2);
   EXPECT_EQ(data.train.size(0), 7);
-  expect_message(data.notes[0], {"the last 2 training images are the test set", "has no partition"});
+  expect_message(data.notes[0], {"the last 2 training images are the test set", "has no list of its parts"});
   put(root / "celeba/list_eval_partition.txt", list);
   data = load("CELEBA", 3, 3);
   EXPECT_TRUE(data.notes.empty());
