@@ -79,7 +79,7 @@ TEST(Decode, PngAndJpegGiveThePixels) {
   ASSERT_EQ(lossy.bytes.size(), 24u * 32 * 3);
   const auto exact = picture(3, 24, 32);
   for (size_t i = 0; i < exact.size(); ++i) EXPECT_NEAR(lossy.bytes[i], exact[i], 12);
-  EXPECT_EQ(io::decode_image(jpeg(3, 24, 32, 1), 0, "j").channels, 1);
+  EXPECT_EQ(io::decode_image(jpeg(3, 24, 32, 1), 1, "j").channels, 1);
 }
 
 TEST(Decode, DamageIsRefusedByName) {
