@@ -3,7 +3,9 @@
 import gzip
 import json
 import pathlib
+import pickle
 import struct
+import zlib
 
 ROOT = pathlib.Path(__file__).parent / "corpus"
 
@@ -33,6 +35,71 @@ def idx_corpus():
     put("idx", "empty_axis", idx(2051, (0, 28, 28), b""))
     put("idx", "floats", idx(0x0D03, (1, 1, 1), b"abcd"))
     put("idx", "nothing", b"")
+
+
+def mat_element(kind, content, small=False):
+    if small:
+        return struct.pack("<I", len(content) << 16 | kind) + content.ljust(4, b"\0")
+    return struct.pack("<II", kind, len(content)) + content + bytes(-len(content) % 8)
+
+
+def mat_matrix(name, shape, kind, storage, data, flags=0):
+    sizes = struct.pack(f"<{len(shape)}i", *shape)
+    return mat_element(14, mat_element(6, struct.pack("<II", kind | flags, 0)) + mat_element(5, sizes)
+                       + mat_element(1, name, len(name) <= 4) + mat_element(storage, data, 0 < len(data) <= 4))
+
+
+def mat(*matrices, packed=True, order=b"IM"):
+    head = b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1" + order
+    body = (zlib.compress(m) for m in matrices)
+    return head + b"".join(struct.pack("<II", 15, len(m)) + m for m in body) if packed else head + b"".join(matrices)
+
+
+def mat_corpus():
+    images, labels = mat_matrix(b"X", (2, 2, 3, 2), 9, 2, bytes(range(24))), mat_matrix(b"y", (2, 1), 6, 2, b"\1\12")
+    doubles = mat_matrix(b"X", (1, 2), 6, 9, struct.pack("<2d", 1, 2))
+    put("mat", "packed", mat(images, labels))
+    put("mat", "raw", mat(images, labels, packed=False))
+    put("mat", "doubles", mat(labels, doubles, packed=False))
+    put("mat", "other_names", mat(mat_matrix(b"long_name", (1, 1), 7, 7, bytes(4))))
+    put("mat", "big_endian", mat(images, order=b"MI"))
+    put("mat", "truncated", mat(images, labels)[:-9])
+    put("mat", "damaged", mat(images)[:-2] + b"xx")
+    put("mat", "complex", mat(mat_matrix(b"X", (1, 2), 9, 2, b"ab", 0x800), packed=False))
+    put("mat", "text", mat(mat_matrix(b"X", (1, 2), 4, 16, b"ab"), packed=False))
+    put("mat", "huge", mat(mat_matrix(b"X", (2**31 - 1, 2**31 - 1, 9), 9, 2, b"ab"), packed=False))
+    put("mat", "negative", mat(mat_matrix(b"X", (-1, -1), 9, 2, b"a"), packed=False))
+    put("mat", "zeros", mat(mat_matrix(b"X", (100, 100), 9, 2, bytes(10**4))))
+
+
+def cifar_pickle(labels, data):
+    """As Python 2 wrote it: a NumPy array under 'data', a list under 'labels'."""
+    def text(s):
+        return b"U" + bytes([len(s)]) + s
+
+    array = (b"cnumpy.core.multiarray\n_reconstruct\nq\3cnumpy\nndarray\nq\4K\0\x85" + text(b"b") + b"\x87Rq\5(K\1M"
+             + struct.pack("<H", len(labels)) + b"M\0\x0c\x86cnumpy\ndtype\nq\6" + text(b"u1")
+             + b"K\0K\1\x87Rq\7(K\3" + text(b"|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb\x89T"
+             + struct.pack("<I", len(data)) + data + b"tb")
+    return (b"\x80\2}q\1(" + text(b"data") + b"q\2" + array + text(b"labels") + b"]q\x08("
+            + b"".join(b"K" + bytes([label]) for label in labels) + b"eu.")
+
+
+def cifar_corpus():
+    record = bytes([7]) + bytes(3072)
+    put("cifar", "one.bin", record)
+    put("cifar", "label.bin", bytes([11]) + bytes(3072))
+    put("cifar", "short.bin", record[:-1])
+    put("cifar", "batch", cifar_pickle([3], bytes(3072)))
+    put("cifar", "no_pixels", cifar_pickle([3], b""))
+    put("cifar", "by_python3", pickle.dumps({b"labels": [1, 2], b"data": None, b"x": (1, b"y", "z")}, 2))
+    put("cifar", "itself", b"\x80\2]q\0h\0a.")
+    put("cifar", "marks", b"(((((tttte.")
+    put("cifar", "system", b"cos\nsystem\n(U\4truetR.")
+    header = bytearray(512)
+    header[0:1], header[124:136], header[156:157], header[257:262] = b"f", b"00000000003\0", b"0", b"ustar"
+    header[148:156] = b"%06o\0 " % (sum(header) + 8 * 32)
+    put("cifar", "archive.tar", bytes(header) + b"abc".ljust(512, b"\0") + bytes(1024))
 
 
 def npy(header, data=b"", version=1):
@@ -131,6 +198,8 @@ def range_corpus():
 
 if __name__ == "__main__":
     idx_corpus()
+    mat_corpus()
+    cifar_corpus()
     npy_corpus()
     safetensors_corpus()
     text_corpus()

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 packages=(cmake ninja-build g++ make git ccache binutils
   libcli11-dev libinih-dev libgtest-dev libstb-dev libspdlog-dev nlohmann-json3-dev zlib1g-dev libssl-dev
-  libcurl4-openssl-dev python3 python3-venv)
+  libcurl4-openssl-dev libjpeg-dev libzip-dev libhdf5-dev python3 python3-venv)
 format_package=clang-format-14 # the version that the sources are formatted with
 
 say() { printf '== %s\n' "$*"; }
@@ -18,8 +18,9 @@ other_system() {
   cat >&2 <<'TEXT'
 install: this is not Debian or Ubuntu. Please install, with your system's package manager:
   CMake >= 3.22, Ninja, make, git, a C++20 compiler (g++ >= 11) with OpenMP, Python >= 3.10 with venv,
-  and the development files of: CLI11, inih, Google Test, stb, spdlog, nlohmann-json, zlib, OpenSSL, libcurl.
-Optional: ccache, clang-format 14.
+  and the development files of: CLI11, inih, Google Test, stb, spdlog, nlohmann-json, zlib, OpenSSL, libcurl,
+  libjpeg (turbo), libzip.
+Optional: HDF5 (reads .h5 and MATLAB 7.3 files), ccache, clang-format 14.
 Then run:
   python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && make build
 TEXT

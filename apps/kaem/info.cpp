@@ -32,9 +32,9 @@ void print_devices() {
 }
 
 void print_datasets(const std::string& root) {
-  std::string found, made, absent;
+  std::string found, part, made, absent;
   for (const auto& info : list_datasets(root)) {
-    std::string& line = info.files.empty() ? made : info.complete ? found : absent;
+    std::string& line = info.files.empty() ? made : info.complete ? found : info.state == "in part" ? part : absent;
     line += str(line.empty() ? "" : " ", info.name);
   }
   const auto print = [](const char* name, const std::string& names) {
@@ -42,7 +42,8 @@ void print_datasets(const std::string& root) {
   };
   label("data folder") << root << "\n";
   print("  found", found);
-  print("  made here", made);
+  print("  in part", part);
+  print("  no files", made);
   print("  absent", absent);
 }
 

@@ -38,10 +38,16 @@ void print_data(const Config& config, const DataShape& shape) {
     std::cout << "records of " << shape[0] << "x" << shape[1] << "x" << shape[2] << "\n";
   for (const auto& info : list_datasets(config.data.root)) {
     if (info.name != config.data.name) continue;
-    if (info.files.empty())
+    if (info.files.empty() && info.name == "FOLDER")
+      label("") << "all images below " << config.data.root << "; their size is not looked at here\n";
+    else if (info.files.empty())
       label("") << "made by the program itself, kept in its cache\n";
     else if (info.complete)
-      label("") << "found: " << info.found.front() << (info.files.size() > 1 ? " and the others\n" : "\n");
+      label("") << "found: " << info.found.front()
+                << (info.files.size() > 1 ? str(" and ", info.files.size() - 1, " more") : "") << "\n";
+    else if (info.state == "in part")
+      label("") << "found in part below " << config.data.root
+                << "; without a test file the last training records serve\n";
     else
       label("") << "not complete below " << config.data.root << ": "
                 << (config.data.offline ? "the run would fail (--offline)" : "would be downloaded") << "\n";

@@ -18,7 +18,6 @@ using config::Draft;
 using config::Field;
 
 constexpr std::string_view kSection = "TUNING";
-constexpr auto kSearch = static_cast<Stream>(19);
 
 /// What the reference's program searches; its files hold no ranges.
 struct UsualRange {
@@ -151,7 +150,7 @@ int64_t grid_size(const Search& search) {
 }
 
 double uniform(uint64_t seed, int64_t step, size_t index) {
-  return Rng(seed).bits(kSearch, step, static_cast<int64_t>(index)) / 0x1p32;
+  return Rng(seed).bits(Stream::kSearch, step, static_cast<int64_t>(index)) / 0x1p32;
 }
 
 /// Point of the grid for a trial: the points in order, the last key fastest, or distinct random ones of a larger grid.

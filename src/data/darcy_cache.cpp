@@ -2,10 +2,10 @@
 #include <ATen/ops/where.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <optional>
 
+#include "data/cache_folder.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/data/darcy.h"
@@ -26,13 +26,6 @@ struct Fields {
   at::Tensor high, u;
   int64_t count() const { return high.defined() ? high.size(0) : 0; }
 };
-
-std::string cache_folder() {
-  const char* xdg = std::getenv("XDG_CACHE_HOME");
-  if (xdg != nullptr && *xdg == '/') return str(xdg, "/kaem");  // the standard ignores relative paths
-  const char* home = std::getenv("HOME");
-  return home != nullptr && *home != '\0' ? str(home, "/.cache/kaem") : "";
-}
 
 std::string digest(const Fields& fields) {
   const at::Tensor high = fields.high.contiguous(), u = fields.u.contiguous();

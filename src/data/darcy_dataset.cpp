@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "data/darcy_file.h"
 #include "data/loaders.h"
 #include "data/registry.h"
 #include "kaem/core/error.h"
@@ -34,21 +35,32 @@ Split solved(const DatasetOptions& options, Dataset& data) {
   return {field.narrow(0, 0, options.train_size), field.narrow(0, options.train_size, options.test_size)};
 }
 
+/// 1 above the middle of the smallest and the greatest permeability, else 0.
+at::Tensor to_phases(const at::Tensor& field, const std::string& path, Dataset& data) {
+  const auto [least, greatest] = at::aminmax(field);
+  const at::Tensor high = field.gt(least.add(greatest).div(2));
+  if (!field.eq(least).logical_or(field.eq(greatest)).all().item<bool>())
+    data.notes.push_back(str(path, ": the permeability has more than two values; above ",
+                             least.add(greatest).div(2).item<double>(), " it is 1, else 0"));
+  return high.to(at::kDouble);
+}
+
 Split from_file(const DatasetOptions& options, Dataset& data) {
   const std::string& path = options.darcy_file;
-  if (!path.ends_with(".npy"))
-    throw ConfigError(
-        str("[DATA] darcy_file = ", path, ": want a .npy file of shape [N,H,W]; .h5, .mat and .pt are not built yet"));
-  at::Tensor field = io::read_npy(path);
+  const bool permeability = data.name == "DARCY_PERM";
+  at::Tensor field = darcy::read_fields(path, permeability);
+  if (field.dim() == 4 && field.size(1) == 1) field = field.squeeze(1);  // neuraloperator's later files
   if (field.dim() != 3 || field.numel() == 0)
     throw DataError(kaem::str(path, ": want fields of shape [N,H,W], found ", field.sizes()));
   field = field.to(at::kDouble);
   if (!field.isfinite().all().item<bool>()) throw DataError(path + ": holds values that are not finite numbers");
+  if (permeability && darcy::holds_both(path)) field = to_phases(field, path, data);
   const int64_t records = field.size(0), rest = records - options.test_size;
   if (rest < 1)
     throw DataError(str(path, ": ", records, " records cannot give ", options.test_size,
                         " test records (N_test) and training data"));
   data.sources.emplace_back(path, io::sha256(io::read_file(path)));
+  data.test_from_training = true;
   if (options.test_size > 0)
     data.notes.push_back(str(path, ": the last ", options.test_size, " of ", records, " records are the test set"));
   if (rest < options.train_size)

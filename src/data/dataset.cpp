@@ -102,7 +102,9 @@ at::Tensor Dataset::to_float(const at::Tensor& split, const at::Tensor& index) {
 Dataset make_dataset(const DatasetOptions& options) {
   check(options);
   const DataSet& set = find_data_set(options.name);
-  return set.load(set, options);
+  Dataset data = set.load(set, options);
+  if (options.random_flip && !data.flip) data.notes.push_back(data.name + " holds no images: random_flip is ignored");
+  return data;
 }
 
 }  // namespace kaem

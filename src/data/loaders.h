@@ -19,6 +19,20 @@ Dataset load_darcy(const DataSet& set, const DatasetOptions& options);
 Dataset load_sentences(const DataSet& set, const DatasetOptions& options);
 Dataset load_messages(const DataSet& set, const DatasetOptions& options);
 
+/// SVHN's cropped digits from MATLAB 5 files.
+Dataset load_svhn(const DataSet& set, const DatasetOptions& options);
+void check_svhn(std::string_view content, size_t index, const std::string& path);
+
+/// CIFAR-10 from batches in its binary or Python form, in folders or in the published archives.
+Dataset load_cifar(const DataSet& set, const DatasetOptions& options);
+void check_cifar(std::string_view content, size_t index, const std::string& path);
+
+/// CelebA's aligned faces from a folder or an archive: the centre 140x140, resized to 64x64 or `options.resize`.
+Dataset load_celeba(const DataSet& set, const DatasetOptions& options);
+
+/// All images below `options.root`, of the size of the first or `options.resize`.
+Dataset load_folder(const DataSet& set, const DatasetOptions& options);
+
 /// Checks the header of file `index` of a set of four IDX files.
 void check_idx(std::string_view content, size_t index, const std::string& path);
 

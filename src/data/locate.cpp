@@ -15,6 +15,7 @@ namespace {
 bool matches(std::string_view name, std::string_view pattern) {
   const size_t star = pattern.find('*');
   if (star == std::string_view::npos) return name == pattern;
+  if (name.ends_with(".part")) return false;  // a download that was cut short
   const std::string_view head = pattern.substr(0, star), tail = pattern.substr(star + 1);
   return name.size() >= head.size() + tail.size() && name.starts_with(head) && name.ends_with(tail);
 }
@@ -58,7 +59,8 @@ std::string download_file(const DataSet& set, const DataFile& file, const std::s
   std::vector<std::string> urls;
   for (const auto& mirror : mirrors_of(set)) urls.push_back(mirror + std::string(file.download));
   if (urls.empty()) return "no mirror offers it";
-  return download(urls, path_in(root, set.folder, std::string(file.download)), std::string(file.sha256), progress);
+  return download(urls, path_in(root, set.folder, std::string(file.download)),
+                  {std::string(file.sha256), std::string(file.md5)}, progress);
 }
 
 /// True if what was found for training is a part of the published set under a name of its own: then its user has

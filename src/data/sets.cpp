@@ -66,6 +66,49 @@ DataSet fashion_mnist() {
   return set;
 }
 
+DataSet cifar10() {
+  DataSet set;
+  set.name = "CIFAR10", set.description = "50,000 + 10,000 colour images of 32x32, 10 classes";
+  set.folder = "cifar10";
+  set.folders = {"cifar10",
+                 "cifar10/cifar-10-batches-bin",
+                 "cifar10/cifar-10-batches-py",
+                 "cifar-10-batches-bin",
+                 "cifar-10-batches-py",
+                 "CIFAR10",
+                 "CIFAR10/cifar-10-batches-bin",
+                 ""};
+  constexpr std::string_view kArchive = "cifar-10-binary.tar.gz", kPython = "cifar-10-python.tar.gz";
+  constexpr std::string_view kSha256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd";
+  set.files = {
+      {kArchive, {"data_batch_*.bin", "data_batch_*", kArchive, kPython}, false, kSha256, {}, {}},
+      {kArchive, {"test_batch.bin", "test_batch*.bin", "test_batch", kArchive, kPython}, true, kSha256, {}, {}}};
+  set.mirrors = {"https://www.cs.toronto.edu/~kriz/"};
+  set.shape = {3, 32, 32}, set.load = load_cifar, set.check = check_cifar;
+  return set;
+}
+
+DataSet svhn() {
+  DataSet set;
+  set.name = "SVHN", set.description = "house numbers, 73,257 + 26,032 colour images of 32x32, 10 classes";
+  set.folder = "svhn", set.folders = {"svhn", "SVHN", "SVHN2", ""};
+  set.files = {{"train_32x32.mat",
+                {"train_32x32.mat", "train_32x32*.mat"},
+                false,
+                {},
+                "e26dedcc434d2e4c54c9b2d4a06d8373",
+                "e26dedcc434d2e4c54c9b2d4a06d8373"},
+               {"test_32x32.mat",
+                {"test_32x32.mat", "test_32x32*.mat"},
+                true,
+                {},
+                "eb5a983be6a315427106f1b164d9cef3",
+                "eb5a983be6a315427106f1b164d9cef3"}};
+  set.mirrors = {"http://ufldl.stanford.edu/housenumbers/"};
+  set.shape = {3, 32, 32}, set.load = load_svhn, set.check = check_svhn;
+  return set;
+}
+
 DataSet darcy(std::string_view name, std::string_view description) {
   DataSet set;
   set.name = name, set.description = description;
@@ -110,13 +153,29 @@ DataSet sms_spam() {
   return set;
 }
 
-Dataset load_later(const DataSet& set, const DatasetOptions&) {
-  throw ConfigError(str("data set ", set.name, " is not built yet"));
+DataSet celeba() {
+  DataSet set;
+  set.name = "CELEBA", set.description = "CelebA, 202,599 aligned colour photographs of faces, cropped to 64x64";
+  set.folder = "celeba";
+  set.folders = {"celeba/img_align_celeba", "celeba", "CelebA/img_align_celeba", "CelebA", "img_align_celeba", ""};
+  // The first picture stands for the folder that holds it; an archive is looked for before single pictures in the root.
+  set.files = {{"img_align_celeba.zip",
+                {"img_align_celeba.zip", "img_align_celeba*.zip", "0*.jpg", "0*.png"},
+                false,
+                {},
+                "00d2c5bc6d35e252742224ab0c1e8fcb",
+                "00d2c5bc6d35e252742224ab0c1e8fcb"}};
+  set.advice =
+      "from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, whose licence forbids mirrors; the .zip or the folder "
+      "img_align_celeba of it";
+  set.shape = {3, 64, 64}, set.load = load_celeba;
+  return set;
 }
 
-DataSet later(std::string_view name, std::array<int64_t, 3> shape) {
+DataSet folder() {
   DataSet set;
-  set.name = name, set.shape = shape, set.advice = "not built yet", set.load = load_later;
+  set.name = "FOLDER", set.description = "any folder of images: --data-dir names it";
+  set.advice = "--data-dir", set.load = load_folder;
   return set;
 }
 
@@ -127,21 +186,19 @@ DataSet pang(DataSet set, std::string_view name) {
 }
 
 std::vector<DataSet> make_table() {
-  const DataSet cifar = later("CIFAR10", {3, 32, 32}), svhn = later("SVHN", {3, 32, 32}),
-                celeba = later("CELEBA", {3, 64, 64});
   return {mnist(),
           fashion_mnist(),
-          cifar,
-          svhn,
-          celeba,
+          cifar10(),
+          svhn(),
+          celeba(),
           darcy("DARCY_FLOW", "Darcy flow, solved here: pressure fields u of 32x32"),
           darcy("DARCY_PERM", "Darcy flow: the permeability fields a, as 0 and 1, of 32x32"),
           penn_treebank(),
           sms_spam(),
-          pang(cifar, "CIFAR10PANG"),
-          pang(svhn, "SVHNPANG"),
-          pang(celeba, "CELEBAPANG"),
-          later("FOLDER", {})};
+          pang(cifar10(), "CIFAR10PANG"),
+          pang(svhn(), "SVHNPANG"),
+          pang(celeba(), "CELEBAPANG"),
+          folder()};
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ enum class Stream : uint32_t {
   kStatistics,  ///< prior draws of running statistics
   kFlip,        ///< which training images are mirrored
   kWords,       ///< words of sampled sequences
+  kSearch,      ///< settings of the trials of a search
 };
 
 /// Counter-based random numbers: Philox-4x32-10 (Salmon et al. 2011) keyed by the seed, with counter

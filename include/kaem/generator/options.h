@@ -85,7 +85,8 @@ struct SeqOptions {
           .choices = ops::activation_names()},
       o.activation);
     v(Key{.name = "autoregressive",
-          .help = "Each word depends on those before it (a causal transformer); not with sampler = importance or mode thermo"},
+          .help = "Each word depends on those before it (a causal transformer); not with sampler = importance or mode "
+                  "thermo"},
       o.autoregressive);
     v(Key{.name = "temperature", .help = "Temperature of drawn words; 0: always the likeliest", .min = 0},
       o.temperature);

@@ -1,0 +1,90 @@
+#include "data/darcy_file.h"
+#include "kaem/core/error.h"
+#include "kaem/core/str.h"
+
+#ifdef KAEM_WITH_HDF5
+
+#include <ATen/ops/empty.h>
+#include <hdf5.h>
+
+namespace kaem::darcy {
+namespace {
+
+/// An HDF5 object that is closed on every way out.
+class Handle {
+ public:
+  Handle(hid_t id, herr_t (*close)(hid_t)) : id_(id), close_(close) {}
+  ~Handle() {
+    if (id_ >= 0) close_(id_);
+  }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+  bool ok() const { return id_ >= 0; }
+  hid_t get() const { return id_; }
+
+ private:
+  hid_t id_;
+  herr_t (*close_)(hid_t);
+};
+
+constexpr int kMaxAxes = 8;
+constexpr int64_t kMaxNumbers = int64_t{1} << 32;
+
+at::Tensor read_data_set(hid_t file, const std::string& name, const std::string& path) {
+  const auto fail = [&](const char* what) { throw DataError(str(path, ": data set ", name, " ", what)); };
+  const Handle data(H5Dopen2(file, name.c_str(), H5P_DEFAULT), H5Dclose);
+  if (!data.ok()) fail("cannot be opened");
+  const Handle space(H5Dget_space(data.get()), H5Sclose), type(H5Dget_type(data.get()), H5Tclose);
+  const H5T_class_t kind = type.ok() ? H5Tget_class(type.get()) : H5T_NO_CLASS;
+  if (kind != H5T_INTEGER && kind != H5T_FLOAT && kind != H5T_ENUM) fail("holds no numbers");
+  const int axes = space.ok() ? H5Sget_simple_extent_ndims(space.get()) : -1;
+  if (axes < 1 || axes > kMaxAxes) fail("is no array");
+  std::vector<hsize_t> sizes(static_cast<size_t>(axes));
+  H5Sget_simple_extent_dims(space.get(), sizes.data(), nullptr);
+  std::vector<int64_t> shape;
+  int64_t count = 1;
+  for (const hsize_t size : sizes) {
+    if (size < 1 || static_cast<int64_t>(size) > kMaxNumbers / count) fail("is empty or too large");
+    shape.push_back(static_cast<int64_t>(size)), count *= shape.back();
+  }
+  if (kind == H5T_ENUM) {  // h5py's bool: bytes 0 and 1
+    at::Tensor bytes = at::empty(shape, at::kChar);
+    if (H5Tget_size(type.get()) != 1) fail("holds no numbers");
+    if (H5Dread(data.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.mutable_data_ptr()) < 0)
+      fail("is damaged");
+    return bytes.to(at::kDouble);
+  }
+  at::Tensor numbers = at::empty(shape, at::kDouble);
+  if (H5Dread(data.get(), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, numbers.mutable_data_ptr()) < 0)
+    fail("is damaged");
+  return numbers;
+}
+
+}  // namespace
+
+at::Tensor read_hdf5(const std::string& path, const std::vector<std::string_view>& names) {
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // its own printing; errors are thrown below
+  const Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
+  if (!file.ok()) throw DataError(path + ": cannot be read as HDF5: truncated, damaged or of another format");
+  std::string looked;
+  for (const auto name : names) {
+    if (H5Lexists(file.get(), std::string(name).c_str(), H5P_DEFAULT) > 0)
+      return read_data_set(file.get(), std::string(name), path);
+    looked += str(looked.empty() ? "" : ", ", name);
+  }
+  throw DataError(str(path, ": holds none of the data sets ", looked));
+}
+
+}  // namespace kaem::darcy
+
+#else
+
+namespace kaem::darcy {
+
+at::Tensor read_hdf5(const std::string& path, const std::vector<std::string_view>&) {
+  throw DataError(path + ": is HDF5, which this program was built without (install libhdf5-dev and build again)");
+}
+
+}  // namespace kaem::darcy
+
+#endif

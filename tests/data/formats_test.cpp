@@ -1,0 +1,124 @@
+#include <gtest/gtest.h>
+
+#include "data/formats/cifar.h"
+#include "data/formats/mat.h"
+#include "data/formats/tar.h"
+#include "kaem/core/error.h"
+#include "support.h"
+#include "support/files.h"
+
+namespace kaem {
+namespace {
+
+using namespace test;
+
+std::string doubles(const std::vector<double>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double)};
+}
+
+TEST(Mat, ArraysComeBackWhateverTheirForm) {
+  for (const bool packed : {true, false}) {
+    const std::string file = mat_file({mat_matrix("first", {2, 3}, 6, 9, doubles({1, 2, 3, 4, 5, 6})),
+                                       mat_matrix("y", {1, 3}, 6, 2, "abc"),  // doubles that are stored as bytes
+                                       mat_matrix("long_name", {1, 1}, 7, 7, std::string(4, '\0'))},
+                                      packed);
+    EXPECT_EQ(mat_names(file, "f"), (std::vector<std::string>{"first", "y", "long_name"}));
+    const auto arrays = parse_mat(file, {"y", "first", "long_name"}, "f");
+    EXPECT_EQ(arrays[0].shape, (std::vector<int64_t>{1, 3}));
+    EXPECT_EQ(arrays[0].bytes, "abc");
+    EXPECT_EQ(arrays[0].kind, 'u');
+    EXPECT_EQ(arrays[1].shape, (std::vector<int64_t>{2, 3}));
+    EXPECT_EQ(arrays[1].item_size, 8u);
+    EXPECT_EQ(arrays[1].bytes, doubles({1, 2, 3, 4, 5, 6}));
+    EXPECT_EQ(arrays[2].kind, 'f');
+    EXPECT_EQ(arrays[2].item_size, 4u);
+  }
+}
+
+TEST(Mat, EveryTruncationIsRefusedByName) {
+  for (const bool packed : {true, false}) {
+    const std::string file = mat_file({mat_matrix("X", {2, 8}, 9, 2, "0123456789abcdef")}, packed);
+    for (size_t size = 0; size < file.size(); ++size)
+      expect_message(message_of<DataError>([&] { parse_mat(file.substr(0, size), {"X"}, "cut.mat"); }), {"cut.mat: "});
+  }
+}
+
+TEST(Mat, ContradictionsAreRefusedByName) {
+  const auto refusal = [](const std::string& file) {
+    return message_of<DataError>([&] { parse_mat(file, {"X"}, "f.mat"); });
+  };
+  const std::string good = mat_matrix("X", {2, 2}, 9, 2, "abcd");
+  expect_message(refusal(mat_file({mat_matrix("Y", {2, 2}, 9, 2, "abcd")})), {"f.mat: holds no array X"});
+  expect_message(refusal(mat_file({mat_matrix("X", {2, 3}, 9, 2, "abcd")})),
+                 {"f.mat: array X of shape 2x3 has 4 bytes of data, expected 6"});
+  expect_message(refusal(mat_file({mat_matrix("X", {2, 2}, 9, 2, "abcd", 0x800)})), {"f.mat: array X is complex"});
+  expect_message(refusal(mat_file({mat_matrix("X", {2, 2}, 1, 2, "abcd")})), {"array X is not numeric"});
+  expect_message(refusal(mat_file({mat_matrix("X", {2, 2}, 9, 16, "abcd")})), {"stored as type 16"});
+  expect_message(refusal(mat_file({mat_matrix("X", {0x7fffffff, 0x7fffffff}, 9, 2, "abcd")})), {"impossible shape"});
+  expect_message(refusal(mat_file({mat_matrix("X", {-1, 2}, 9, 2, "abcd")})), {"impossible shape -1x2"});
+  std::string other = mat_file({good});
+  other.replace(126, 2, "MI");
+  expect_message(refusal(other), {"f.mat", "big-endian"});
+  other.replace(126, 2, "??");
+  expect_message(refusal(other), {"not a MATLAB 5 file"});
+  std::string damaged = mat_file({good});
+  damaged[damaged.size() - 2] = static_cast<char>(damaged[damaged.size() - 2] ^ 1);  // the checksum of zlib
+  EXPECT_NE(refusal(damaged).find("f.mat: "), std::string::npos);
+}
+
+TEST(Tar, FilesComeBackAndDamageIsRefused) {
+  const std::string tar = tar_file({{"a/one", "first"}, {"two", std::string(1000, 'x')}});
+  const auto entries = parse_tar(tar, "f.tar");
+  ASSERT_EQ(entries.size(), 2u);
+  EXPECT_EQ(entries[0].name, "a/one");
+  EXPECT_EQ(entries[0].content, "first");
+  EXPECT_EQ(entries[1].content, std::string(1000, 'x'));
+  expect_message(message_of<DataError>([&] { parse_tar(tar.substr(0, 2000), "f.tar"); }),
+                 {"f.tar: truncated tar archive: an entry of 1000 bytes"});
+  std::string damaged = tar;
+  damaged[3] = 'q';
+  expect_message(message_of<DataError>([&] { parse_tar(damaged, "f.tar"); }), {"f.tar: not a tar archive"});
+}
+
+TEST(CifarBinary, SizesAndLabelsAreChecked) {
+  const std::string file = cifar_record(3, 0) + cifar_record(9, 7);
+  const CifarBatch batch = parse_cifar_binary(file, "f.bin");
+  EXPECT_EQ(batch.labels, (std::vector<uint8_t>{3, 9}));
+  EXPECT_EQ(batch.pixels[1].substr(0, 2), "\x07\x08");
+  const auto refusal = [](const std::string& bytes) {
+    return message_of<DataError>([&] { parse_cifar_binary(bytes, "f.bin"); });
+  };
+  expect_message(refusal(file.substr(1)), {"f.bin: 6145 bytes", "records of 3073"});
+  expect_message(refusal(""), {"f.bin: 0 bytes"});
+  expect_message(refusal(file + cifar_record(10, 0)), {"label 10 of record 2, expected 0 to 9"});
+}
+
+TEST(CifarPickle, HoldsTheSameAsTheBinaryForm) {
+  const std::string pixels = cifar_record(0, 5).substr(1) + cifar_record(0, 77).substr(1);
+  const std::string file = cifar_pickle({8, 1}, pixels);
+  const CifarBatch batch = parse_cifar_pickle(file, "f");
+  EXPECT_EQ(batch.labels, (std::vector<uint8_t>{8, 1}));
+  EXPECT_EQ(batch.pixels[0], pixels.substr(0, 3072));
+  EXPECT_EQ(batch.pixels[1], pixels.substr(3072));
+  for (size_t size = 0; size < file.size(); size += size < 200 || size + 200 > file.size() ? 1 : 97)
+    expect_message(message_of<DataError>([&] { parse_cifar_pickle(file.substr(0, size), "cut"); }), {"cut: "});
+  expect_message(message_of<DataError>([&] {
+                   parse_cifar_pickle(cifar_pickle({8, 1}, pixels, '\x88'), "f");
+                 }),
+                 {"column after column"});
+  expect_message(message_of<DataError>([&] {
+                   parse_cifar_pickle(cifar_pickle({8, 1}, pixels.substr(1)), "f");
+                 }),
+                 {"'data' has 6143 bytes, expected 6144"});
+  expect_message(message_of<DataError>([&] {
+                   parse_cifar_pickle(cifar_pickle({8, 10}, pixels), "f");
+                 }),
+                 {"label 10 of record 1"});
+  expect_message(message_of<DataError>([] { parse_cifar_pickle("\x80\x02]q\x01.", "f"); }), {"holds no dict"});
+  expect_message(message_of<DataError>([] { parse_cifar_pickle("\x80\x02}q\x01.", "f"); }), {"no array 'data'"});
+  expect_message(message_of<DataError>([] { parse_cifar_pickle("cos\nsystem\nU\x02ls\x85R.", "f"); }),
+                 {"holds no dict"});  // nothing is ever called
+}
+
+}  // namespace
+}  // namespace kaem

@@ -1,0 +1,249 @@
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "kaem/core/error.h"
+#include "kaem/core/str.h"
+#include "kaem/data/dataset.h"
+#include "kaem/io/decode.h"
+#include "support.h"
+#include "support/files.h"
+
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#define STB_IMAGE_WRITE_STATIC
+#define STBI_WRITE_NO_STDIO
+#include <stb/stb_image_write.h>
+
+namespace kaem {
+namespace {
+
+using namespace test;
+
+void append(void* context, void* data, int size) {
+  static_cast<std::string*>(context)->append(static_cast<const char*>(data), static_cast<size_t>(size));
+}
+
+/// Pixel of image n: smooth, so that JPEG keeps it nearly.
+int pixel(int n, int c, int h, int w) { return (n * 20 + c * 40 + h / 2 + w / 2) % 256; }
+
+std::vector<uint8_t> picture(int n, int height, int width, int channels = 3) {
+  std::vector<uint8_t> bytes;
+  for (int h = 0; h < height; ++h)
+    for (int w = 0; w < width; ++w)
+      for (int c = 0; c < channels; ++c) bytes.push_back(static_cast<uint8_t>(pixel(n, c, h, w)));
+  return bytes;
+}
+
+std::string png(int n, int height, int width, int channels = 3) {
+  std::string file;
+  stbi_write_png_to_func(append, &file, width, height, channels, picture(n, height, width, channels).data(), 0);
+  return file;
+}
+
+std::string jpeg(int n, int height, int width, int channels = 3) {
+  std::string file;
+  stbi_write_jpg_to_func(append, &file, width, height, channels, picture(n, height, width, channels).data(), 95);
+  return file;
+}
+
+struct Photos : testing::Test {
+  TemporaryFolder cache, root;
+  Environment variable{"XDG_CACHE_HOME", cache.str()};
+
+  Dataset load(const std::string& name, int64_t train, int64_t test, std::vector<int64_t> resize = {}) {
+    return make_dataset({.name = name,
+                         .root = root.str(),
+                         .train_size = train,
+                         .test_size = test,
+                         .resize = std::move(resize),
+                         .offline = true});
+  }
+  std::string cache_file() {
+    std::filesystem::directory_iterator entry(cache / "kaem");
+    return entry->path().string();
+  }
+};
+
+TEST(Decode, PngAndJpegGiveThePixels) {
+  const auto plain = io::decode_image(png(3, 20, 30), 0, "p");
+  EXPECT_EQ(plain.height, 20);
+  EXPECT_EQ(plain.width, 30);
+  EXPECT_EQ(plain.channels, 3);
+  EXPECT_EQ(plain.bytes, picture(3, 20, 30));
+  const auto grey = io::decode_image(png(3, 20, 30, 1), 0, "p");
+  EXPECT_EQ(grey.channels, 1);
+  EXPECT_EQ(grey.bytes, picture(3, 20, 30, 1));
+  EXPECT_EQ(io::decode_image(png(3, 20, 30, 1), 3, "p").channels, 3);
+  const auto lossy = io::decode_image(jpeg(3, 24, 32), 0, "j");
+  ASSERT_EQ(lossy.bytes.size(), 24u * 32 * 3);
+  const auto exact = picture(3, 24, 32);
+  for (size_t i = 0; i < exact.size(); ++i) EXPECT_NEAR(lossy.bytes[i], exact[i], 12);
+  EXPECT_EQ(io::decode_image(jpeg(3, 24, 32, 1), 1, "j").channels, 1);
+}
+
+TEST(Decode, DamageIsRefusedByName) {
+  for (const std::string& file : {png(1, 16, 16), jpeg(1, 16, 16)})
+    for (const size_t size : {size_t{0}, size_t{2}, size_t{30}, file.size() / 2})
+      expect_message(message_of<DataError>([&] { io::decode_image(file.substr(0, size), 0, "cut"); }), {"cut: "});
+  expect_message(message_of<DataError>([] { io::decode_image("text", 0, "no.png"); }), {"no.png: not a picture"});
+}
+
+TEST_F(Photos, FacesAreCroppedAndResizedWhenTheyAreAskedFor) {
+  for (int n = 0; n < 8; ++n) put(root / str("celeba/img_align_celeba/00000", n, ".png"), png(n, 218, 178));
+  const Dataset data = load("CELEBA", 6, 2);
+  EXPECT_EQ(data.shape, (std::array<int64_t, 3>{3, 64, 64}));
+  ASSERT_EQ(data.train.sizes(), at::IntArrayRef({6, 3, 64, 64}));
+  EXPECT_EQ(data.train.scalar_type(), at::kByte);
+  EXPECT_EQ(data.train.max().item<int>(), 0);  // nothing is decoded before it is asked for
+  EXPECT_GT(data.test.max().item<int>(), 0);
+  // Record 4 by hand: rows 39 to 178, columns 19 to 158.
+  const auto bytes = picture(4, 218, 178);
+  const at::Tensor crop = at::tensor(at::ArrayRef<uint8_t>(bytes), at::kByte)
+                              .view({218, 178, 3})
+                              .permute({2, 0, 1})
+                              .slice(1, 39, 179)
+                              .slice(2, 19, 159)
+                              .unsqueeze(0)
+                              .to(at::kFloat);
+  const at::Tensor expected = at::_upsample_bilinear2d_aa(crop, {64, 64}, false).round();
+  const at::Tensor batch = data.batch(0, 6, Rng(1)), index = data.batch_index(0, 6, Rng(1));
+  const int64_t place = index.eq(4).nonzero().item<int64_t>();
+  EXPECT_TRUE(at::allclose(batch[place] * 255, expected.flatten(), 0, 1e-3));
+  EXPECT_TRUE(at::equal(data.train[4], expected[0].to(at::kByte)));
+  const Dataset small = load("CELEBA", 6, 2, {20, 10});
+  EXPECT_EQ(small.test.sizes(), at::IntArrayRef({2, 3, 20, 10}));
+}
+
+TEST_F(Photos, ArchivesAndPartitionsAreHeeded) {
+  std::vector<std::pair<std::string, std::string>> files;
+  std::string list;
+  for (int n = 0; n < 9; ++n) {
+    files.emplace_back(str("img_align_celeba/00000", n, ".jpg"), jpeg(n, 218, 178));
+    list += str("00000", n, ".jpg ", n % 3, "\n");
+  }
+  put(root / "celeba/img_align_celeba_subset.zip", zip_file(files));
+  Dataset data = load("CELEBAPANG", 9, 2);
+  EXPECT_EQ(data.train.size(0), 7);
+  expect_message(data.notes[0], {"the last 2 training images are the test set", "has no list of its parts"});
+  put(root / "celeba/list_eval_partition.txt", list);
+  data = load("CELEBA", 3, 3);
+  EXPECT_TRUE(data.notes.empty());
+  data.batch(0, 3, Rng(1));
+  const auto colour = [](const at::Tensor& x) { return x[0][0][0].item<int>(); };  // 20 more from image to image
+  EXPECT_NEAR(colour(data.train[1]) - colour(data.train[0]), 60, 6);               // 0, 3, 6
+  EXPECT_NEAR(colour(data.test[0]) - colour(data.train[0]), 40, 6);                // 2, 5, 8
+  put(root / "celeba/list_eval_partition.txt", "000000.jpg 7\n");
+  expect_message(message_of<DataError>([&] { load("CELEBA", 3, 3); }),
+                 {"list_eval_partition.txt:1: want a name and 0, 1 or 2"});
+}
+
+TEST_F(Photos, TheCacheIsUsedAndCheckedRowByRow) {
+  for (int n = 0; n < 5; ++n) put(root / str("celeba/00000", n, ".png"), png(n, 218, 178));
+  const at::Tensor first = load("CELEBA", 4, 1).batch(0, 4, Rng(1));
+  const std::string path = cache_file();
+  ASSERT_FALSE(path.empty());
+  // Other pixels with their right checksum come back: nothing is decoded a second time.
+  std::string bytes = get(path);
+  const size_t rows = 2 * 4096, size = 3 * 64 * 64;
+  ASSERT_EQ(bytes.size(), rows + 5 * size);
+  const auto put_sum = [&](size_t row) {
+    const auto sum = crc32(0, reinterpret_cast<const Bytef*>(bytes.data() + rows + row * size), size);
+    bytes.replace(4096 + 4 * row, 4, word32(sum));
+  };
+  for (size_t row = 0; row < 4; ++row) bytes.replace(rows + row * size, size, std::string(size, '\x33')), put_sum(row);
+  put(path, bytes);
+  EXPECT_TRUE(at::allclose(load("CELEBA", 4, 1).batch(0, 4, Rng(1)), at::full({4, int64_t{size}}, 0.2), 0, 1e-6));
+  // A row that was written in part is decoded again.
+  bytes[rows + 2 * size + 9] = 'x';
+  put(path, bytes);
+  const Dataset mended = load("CELEBA", 4, 1);
+  mended.batch(0, 4, Rng(1));
+  EXPECT_EQ(mended.train[1].max().item<int>(), 0x33);
+  EXPECT_NE(mended.train[2].max().item<int>(), 0x33);
+  // So is everything in a file that is cut or foreign.
+  for (const std::string& other :
+       {bytes.substr(0, rows + size), std::string("foreign"), std::string(bytes.size(), 'x')}) {
+    put(path, other);
+    const Dataset data = load("CELEBA", 4, 1);
+    EXPECT_TRUE(at::equal(data.batch(0, 4, Rng(1)), first));
+    EXPECT_NE(std::find_if(data.notes.begin(), data.notes.end(),
+                           [](const auto& note) { return note.find("made again") != std::string::npos; }),
+              data.notes.end());
+  }
+}
+
+TEST_F(Photos, WithoutACacheFolderTheyStayInMemory) {
+  for (int n = 0; n < 3; ++n) put(root / str("00000", n, ".png"), png(n, 218, 178));
+  put(cache / "kaem", "a file where the folder would be");
+  const Dataset data = load("CELEBA", 2, 1);
+  EXPECT_GT(data.batch(0, 2, Rng(1)).max().item<float>(), 0);
+  expect_message(data.notes.back(), {"kept in memory, not in a cache file: cannot open"});
+}
+
+TEST_F(Photos, DamagedOnesAreNamedWhenTheyAreAskedFor) {
+  for (int n = 0; n < 4; ++n) put(root / str("celeba/00000", n, ".jpg"), jpeg(n, 218, 178));
+  put(root / "celeba/000001.jpg", jpeg(1, 218, 178).substr(0, 900));
+  const Dataset data = load("CELEBA", 3, 1);
+  for (int attempt = 0; attempt < 2; ++attempt)
+    expect_message(message_of<DataError>([&] { data.batch(0, 3, Rng(1)); }), {"celeba/000001.jpg: damaged JPEG"});
+  put(root / "celeba/000001.jpg", jpeg(1, 100, 178));
+  expect_message(message_of<DataError>([&] { load("CELEBA", 3, 1).batch(0, 3, Rng(1)); }),
+                 {"000001.jpg: an image of 178x100 pixels is smaller than the crop of 140x140"});
+  put(root / "img_align_celeba.zip", "PK not a zip");
+  std::filesystem::remove_all(root / "celeba");
+  expect_message(message_of<DataError>([&] { load("CELEBA", 3, 1); }),
+                 {"img_align_celeba.zip: cannot be read as a zip archive"});
+  std::filesystem::remove(root / "img_align_celeba.zip");
+  expect_message(message_of<DataError>([&] { load("CELEBA", 3, 1); }),
+                 {"CELEBA is not complete", "missing img_align_celeba.zip", "mmlab", "into " + root / "celeba"});
+}
+
+TEST_F(Photos, FoldersOfOneAndOfManySizes) {
+  put(root / "b/two.png", png(5, 16, 16));
+  put(root / "a.png", png(1, 16, 16));
+  put(root / "notes.txt", "no image");
+  put(root / "b/wide.PNG", png(2, 32, 64));
+  Dataset data = load("FOLDER", 2, 1);
+  EXPECT_EQ(data.shape, (std::array<int64_t, 3>{3, 16, 16}));
+  data.batch(0, 2, Rng(1));
+  EXPECT_EQ(data.train[1][2][3][4].item<int>(), pixel(5, 2, 3, 4));  // sorted: a.png, b/two.png, b/wide.PNG
+  // The wide one: the centre 32x32, halved.
+  EXPECT_NEAR(data.test[0][1][8][8].item<int>(), pixel(2, 1, 17, 16 + 17), 2);
+  EXPECT_EQ(load("FOLDER", 2, 1, {8, 4}).test.sizes(), at::IntArrayRef({1, 3, 8, 4}));
+  put(root / "a.png", png(1, 12, 10, 1));
+  data = load("FOLDER", 2, 1);
+  EXPECT_EQ(data.shape, (std::array<int64_t, 3>{1, 12, 10}));
+  const TemporaryFolder empty;
+  expect_message(message_of<DataError>([&] { make_dataset({.name = "FOLDER", .root = empty.str()}); }),
+                 {empty.str() + ": holds no images"});
+}
+
+TEST_F(Photos, TwoThreadsMayAskAtOnce) {
+  for (int n = 0; n < 40; ++n) put(root / str("f", n, ".png"), png(n, 20, 20));
+  const Dataset data = load("FOLDER", 36, 4);
+  at::Tensor expected = load("FOLDER", 36, 4).batch(0, 36, Rng(1));
+  const at::Tensor all = at::arange(36, at::kLong);
+  std::thread other([&] { data.prepare_rows(all); });
+  data.prepare_rows(all.flip(0));
+  other.join();
+  EXPECT_TRUE(at::equal(data.batch(0, 36, Rng(1)), expected));
+}
+
+TEST_F(Photos, RealFacesAreAllThere) {
+  const char* folder = std::getenv("KAEM_DATA_DIR");
+  if (folder == nullptr) GTEST_SKIP() << "KAEM_DATA_DIR is not set";
+  if (!std::filesystem::exists(std::string(folder) + "/celeba/img_align_celeba_subset.zip"))
+    GTEST_SKIP() << "no celeba/img_align_celeba_subset.zip in " << folder;
+  const Dataset data =
+      make_dataset({.name = "CELEBA", .root = folder, .train_size = 100000, .test_size = 100, .offline = true});
+  EXPECT_EQ(data.train.size(0), 4227);
+  EXPECT_EQ(data.test.size(0), 100);
+  const at::Tensor batch = data.batch(0, 64, Rng(1));
+  EXPECT_GT(batch.mean().item<float>(), 0.3);
+  EXPECT_LT(batch.mean().item<float>(), 0.7);
+  EXPECT_GT(batch.std(1).min().item<float>(), 0.05);
+}
+
+}  // namespace
+}  // namespace kaem
