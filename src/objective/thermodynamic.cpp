@@ -1,6 +1,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -70,10 +71,16 @@ constexpr auto kGradients = std::to_array<Named<Weights (*)(const Tensor&, const
 
 /// The levels of T that carry weight, and the shared draws that do: the others would only cost time.
 constexpr double kLeastWeight = 1e-7;
+/// Numbers of shared draws are rounded up to a multiple of this: for every new shape oneDNN compiles a product and
+/// keeps it.
+constexpr int64_t kShapes = 32;
 WeightedSamples worth_their_time(const Particles& particles, const Weights& weights, at::ScalarType dtype) {
   WeightedSamples samples;
-  const Tensor shared = (weights.first.amax(0) > kLeastWeight).nonzero().squeeze(1);
-  if (shared.numel() > 0) {
+  const Tensor largest = weights.first.amax(0);
+  const auto count = (largest > kLeastWeight).sum().item<int64_t>();
+  if (count > 0) {
+    const int64_t taken = std::min(largest.size(0), (count + kShapes - 1) / kShapes * kShapes);
+    const Tensor shared = std::get<0>(std::get<1>(largest.topk(taken)).sort());
     samples.shared_z = particles.prior_z.index_select(0, shared);
     samples.shared_weight = weights.first.index_select(1, shared).to(dtype);
   }
