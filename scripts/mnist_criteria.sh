@@ -21,18 +21,19 @@ train() { # NAME MODE [OPTION...]
 runs=()
 train importance vanilla
 train ula vanilla --set POST_LANGEVIN.sampler=ula
+train ula10 vanilla --set POST_LANGEVIN.sampler=ula --set POST_LANGEVIN.iters=10
 train persistent vanilla --set POST_LANGEVIN.sampler=ula --set POST_LANGEVIN.chain_start=persistent --set POST_LANGEVIN.iters=10
 train mbar thermo
 train posterior thermo --set THERMODYNAMIC_INTEGRATION.thermo_gradient=posterior
 train path thermo --set THERMODYNAMIC_INTEGRATION.thermo_gradient=path
 train variational variational
 for run in "${runs[@]}"; do
-  [ -f "$run/scores.json" ] || build/kaem evaluate "$run" -n 100 --methods ais --chains 10 --levels 500 \
+  [ -f "$run/scores.json" ] || build/kaem evaluate "$run" -n 100 --methods ais --chains 4 --levels 500 \
     --reconstructions "$run/reconstructions.png" --json "$run/scores.json"
 done
 python3 - "${runs[@]}" <<'TABLE'
 import csv, json, sys
-print("| run | reconstruction MSE | AIS log p(x) | its s.e. | s.e. over images | ESS of 10 | Λ | seconds |")
+print("| run | reconstruction MSE | AIS log p(x) | its s.e. | s.e. over images | ESS of 4 | Λ | seconds |")
 print("| --- | --- | --- | --- | --- | --- | --- | --- |")
 for run in sys.argv[1:]:
     scores = json.load(open(run + "/scores.json"))
