@@ -17,10 +17,10 @@ constexpr double kSeconds = 8;
 /// One bare matrix product, by the library that multiplies here.
 struct Product {
   std::string name;
-  Tensor a, b, out;
+  Tensor a, b;
   std::vector<double> times = {};
   void operator()() {
-    out = ops::product(a, b);
+    const Tensor out = ops::product(a, b);
     if (!out.is_cpu()) out.select(0, 0).select(0, 0).item<float>();  // waits for the device
   }
 };
@@ -35,8 +35,7 @@ std::vector<Product> products_of(const Config& c, int64_t data_size, at::Device 
   widths.push_back(data_size);
   std::vector<Product> products;
   const auto add = [&](const std::string& name, const Tensor& a, const Tensor& b) {
-    products.push_back({str(name, " [", a.size(0), ",", a.size(1), "]x[", b.size(0), ",", b.size(1), "]"), a, b,
-                        at::empty({a.size(0), b.size(1)}, device)});
+    products.push_back({str(name, " [", a.size(0), ",", a.size(1), "]x[", b.size(0), ",", b.size(1), "]"), a, b});
   };
   const auto matrix = [&](int64_t rows, int64_t columns) { return at::rand({rows, columns}, device); };
   for (size_t i = 0; i + 1 < widths.size(); ++i) {
