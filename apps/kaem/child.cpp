@@ -125,6 +125,7 @@ ChildEnd ChildProcesses::run(const std::vector<std::string>& arguments, bool sil
   pid_t child = -1;
   {
     const HeldSignals held;
+    if (received_signal != 0) return {0, static_cast<int>(received_signal), 0};  // it came before there was a child
     child = ::fork();
     if (child == 0) become(argv.data(), silent, parent, held.before());
     if (child > 0) running_child = child;

@@ -33,7 +33,8 @@ class ChildProcesses {
   ChildProcesses& operator=(const ChildProcesses&) = delete;
 
   /// Runs this program with `arguments` to its end; `silent`: its standard output goes nowhere. `started` is called
-  /// with its process number. Error if it cannot be started.
+  /// with its process number. Error if it cannot be started. After a signal nothing is started: the end is that
+  /// signal's.
   ChildEnd run(const std::vector<std::string>& arguments, bool silent = false,
                const std::function<void(pid_t)>& started = {});
 

@@ -72,6 +72,9 @@ std::string grouped(int64_t number);
 /// "40x21x81"; "scalar" for no dimensions.
 std::string shape_text(at::IntArrayRef sizes);
 
+/// UsageError unless a file could be written at `path` (empty: none is wanted): found out before the work, not after.
+void check_target(const std::string& option, const std::string& path);
+
 /// Resident memory of the program now, and the most so far, in bytes (0 where unknown).
 int64_t resident_bytes();
 int64_t peak_resident_bytes();

@@ -48,17 +48,20 @@ void fetch(const DataArguments& a, const Common& common) {
   log::set_status_line("");
   for (const auto& info : list_datasets(root)) {
     if (info.name != name) continue;
-    if (info.files.empty()) std::cout << name << ": nothing to download, the program makes these data itself\n";
+    if (info.files.empty())
+      std::cout << name << ": nothing to download, "
+                << (name == "FOLDER" ? "--data-dir names the folder" : "the program makes these data itself") << "\n";
     for (const auto& path : info.found)
       if (!path.empty()) std::cout << path << "\n";
   }
 }
 
 void run_data(const DataArguments& a, const Common& common) {
+  if (a.action == "list" && !a.name.empty()) throw UsageError("kaem data list: takes no NAME; it lists all");
   if (a.action == "list") return list(data_dir_of(common));
   if (a.action == "fetch") return fetch(a, common);
   if (a.action == "verify") {
-    for (const auto& line : verify_dataset(dataset_of(a), data_dir_of(common))) std::cout << line << "\n";
+    verify_dataset(dataset_of(a), data_dir_of(common), [](const std::string& line) { std::cout << line << std::endl; });
     return;
   }
   if (a.action.empty()) throw UsageError("kaem data: want list, fetch NAME or verify NAME");

@@ -42,6 +42,7 @@ struct Row {
   double value = 0, error = 0;  ///< mean over the data, and the standard error of that mean from the estimates' own
   double spread = 0;            ///< standard error of the mean over data
   double ess = 0, seconds = 0;
+  std::vector<double> values = {};  ///< of each datum
 };
 
 std::vector<std::string> words_of(const std::string& text) {
@@ -62,14 +63,18 @@ Row row_of(const std::string& name, const metrics::LogLikelihood& estimate, doub
           0,
           0,
           seconds};
+  const Tensor values = estimate.value.to(at::kCPU, at::kDouble).contiguous();
+  row.values.assign(values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel());
   if (count > 1) row.spread = estimate.value.std().item<double>() / std::sqrt(count);
   if (estimate.ess.defined()) row.ess = estimate.ess.mean().item<double>();
   return row;
 }
 
 struct TestData {
-  Tensor x;
+  Tensor x;            ///< as the model sees them [N,D], on its device
+  Tensor images;       ///< float32 [N,·] on the CPU: pixels, also of a run on principal components
   int64_t tokens = 0;  ///< of text: words and ends of sequences; 0: images
+  bool bits = false;   ///< bytes with noise, of which bits per dimension can be told
   double unigram = 0;  ///< their cross entropy under the frequencies of the training data, nats per token
 };
 
@@ -87,6 +92,7 @@ TestData test_data(const LoadedRun& run, const Common& common, int64_t count) {
   if (!common.data_dir.empty() || std::getenv("KAEM_DATA_DIR") != nullptr) options.root = data_dir_of(common);
   options.offline = options.offline || common.offline;
   options.progress = show_progress();
+  options.use_pca = false;  // the run's own components count
   // Without a test file the run held out as many as it was told to, and trained on all others.
   Dataset data = make_dataset(options);
   if (!data.test_from_training && data.test.size(0) < count) {
@@ -94,9 +100,17 @@ TestData test_data(const LoadedRun& run, const Common& common, int64_t count) {
     data = make_dataset(options);
   }
   log::set_status_line("");
+  if (data.test.size(0) == 0) throw DataError(str(data.name, ": no test records ([TRAINING] N_test = 0)"));
   if (data.test.size(0) < count) log::warn(str("only ", data.test.size(0), " test records"));
   const int64_t size = std::min(count, data.test.size(0));
-  TestData test{Dataset::to_float(data.test, at::arange(size, at::kLong)).to(at::Device(run.device))};
+  TestData test;
+  test.images = Dataset::to_float(data.test, at::arange(size, at::kLong));
+  test.bits = options.dequantize && data.test.scalar_type() == at::kByte;
+  if (test.bits) {
+    const auto noise = Rng(run.config.run.seed).uniform(Stream::kDequantize, -1, test.images.sizes());
+    test.images = (test.images * 255 + noise) / 256;  // what the density is of, as in training
+  }
+  test.x = (run.pca ? run.pca->project(test.images) : test.images).to(at::Device(run.device));
   if (data.is_text()) count_tokens(data, run, test);
   return test;
 }
@@ -126,9 +140,10 @@ void print_table(const std::vector<Row>& rows, const TestData& test, const Loade
               << std::setw(12) << row.value << std::setw(10) << row.error << std::setw(12) << row.spread
               << std::setw(10) << row.ess << std::setw(9) << std::setprecision(1) << row.seconds << "\n";
   if (test.tokens > 0) print_per_token(rows, test);
-  if (run.config.data.dequantize)
-    std::cout << "bits per dimension: " << std::setprecision(4)
-              << 8 - rows.back().value / (static_cast<double>(x.size(1)) * std::numbers::ln2) << "\n";
+  if (!test.bits) return;
+  for (const auto& row : rows)
+    std::cout << "bits per dimension, " << row.name << ": " << std::setprecision(4)
+              << 8 - row.value / (static_cast<double>(x.size(1)) * std::numbers::ln2) << "\n";
 }
 
 /// Posterior means act(g(z)) under the weights: [B,D].
@@ -142,13 +157,14 @@ Tensor reconstructions(ModelImpl& model, const metrics::Annealed& posterior) {
   return sum;
 }
 
-void write_reconstructions(const std::string& path, const Tensor& x, const Tensor& xhat, const DataShape& shape) {
+/// x, xhat [N,C,H,W].
+void write_reconstructions(const std::string& path, const Tensor& x, const Tensor& xhat) {
   const int64_t shown = std::min<int64_t>(32, x.size(0)), row = 8;
   std::vector<Tensor> parts;
   for (int64_t from = 0; from + row <= shown; from += row)
     for (const auto* t : {&x, &xhat}) parts.push_back(t->slice(0, from, from + row));
   if (parts.empty()) parts = {x.slice(0, 0, shown), xhat.slice(0, 0, shown)};
-  io::write_png_grid(path, at::cat(parts).reshape({-1, shape[0], shape[1], shape[2]}).clamp(0, 1).cpu());
+  io::write_png_grid(path, at::cat(parts));
   std::cout << path << ": rows of test data, each above its posterior means\n";
 }
 
@@ -156,11 +172,8 @@ nlohmann::ordered_json to_json(const std::vector<Row>& rows, const LoadedRun& ru
   nlohmann::ordered_json json = {{"run", run.folder}, {"step", run.step}, {"test_data", test.x.size(0)}};
   if (test.tokens > 0) json["tokens"] = test.tokens, json["unigram_per_token"] = test.unigram;
   for (const auto& row : rows) {
-    json["log_likelihood"][row.name] = {{"mean", row.value},
-                                        {"standard_error", row.error},
-                                        {"over_data", row.spread},
-                                        {"ess", row.ess},
-                                        {"seconds", row.seconds}};
+    json["log_likelihood"][row.name] = {{"mean", row.value}, {"standard_error", row.error}, {"over_data", row.spread},
+                                        {"ess", row.ess},    {"seconds", row.seconds},      {"values", row.values}};
     if (test.tokens > 0) json["log_likelihood"][row.name]["per_token"] = per_token(row, test);
   }
   if (mse >= 0) json["reconstruction_mse"] = mse;
@@ -171,9 +184,17 @@ void evaluate(const EvaluateArguments& a, const Common& common) {
   for (const auto& metric : words_of(a.metrics))
     if (metric != "loglik") throw UsageError(unknown_name_message("metric", metric, {"loglik"}));
   const auto methods = words_of(a.methods);
+  if (methods.empty()) throw UsageError("--methods: want at least one of is, ss, ais");
   for (const auto& method : methods)
     if (method != "is" && method != "ais" && method != "ss")
       throw UsageError(unknown_name_message("method", method, {"is", "ss", "ais"}));
+  // Only these leave every tempered posterior invariant.
+  if (a.kernel != "mala" && a.kernel != "automala" && a.kernel != "pcnl")
+    throw UsageError("--kernel: " + unknown_name_message("kernel", a.kernel, {"mala", "automala", "pcnl"}));
+  if (!a.reconstructions.empty() && std::find(methods.begin(), methods.end(), "ais") == methods.end())
+    throw UsageError("--reconstructions: they are posterior means of AIS; want ais among --methods");
+  check_target("--json", a.json);
+  check_target("--reconstructions", a.reconstructions);
   const int64_t count = integer_of("-n", a.count, 1, 1000000),
                 samples = integer_of("--samples", a.samples, 1, 100000000),
                 chains = integer_of("--chains", a.chains, 1, 100000),
@@ -186,6 +207,7 @@ void evaluate(const EvaluateArguments& a, const Common& common) {
   if (text && !a.reconstructions.empty()) throw UsageError("--reconstructions is a picture, but this run is on text");
   const TestData test = test_data(run, common, count);
   const Tensor& x = test.x;
+  const DataShape& shape = run.model->shape;
 
   std::vector<Row> rows;
   double mse = -1;
@@ -211,9 +233,11 @@ void evaluate(const EvaluateArguments& a, const Common& common) {
       const auto estimate = metrics::annealed_log_likelihood(*run.model, x, options, rng);
       rows.push_back(row_of("annealed importance", estimate, seconds()));
       if (text) continue;
-      const Tensor xhat = reconstructions(*run.model, estimate);
-      mse = (xhat - x).square().mean().item<double>();
-      if (!a.reconstructions.empty()) write_reconstructions(a.reconstructions, x, xhat, run.model->shape);
+      const Tensor xhat =
+          run.to_images(reconstructions(*run.model, estimate).reshape({x.size(0), shape[0], shape[1], shape[2]}));
+      const Tensor images = test.images.reshape(xhat.sizes());
+      mse = (xhat - images).square().mean().item<double>();
+      if (!a.reconstructions.empty()) write_reconstructions(a.reconstructions, images, xhat);
     }
   }
   print_table(rows, test, run);

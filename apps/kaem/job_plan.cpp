@@ -29,9 +29,11 @@ std::string read_jobs_file(const std::string& path) {
   }
 }
 
-/// The shorter of two limits on the updates, either of which may be missing or no number (which is said later).
+/// The shorter of two limits on the updates, either of which may be missing, 0 (off) or no number (which is said
+/// later).
 std::string shorter(const std::string& a, const std::string& b) {
-  if (a.empty() || b.empty()) return a.empty() ? b : a;
+  const auto is_off = [](const std::string& text) { return text.find_first_not_of('0') == text.npos; };
+  if (is_off(a) || is_off(b)) return is_off(a) ? b : a;
   const auto is_number = [](const std::string& text) { return text.find_first_not_of("0123456789") == text.npos; };
   if (!is_number(a) || !is_number(b)) return is_number(a) ? b : a;
   return a.size() != b.size() ? (a.size() < b.size() ? a : b) : std::min(a, b);
@@ -40,7 +42,8 @@ std::string shorter(const std::string& a, const std::string& b) {
 /// What the configuration is loaded with: the command line's values, then the job's own.
 PlannedJob values_of(const Job& job, const Common& common, const std::string& where) {
   PlannedJob plan{common, {}, job.value("config"), "", 0};
-  plan.common.max_steps = shorter(common.max_steps, job.value("max-steps"));
+  for (const char* key : {"max-steps", "TRAINING.max_steps"})
+    plan.common.max_steps = shorter(plan.common.max_steps, job.value(key));
   for (const char* key : {"data-dir", "DATA.root"})
     if (const std::string root = job.value(key); !root.empty()) plan.common.data_dir = root;
   plan.overrides = overrides_of(plan.common);
@@ -48,7 +51,7 @@ PlannedJob values_of(const Job& job, const Common& common, const std::string& wh
     const size_t dot = key.find('.');
     const std::string origin = str(where, key, "=", value);
     if (key == "seed") plan.overrides.push_back({"TRAINING", "seed", value, origin});
-    if (dot == std::string::npos || same_name(key, "DATA.root")) continue;
+    if (dot == std::string::npos || same_name(key, "DATA.root") || same_name(key, "TRAINING.max_steps")) continue;
     plan.overrides.push_back({key.substr(0, dot), key.substr(dot + 1), value, origin});
   }
   return plan;
@@ -60,13 +63,20 @@ void check_name(const std::string& name) {
   if (!plain) throw ConfigError(str("name=", name, ": want a plain folder name (no '/', not 'last')"));
 }
 
-/// "" where the files of the configuration's data set are there (or need not be), else what is missing.
-std::string missing_data(const Config& config) {
-  if (!config.data.darcy_file.empty()) return {};
-  for (const auto& info : list_datasets(config.data.root)) {
-    if (info.name == config.data.name && info.state == "absent")
-      return str("no file of ", info.name, " below ", config.data.root);
-  }
+/// What training lacks, empty if nothing, and whether it can be downloaded.
+struct Missing {
+  std::string what;
+  bool offered = false;
+};
+
+Missing missing_data(const Config& config) {
+  const std::string& file = config.data.darcy_file;
+  std::error_code ignored;
+  if (config.data.name.starts_with("DARCY") && !file.empty())
+    return {fs::exists(file, ignored) ? "" : "no file " + file, false};
+  for (const auto& info : list_datasets(config.data.root))
+    if (info.name == config.data.name && !info.trainable)
+      return {str("no training data of ", info.name, " below ", config.data.root), !info.urls.empty()};
   return {};
 }
 
@@ -131,12 +141,14 @@ class Planner {
   }
 
   void note_data(const Config& config, const std::string& where) {
-    const std::string missing = missing_data(config);
-    if (missing.empty()) return;
-    if (common_.offline)
-      absent_.push_back(str(where, missing, ", and --offline forbids downloads"));
+    const Missing missing = missing_data(config);
+    if (missing.what.empty()) return;
+    if (!missing.offered)
+      absent_.push_back(str(where, missing.what, ", and it cannot be downloaded"));
+    else if (common_.offline)
+      absent_.push_back(str(where, missing.what, ", and --offline forbids downloads"));
     else
-      log::warn(str(where, missing, ": they will be downloaded"));
+      log::warn(str(where, missing.what, ": they will be downloaded"));
   }
 
   /// Gives the job a name and with it a folder that no other job and no earlier run has.
@@ -190,7 +202,7 @@ class Planner {
 std::vector<std::string> child_options(const Common& common, const std::vector<Override>& overrides) {
   std::vector<std::string> words;
   for (const auto& o : overrides) {
-    if (same_name(o.section, "DATA") && o.key == "root") continue;  // --data-dir, or the environment, says it
+    if (!common.data_dir.empty() && same_name(o.section, "DATA") && o.key == "root") continue;  // --data-dir says it
     words.insert(words.end(), {"--set", str(o.section, ".", o.key, "=", o.value)});
   }
   for (const auto& [option, value] : {std::pair{"--data-dir", common.data_dir}, {"--out", common.out}})

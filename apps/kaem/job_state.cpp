@@ -103,16 +103,16 @@ bool is_started(const JobEntry& job) {
   return std::filesystem::is_regular_file(folder / (job.mode == "tune" ? "search.ini" : "config.ini"), ignored);
 }
 
-std::vector<JobEntry> read_job_state(const std::string& path) {
+JobState read_job_state(const std::string& path) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return {};
   const Json json = Json::parse(io::read_file(path), nullptr, false);
   try {
     if (json.at("format").get<int64_t>() > kFormat)
       throw UsageError(str(path, ": was written by a newer version; this one reads format ", kFormat));
-    std::vector<JobEntry> jobs;
-    for (const auto& job : json.at("jobs")) jobs.push_back(from_json(job));
-    return jobs;
+    JobState state{json.at("file").get<std::string>(), {}};
+    for (const auto& job : json.at("jobs")) state.jobs.push_back(from_json(job));
+    return state;
   } catch (const Json::exception&) {
     throw UsageError(str(path, ": is damaged; remove it to start the jobs anew"));
   }

@@ -34,8 +34,14 @@ struct LastRow {
 };
 LastRow last_row(const std::string& folder);
 
-/// The state file's jobs; none if there is no such file. UsageError if it is damaged or of a newer format.
-std::vector<JobEntry> read_job_state(const std::string& path);
+/// What a state file holds.
+struct JobState {
+  std::string file;  ///< the jobs file, as an absolute path
+  std::vector<JobEntry> jobs;
+};
+
+/// Empty if there is no such file. UsageError if it is damaged or of a newer format.
+JobState read_job_state(const std::string& path);
 void write_job_state(const std::string& path, const std::string& jobs_file, const std::vector<JobEntry>& jobs);
 
 /// The table that a sequence ends with: number, data set, mode, status, updates, loss, run folder. The same however

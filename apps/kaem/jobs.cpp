@@ -28,6 +28,11 @@ Examples:
   kaem jobs jobs.txt --max-steps 50 --dry-run
   kaem jobs jobs.txt --resume                 what is done is skipped, what was stopped goes on)";
 
+bool is_same_file(const std::string& a, const std::string& b) {
+  std::error_code ignored;
+  return std::filesystem::weakly_canonical(a, ignored) == std::filesystem::weakly_canonical(b, ignored);
+}
+
 /// The jobs of one file, run one after another.
 class Sequence {
  public:
@@ -36,9 +41,12 @@ class Sequence {
         folder_(str(common.out.empty() ? RunOptions{}.out : common.out, "/jobs/",
                     std::filesystem::path(a.file).stem().string())),
         state_(folder_ + "/state.json") {
-    const auto before = a.resume ? read_job_state(state_) : std::vector<JobEntry>{};
-    if (a.resume && before.empty()) log::warn(str("there is nothing to resume in ", folder_, ": all jobs are new"));
-    plan_ = plan_jobs(file_, common, before);
+    const JobState before = a.resume ? read_job_state(state_) : JobState{};
+    if (a.resume && before.jobs.empty())
+      log::warn(str("there is nothing to resume in ", folder_, ": all jobs are new"));
+    else if (a.resume && !is_same_file(before.file, file_))
+      throw UsageError(str("--resume: ", state_, " is of another file, ", before.file, "; --out names another place"));
+    plan_ = plan_jobs(file_, common, before.jobs);
     if (!a.resume) note_unfinished();
   }
 
@@ -95,16 +103,19 @@ class Sequence {
 
   void note_unfinished() const {
     try {
-      for (const auto& job : read_job_state(state_))
+      const JobState before = read_job_state(state_);
+      const bool same = is_same_file(before.file, file_);
+      for (const auto& job : before.jobs)
         if (job.status != "done")
-          return log::warn(
-              str("an earlier sequence of this file was not finished; this starts anew, --resume would go on with it"));
+          return log::warn(str("an earlier sequence of ", same ? "this file" : before.file,
+                               " was not finished; this starts anew, ",
+                               same ? "--resume would go on with it" : "and that one cannot be resumed any more"));
     } catch (const UsageError&) {
       return;  // a damaged file is replaced
     }
   }
 
-  void save() const { write_job_state(state_, file_, plan_.entries); }
+  void save() const { write_job_state(state_, std::filesystem::absolute(file_).lexically_normal(), plan_.entries); }
 
   std::string file_, folder_, state_;
   JobPlan plan_;

@@ -6,6 +6,7 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 
@@ -134,6 +135,15 @@ int64_t resident_bytes() {
 int64_t peak_resident_bytes() {
   rusage usage{};
   return getrusage(RUSAGE_SELF, &usage) == 0 ? int64_t{usage.ru_maxrss} * 1024 : 0;
+}
+
+void check_target(const std::string& option, const std::string& path) {
+  if (path.empty()) return;
+  const std::filesystem::path parent = std::filesystem::path(path).parent_path();
+  std::error_code ignored;
+  if (!parent.empty() && !std::filesystem::is_directory(parent, ignored))
+    throw UsageError(str(option, " ", path, ": there is no folder ", parent.string()));
+  if (std::filesystem::is_directory(path, ignored)) throw UsageError(str(option, " ", path, ": is a folder"));
 }
 
 }  // namespace kaem::app

@@ -19,6 +19,7 @@ constexpr int64_t kFloat = 4;  // bytes
 
 /// Shape of the data without reading them.
 DataShape data_shape(const DatasetOptions& options) {
+  if (options.use_pca) return {1, 1, options.pca_components};
   if (options.sequence_length > 0) return {1, 1, options.sequence_length};
   DataShape shape{1, 28, 28};
   for (const auto& info : list_datasets(options.root))
@@ -34,23 +35,28 @@ void print_data(const Config& config, const DataShape& shape) {
                 << grouped(config.data.test_size) << " test ";
   if (config.model.generator.seq.use())
     std::cout << "sequences of " << shape[2] << " words, vocabulary of " << grouped(config.data.vocab_size) << "\n";
+  else if (config.data.use_pca)
+    std::cout << "records as " << shape[2] << " principal components\n";
   else
     std::cout << "records of " << shape[0] << "x" << shape[1] << "x" << shape[2] << "\n";
   for (const auto& info : list_datasets(config.data.root)) {
     if (info.name != config.data.name) continue;
+    const auto found = std::ssize(info.found) - std::count(info.found.begin(), info.found.end(), "");
     if (info.files.empty() && info.name == "FOLDER")
       label("") << "all images below " << config.data.root << "; their size is not looked at here\n";
     else if (info.files.empty())
       label("") << "made by the program itself, kept in its cache\n";
     else if (info.complete)
-      label("") << "found: " << info.found.front()
-                << (info.files.size() > 1 ? str(" and ", info.files.size() - 1, " more") : "") << "\n";
+      label("") << "found: " << info.found.front() << (found > 1 ? str(" and ", found - 1, " more") : "") << "\n";
     else if (info.state == "in part")
       label("") << "found in part below " << config.data.root
                 << "; without a test file the last training records serve\n";
     else
       label("") << "not complete below " << config.data.root << ": "
-                << (config.data.offline ? "the run would fail (--offline)" : "would be downloaded") << "\n";
+                << (info.urls.empty()     ? "no mirror offers it, the run would fail"
+                    : config.data.offline ? "the run would fail (--offline)"
+                                          : "would be downloaded")
+                << "\n";
   }
 }
 
@@ -102,7 +108,8 @@ std::string posterior_text(const PosteriorOptions& posterior) {
 }
 
 void print_memory_estimate(const Config& c, const ModelImpl& model, int64_t parameters) {
-  const bool bytes = !c.data.name.starts_with("DARCY") && c.data.resize.empty() && !c.model.generator.seq.use();
+  const bool bytes =
+      !c.data.name.starts_with("DARCY") && c.data.resize.empty() && !c.data.use_pca && !c.model.generator.seq.use();
   const int64_t copies = 4 + (c.optimizer.ema_decay > 0);  // weights, gradients, two moments, averages
   const std::array<std::pair<const char*, int64_t>, 4> parts = {
       {{"LibTorch", resident_bytes()},

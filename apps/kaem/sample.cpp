@@ -16,7 +16,7 @@
 namespace kaem::app {
 namespace {
 
-constexpr int64_t kChunk = 256;  // draws generated at a time, so that memory does not grow with the number asked for
+constexpr int64_t kChunk = 256;  // draws generated at a time: only their results are kept
 
 struct SampleArguments {
   std::string run, count = "64", latents, interpolate;
@@ -81,7 +81,7 @@ Draws draw(LoadedRun& run, const Rng& rng, int64_t count, const at::Tensor& path
     // Each chunk takes words of its own, the first those of the run's own samples.
     const auto made =
         is_text(run) ? run.model->generate_sequences(z, rng, Stream::kWords, first) : run.model->generate(z);
-    samples.push_back(made.cpu());
+    samples.push_back(run.to_images(made));
     if (keep_latents) latents.push_back(z.cpu().to(at::kFloat));
   }
   return {at::cat(samples), keep_latents ? at::cat(latents) : at::Tensor()};
@@ -100,6 +100,8 @@ void write_samples(const std::string& out, const at::Tensor& samples, const Load
 
 void sample(const SampleArguments& a, const Common& common) {
   check_out(common.out);
+  check_target("--out", common.out);
+  check_target("--latents", a.latents);
   const int64_t count = integer_of("-n", a.count, 1, 10000000);
   const auto ends = a.interpolate.empty() ? std::pair<int64_t, int64_t>{} : ends_of(a.interpolate);
   prepare_threads(common);

@@ -85,8 +85,8 @@ void go_on(const TrainArguments& a, const Common& common) {
 Command add_train(CLI::App& program, const Common& common) {
   CLI::App* app = program.add_subcommand("train", "Train a model");
   const auto a = std::make_shared<TrainArguments>();
-  app->add_option("--dataset", a->dataset, "Data set, such as MNIST, FMNIST, DARCY_FLOW, DARCY_PERM")->type_name("D");
-  app->add_option("--mode", a->mode, "Training criterion: vanilla")->type_name("M");
+  app->add_option("--dataset", a->dataset, "Data set: one of those of kaem data list")->type_name("D");
+  app->add_option("--mode", a->mode, "Training criterion: vanilla, thermo or variational")->type_name("M");
   app->add_option("--config", a->config, "Configuration file (else the data set's in config/)")->type_name("FILE");
   a->resume_option =
       app->add_option("--resume", a->resume, "Go on with a run (else the newest)")->type_name("[RUN]")->expected(0, 1);

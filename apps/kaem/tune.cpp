@@ -142,6 +142,9 @@ class Tuning {
     if (end.signal == 0 && end.status == DataError("").exit_status())
       throw DataError(str(label(trial), ": the data could not be used; --resume goes on with the search"));
     if (!end.ok()) log::warn(str(label(trial), ": ", end.text()));
+    const int64_t done = last_row(folder).step.value_or(0);
+    if (end.ok() && done < steps)
+      log::warn(str(label(trial), ": its settings end it after ", grouped(done), " of ", grouped(steps), " updates"));
     return end.ok();
   }
 
@@ -229,6 +232,7 @@ class Tuning {
 void tune(const TuneArguments& a, const Common& common) {
   TunePlan plan = make_tune_plan(a, common);
   if (common.dry_run) return print_tune_plan(plan);
+  fit_rounds(plan, common);
   for (const auto& note : plan.search.notes) log::info(note);
   log::info(str("search: ", plan.folder));
   Tuning(std::move(plan), common).run();

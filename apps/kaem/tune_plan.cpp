@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "kaem/core/error.h"
+#include "kaem/core/log.h"
 #include "kaem/core/str.h"
 #include "kaem/train/run.h"
 
@@ -58,6 +59,17 @@ TunePlan make_tune_plan(const TuneArguments& a, const Common& common) {
   plan.rounds = rounds_of(plan.search, run.max_steps > 0 ? std::min(run.max_steps, all) : all);
   plan.folder = folder_of(a, common, plan.base);
   return plan;
+}
+
+void fit_rounds(TunePlan& plan, const Common& common) {
+  DatasetOptions options = plan.base.data;
+  options.progress = show_progress(), options.use_pca = false;
+  options.offline = options.offline || common.offline;
+  const Dataset data = make_dataset(options);
+  log::set_status_line("");
+  const RunOptions& run = plan.base.run;
+  const int64_t all = data.steps_per_epoch(run.batch_size) * run.epochs;
+  plan.rounds = rounds_of(plan.search, run.max_steps > 0 ? std::min(run.max_steps, all) : all);
 }
 
 std::string plan_text(const TunePlan& plan) {

@@ -27,6 +27,9 @@ struct TunePlan {
 /// From the command line to a search; UsageError or ConfigError for what cannot be.
 TunePlan make_tune_plan(const TuneArguments& a, const Common& common);
 
+/// Reads the data once: fewer training records than N_train make shorter rounds than the plan's.
+void fit_rounds(TunePlan& plan, const Common& common);
+
 /// All that decides the results: a search goes on only if this has not changed.
 std::string plan_text(const TunePlan& plan);
 

@@ -52,6 +52,10 @@ void Draft::set(std::string_view section, std::string_view key, std::string valu
     if (!row->when_true.empty()) {
       if (!same_name(value, "true") && !same_name(value, "false"))
         throw ConfigError(str(where, ": ", quoted(known, name, value), ": want true or false"));
+      if (row->when_false.empty()) {
+        wants_automala = same_name(value, "true");
+        return;
+      }
       value = same_name(value, "true") ? row->when_true : row->when_false;
     }
     const std::string_view section_now = row->new_section.empty() ? known : row->new_section;
@@ -112,6 +116,10 @@ bool Draft::set_reserved(std::string_view section, std::string_view key, const s
   const Reserved* row = find_reserved(section, key);
   if (!row) return false;
   const std::string given = quoted(row->section, key, value);
+  if (const auto* mapped = find_mapped(row->section, row->key, value)) {
+    note(str(where, ": ", given, " is taken as ", mapped->to, ": ", mapped->note));
+    return true;
+  }
   const bool off = means_off(*row, value);
   if (row->rule == Rule::kOff && !off)
     throw ConfigError(

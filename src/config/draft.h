@@ -44,7 +44,8 @@ class Draft {
   std::string given(const std::string& id) const;
 
   Config config;
-  bool resolved = false;  ///< the text was written by to_ini
+  bool wants_automala = false;  ///< use_autoMALA of older files, which stands beside use_langevin
+  bool resolved = false;        ///< the text was written by to_ini
 
  private:
   const Field* find_field(std::string_view section, std::string_view key) const;

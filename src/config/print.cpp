@@ -61,7 +61,8 @@ void write_older_spellings(std::ostream& out) {
       continue;
     }
     out << "| [" << row.section << "] | `" << row.key << "` | `true` | `" << row.new_key << " = " << row.when_true
-        << "` | older key |\n";
+        << (row.when_false.empty() ? "` where ula is asked for | older key |\n" : "` | older key |\n");
+    if (row.when_false.empty()) continue;
     out << "| [" << row.section << "] | `" << row.key << "` | `false` | `" << row.new_key << " = " << row.when_false
         << "` | older key |\n";
   }

@@ -16,7 +16,6 @@ constexpr std::string_view kAnyKey = "*";
 const std::vector<Reserved> kReserved = {
     {"EbmModel", "quadrature_method", "", kIgnored, "gausslegendre"},
     {"GeneratorModel", "layernorm", "layer_norm", kIgnored, "false"},
-    {"POST_LANGEVIN", "use_autoMALA", "", kUnused},
     {"THERMODYNAMIC_INTEGRATION", "replica_exchange_frequency", "", kObsolete},
     {"TRAINING", "num_generated_samples", "", kUnused},
     {"TRAINING", "batch_size_for_gen", "", kUnused},
@@ -30,8 +29,6 @@ const std::vector<Reserved> kReserved = {
     {"LINE_SEARCH", "c_1", "", kObsolete},
     {"LINE_SEARCH", "c_2", "", kObsolete},
     {"LINE_SEARCH", "rho", "ρ", kObsolete},
-    {"PCA", "use_pca", "", kOff, "false"},
-    {"PCA", "pca_components", "", kUnused},
     {"SYMBOLIC_REG", "nonlin_threshold", "", kUnused},
     {"SYMBOLIC_REG", "reg_factor", "", kUnused},
     {"SYMBOLIC_REG", "num_points_fitting", "", kUnused},
@@ -51,6 +48,7 @@ const std::vector<Renamed> kRenamed = {
     {"EbmModel", "λ_reg", "λ_reg", "", "", "MixtureModel"},
     {"EbmModel", "lambda_reg", "λ_reg", "", "", "MixtureModel"},
     {"POST_LANGEVIN", "use_langevin", "sampler", "ula", "importance"},
+    {"POST_LANGEVIN", "use_autoMALA", "sampler", "automala", ""},
     {"TRAINING", "use_gpu", "device", "auto", "cpu"},
 };
 
@@ -59,7 +57,9 @@ const std::vector<MappedValue> kMapped = {
     {"OPTIMIZER", "type", "l-bfgs", "adam", "line searches do not suit a noisy loss"},
     {"OPTIMIZER", "type", "lbfgs", "adam", "line searches do not suit a noisy loss"},
     {"TRAINING", "device", "tpu", "auto", "there is no TPU support"},
-    {"TRAINING", "device", "gpu", "cuda", ""},
+    {"TRAINING", "device", "gpu", "auto", ""},
+    {"MIXED_PRECISION", "full_precision", "FP16", "FP32", "log-densities want all digits"},
+    {"MIXED_PRECISION", "reduced_precision", "FP16", "FP32", "bfloat16 is not built yet"},
     {"TRAINING", "checkpoint_every", "false", "-1", ""},
     {"TRAINING", "gen_every", "false", "-1", ""},
 };

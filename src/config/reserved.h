@@ -35,7 +35,8 @@ std::vector<std::string> reserved_keys(std::string_view section);
 /// An older key that sets a field of another name; its values are translated.
 struct Renamed {
   std::string_view section, key, new_key;
-  std::string_view when_true, when_false;  ///< values that true and false become; empty: any value, as it is
+  std::string_view when_true, when_false;  ///< values that true and false become; both empty: any value, as it is; the
+                                           ///< latter alone: a switch beside another older key, off without effect
   std::string_view new_section = {};       ///< empty: the same
 };
 const Renamed* find_renamed(std::string_view section, std::string_view key);

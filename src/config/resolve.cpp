@@ -31,6 +31,7 @@ void settle_mode(Draft& draft, const std::string& mode) {
   if (!mode.empty()) draft.set("TRAINING", "mode", mode, "--mode " + mode, false);
   if (!draft.has("TRAINING.mode"))
     c.run.mode = c.run.use_variational ? "variational" : temperatures > 1 ? "thermo" : "vanilla";
+  if (draft.wants_automala && sampler == "ula") sampler = "automala";
   const bool thermo = c.run.mode == "thermo", variational = c.run.mode == "variational";
   replace(draft, "VARIATIONAL.use_variational", c.run.use_variational, variational);
   if (!thermo) replace(draft, "THERMODYNAMIC_INTEGRATION.num_temps", temperatures, int64_t{0});
@@ -109,6 +110,31 @@ void settle_sequences(Draft& draft) {
     draft.note(str("[TRAINING] dequantize = true is ignored: ", dataset, " holds text")), data.dequantize = false;
   if (data.random_flip)
     draft.note(str("[DATA] random_flip = true is ignored: ", dataset, " holds text")), data.random_flip = false;
+}
+
+/// Coordinates on principal components are numbers of any size that are no picture.
+void settle_pca(Draft& draft) {
+  Config& c = draft.config;
+  if (!c.data.use_pca) return;
+  GeneratorOptions& generator = c.model.generator;
+  if (generator.seq.use()) {
+    draft.note("[PCA] use_pca = true is ignored: " + c.run.dataset + " holds text");
+    c.data.use_pca = false;
+    return;
+  }
+  if (generator.cnn.use) draft.fail("PCA.use_pca", "wants a KAN generator ([CNN] use_cnn_lkhood = false)");
+  if (generator.likelihood != "gaussian") draft.fail("PCA.use_pca", "wants [GeneratorModel] likelihood = gaussian");
+  if (generator.use_perceptual_loss) draft.fail("PCA.use_pca", "not with [TRAINING] use_perceptual_loss = true");
+  if (c.data.dequantize) draft.fail("PCA.use_pca", "not with [TRAINING] dequantize = true");
+  const auto set = [&](const char* key, auto& field, auto value) {
+    if (field == value) return;
+    draft.note(str(key, " = ", print(&field), " is replaced by ", print(&value), ": [PCA] use_pca = true"));
+    field = value;
+  };
+  set("[GeneratorModel] output_activation", generator.output_activation, std::string("identity"));
+  set("[DATA] random_flip", c.data.random_flip, false);
+  if (c.posterior.encoder.type == "cnn" && (c.objective.kind == "variational" || c.posterior.chain_start == "encoder"))
+    set("[Encoder] type", c.posterior.encoder.type, std::string("diagonal"));
 }
 
 /// What a user of the reference's files should know; a resolved file has said it before.
@@ -246,6 +272,7 @@ void resolve(Draft& draft, const std::string& dataset, const std::string& mode) 
   settle_dataset(draft, dataset);
   settle_dependents(draft);
   settle_sequences(draft);
+  settle_pca(draft);
   check_model(draft);
   check_posterior(draft);
   check_run(draft);

@@ -173,6 +173,8 @@ Search load_search(const std::string& path, const std::vector<Override>& overrid
   if (search.options.metric == "auto") search.options.metric = base.model.prior.is_deep() ? "ais" : "loglik";
   if (search.options.metric == "loglik" && base.model.prior.is_deep())
     throw ConfigError("[TUNING] metric = loglik: a deep prior has no normaliser; want ais, reconstruction or loss");
+  if (search.options.metric == "reconstruction" && base.model.generator.seq.use())
+    throw ConfigError("[TUNING] metric = reconstruction: the data are text; want loglik, ais or loss");
   return search;
 }
 

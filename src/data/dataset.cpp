@@ -9,6 +9,7 @@
 #include "data/registry.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
+#include "kaem/data/pca.h"
 
 namespace kaem {
 namespace {
@@ -99,12 +100,14 @@ at::Tensor Dataset::to_float(const at::Tensor& split, const at::Tensor& index) {
   return x;
 }
 
-Dataset make_dataset(const DatasetOptions& options) {
+Dataset make_dataset(const DatasetOptions& options, std::shared_ptr<const Pca> pca) {
   check(options);
   const DataSet& set = find_data_set(options.name);
   Dataset data = set.load(set, options);
   if (options.random_flip && !data.flip) data.notes.push_back(data.name + " holds no images: random_flip is ignored");
-  return data;
+  if (!options.use_pca) return data;
+  if (!pca) pca = std::make_shared<Pca>(fit_pca(data, options.pca_components, options.progress));
+  return project(data, std::move(pca));
 }
 
 }  // namespace kaem

@@ -115,6 +115,15 @@ std::string contradiction(const std::string& part, const Checksum& checksum) {
   return found == expected ? "" : str(strong ? "SHA-256 " : "MD5 ", found, ", expected ", expected);
 }
 
+/// What was written is on the disk before the file gets its name.
+bool sync(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return false;
+  const bool done = ::fsync(descriptor) == 0;
+  ::close(descriptor);
+  return done;
+}
+
 }  // namespace
 
 std::string download(const std::vector<std::string>& urls, const std::string& path, const Checksum& checksum,
@@ -124,7 +133,7 @@ std::string download(const std::vector<std::string>& urls, const std::string& pa
   std::filesystem::create_directories(target.parent_path(), error);
   if (error) return str("cannot make folder ", target.parent_path().string(), ": ", error.message());
   const std::string part = path + ".part", what = target.filename().string();
-  std::string reasons;
+  std::string reasons, false_content;
   for (const auto& url : urls) {
     const bool continued = std::filesystem::exists(part, error) && std::filesystem::file_size(part, error) > 0;
     bool refused = false;
@@ -143,11 +152,14 @@ std::string download(const std::vector<std::string>& urls, const std::string& pa
     }
     if (!wrong.empty()) {
       std::filesystem::remove(part, error);
-      throw DataError(str(path, ": what ", url, " sent has ", wrong, "; it was removed"));
+      false_content += str(false_content.empty() ? "" : "; ", "what ", url, " sent has ", wrong, "; it was removed");
+      continue;
     }
+    if (!sync(part)) return str("cannot write ", part, ": ", std::generic_category().message(errno));
     std::filesystem::rename(part, path, error);
     return error ? str("cannot write ", path, ": ", error.message()) : "";
   }
+  if (!false_content.empty()) throw DataError(str(path, ": ", false_content, reasons.empty() ? "" : "; ", reasons));
   if (std::filesystem::exists(part, error) && std::filesystem::file_size(part, error) == 0)
     std::filesystem::remove(part, error);
   return reasons;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <mutex>
+#include <set>
 
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
@@ -29,9 +30,13 @@ class Folder final : public ImageSource {
     std::error_code error;
     const auto options =
         fs::directory_options::follow_directory_symlink | fs::directory_options::skip_permission_denied;
+    std::set<std::string> folders = {fs::canonical(folder, error).string()};
     for (fs::recursive_directory_iterator entry(folder, options, error), end; !error && entry != end;
          entry.increment(error)) {
       std::error_code unreadable;
+      // A link may lead back up, or to a folder that is here already: its images count once.
+      if (entry->is_directory(unreadable) && !folders.insert(fs::canonical(entry->path(), unreadable).string()).second)
+        entry.disable_recursion_pending();
       const std::string name = entry->path().lexically_relative(folder).string();
       if (io::is_image_name(name) && entry->is_regular_file(unreadable)) names_.push_back(name);
     }

@@ -20,16 +20,21 @@ std::string read_unpacked(const std::string& path, Dataset& data) {
   return io::is_gzip(file) ? io::gunzip(file, path) : file;
 }
 
+void check_labels(std::string_view file, const IdxHeader& header, const std::string& path) {
+  for (int64_t i = 0; i < header.shape[0]; ++i)
+    if (const int label = static_cast<unsigned char>(file[header.data_offset + static_cast<uint64_t>(i)]);
+        label >= kClasses)
+      throw DataError(str(path, ": label ", label, " of record ", i, ", expected 0 to ", kClasses - 1));
+}
+
 at::Tensor read_labels(const std::string& path, Dataset& data) {
   const std::string file = read_unpacked(path, data);
   const IdxHeader header = parse_idx_header(file, 1, path);
+  check_labels(file, header, path);
   at::Tensor labels = at::empty(header.shape, at::kLong);
   int64_t* const out = labels.mutable_data_ptr<int64_t>();
-  for (int64_t i = 0; i < labels.numel(); ++i) {
+  for (int64_t i = 0; i < labels.numel(); ++i)
     out[i] = static_cast<unsigned char>(file[header.data_offset + static_cast<uint64_t>(i)]);
-    if (out[i] >= kClasses)
-      throw DataError(str(path, ": label ", out[i], " of record ", i, ", expected 0 to ", kClasses - 1));
-  }
   return labels;
 }
 
@@ -49,7 +54,9 @@ Records read_records(const std::string& images_path, const std::string& labels_p
 }  // namespace
 
 void check_idx(std::string_view content, size_t index, const std::string& path) {
-  parse_idx_header(content, index % 2 == 0 ? 3 : 1, path);
+  const bool labels = index % 2 == 1;
+  const IdxHeader header = parse_idx_header(content, labels ? 1 : 3, path);
+  if (labels) check_labels(content, header, path);
 }
 
 Dataset load_idx_images(const DataSet& set, const DatasetOptions& options) {

@@ -53,30 +53,19 @@ bool belongs_to_other(const DataSet& set, const DataFile& file, const std::strin
   return false;
 }
 
-/// Downloads one file; returns why it could not be had, or an empty string.
-std::string download_file(const DataSet& set, const DataFile& file, const std::string& root,
-                          const DataProgress& progress) {
-  std::vector<std::string> urls;
-  for (const auto& mirror : mirrors_of(set)) urls.push_back(mirror + std::string(file.download));
-  if (urls.empty()) return "no mirror offers it";
-  return download(urls, path_in(root, set.folder, std::string(file.download)),
-                  {std::string(file.sha256), std::string(file.md5)}, progress);
-}
-
 /// True if what was found for training is a part of the published set under a name of its own: then its user has
 /// chosen what there is, and no test file is fetched.
 bool is_partial(const DataSet& set, const LocatedFiles& located) {
   for (size_t i = 0; i < set.files.size(); ++i) {
-    if (set.files[i].test || located.paths[i].empty()) continue;
-    const std::string name = std::filesystem::path(located.paths[i].front()).filename().string();
-    if (std::find(set.files[i].names.begin(), set.files[i].names.end(), name) == set.files[i].names.end()) return true;
+    const DataFile& file = set.files[i];
+    if (!file.test && !file.optional && is_part(file, located.paths[i])) return true;
   }
   return false;
 }
 
 bool has_training(const DataSet& set, const LocatedFiles& located) {
   for (size_t i = 0; i < set.files.size(); ++i)
-    if (!set.files[i].test && located.paths[i].empty()) return false;
+    if (!set.files[i].test && !set.files[i].optional && located.paths[i].empty()) return false;
   return true;
 }
 
@@ -109,16 +98,34 @@ std::string missing_message(const DataSet& set, const std::vector<std::string>& 
   return str(set.name, " is not complete in ", root, ": missing ", join(names, ", "), " (", source, "): ", why);
 }
 
+bool is_part(const DataFile& file, const std::vector<std::string>& paths) {
+  if (paths.empty()) return false;
+  const std::string name = std::filesystem::path(paths.front()).filename().string();
+  const bool exact = std::find(file.names.begin(), file.names.end(), name) != file.names.end();
+  return !exact && (file.pieces == 0 || paths.size() < file.pieces);
+}
+
+std::string download_file(const DataSet& set, size_t index, const std::string& root, const DataProgress& progress) {
+  const DataFile& file = set.files[index];
+  std::vector<std::string> urls;
+  for (const auto& mirror : mirrors_of(set)) urls.push_back(mirror + std::string(file.download));
+  if (urls.empty()) return "no mirror offers it";
+  return download(urls, path_in(root, set.folder, std::string(file.download)),
+                  {std::string(file.sha256), std::string(file.md5)}, progress);
+}
+
 std::vector<std::string> find_files(const DataSet& set, size_t index, const std::string& root) {
   const DataFile& file = set.files[index];
+  std::vector<std::string> part;
   for (const auto folder : set.folders)
     for (const auto name : file.names) {
       std::vector<std::string> paths = matching_files(path_in(root, folder, ""), name);
       if (folder.empty())
         std::erase_if(paths, [&](const std::string& path) { return belongs_to_other(set, file, path); });
-      if (!paths.empty()) return paths;
+      if (!paths.empty() && !is_part(file, paths)) return paths;
+      if (part.empty()) part = std::move(paths);
     }
-  return {};
+  return part;
 }
 
 LocatedFiles locate_files(const DataSet& set, const std::string& root, bool offline, const DataProgress& progress) {
@@ -130,7 +137,8 @@ LocatedFiles locate_files(const DataSet& set, const std::string& root, bool offl
     for (size_t i = 0; i < set.files.size(); ++i) {
       located.paths[i] = find_files(set, i, root);
       const std::string name(set.files[i].download);
-      if (located.paths[i].empty() && std::find(missing.begin(), missing.end(), name) == missing.end())
+      if (located.paths[i].empty() && !set.files[i].optional &&
+          std::find(missing.begin(), missing.end(), name) == missing.end())
         missing.push_back(name);
     }
   };
@@ -143,7 +151,7 @@ LocatedFiles locate_files(const DataSet& set, const std::string& root, bool offl
   } else if (!offline || set.mirrors.empty()) {
     why.clear();
     for (size_t i = 0; i < set.files.size() && why.empty(); ++i)
-      if (find_files(set, i, root).empty()) why = download_file(set, set.files[i], root, progress);
+      if (!set.files[i].optional && find_files(set, i, root).empty()) why = download_file(set, i, root, progress);
     look();
   }
   if (missing.empty()) return located;

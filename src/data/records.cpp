@@ -35,9 +35,10 @@ int64_t split_off(int64_t available, int64_t count, const std::string& missing_t
   if (count >= available)
     throw DataError(
         str(missing_test, "; and ", available, " training images cannot give ", count, " test images (N_test)"));
+  data.test_from_training = true;
+  if (count == 0) return available;
   data.notes.push_back(
       str(data.name, ": no test files, so the last ", count, " training images are the test set (", missing_test, ")"));
-  data.test_from_training = true;
   return available - count;
 }
 

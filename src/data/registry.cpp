@@ -1,6 +1,7 @@
 #include "data/registry.h"
 
 #include <filesystem>
+#include <optional>
 
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
@@ -44,12 +45,14 @@ std::vector<DatasetInfo> list_datasets(const std::string& root) {
     info.urls = mirrors_of(set);
     bool any = false;
     if (!set.files.empty()) info.folder = path_in(root, set.folder, "");
-    info.complete = true;
+    info.complete = info.trainable = true;
     for (size_t i = 0; i < set.files.size(); ++i) {
       const auto paths = find_files(set, i, root);
       info.files.emplace_back(set.files[i].download);
       info.found.push_back(paths.empty() ? "" : paths.front());
-      info.complete = info.complete && !paths.empty();
+      const DataFile& file = set.files[i];
+      info.complete = info.complete && (file.optional || !paths.empty());
+      info.trainable = info.trainable && (file.optional || file.test || !paths.empty());
       any = any || !paths.empty();
     }
     info.state = set.files.empty() ? set.advice : info.complete ? "found" : any ? "in part" : "absent";
@@ -61,24 +64,40 @@ std::vector<DatasetInfo> list_datasets(const std::string& root) {
 void fetch_dataset(const std::string& name, const std::string& root, const DataProgress& progress) {
   const DataSet& set = find_data_set(name);
   if (set.files.empty()) return;
-  const LocatedFiles located = locate_files(set, root, false, progress);
-  if (!located.missing_test.empty()) throw DataError(located.missing_test);
+  for (size_t i = 0; i < set.files.size(); ++i) {
+    const DataFile& file = set.files[i];
+    const auto paths = find_files(set, i, root);
+    if (file.optional || (!paths.empty() && !is_part(file, paths))) continue;
+    if (const std::string why = download_file(set, i, root, progress); !why.empty())
+      throw DataError(missing_message(set, {std::string(file.download)}, root, why));
+  }
 }
 
-std::vector<std::string> verify_dataset(const std::string& name, const std::string& root) {
+std::vector<std::string> verify_dataset(const std::string& name, const std::string& root,
+                                        const std::function<void(const std::string& line)>& report) {
   const DataSet& set = find_data_set(name);
-  if (set.files.empty()) return {no_files(set) + ", no files to verify"};
   std::vector<std::string> lines, missing;
+  std::optional<DataError> fault;
+  const auto add = [&](const std::string& line) {
+    lines.push_back(line);
+    if (report) report(line);
+  };
+  if (set.files.empty()) add(no_files(set) + ", no files to verify");
   for (size_t i = 0; i < set.files.size(); ++i) {
     const auto paths = find_files(set, i, root);
-    if (paths.empty()) missing.emplace_back(set.files[i].download);
+    if (paths.empty() && !set.files[i].optional) missing.emplace_back(set.files[i].download);
     if (paths.size() > kMostFiles) {
-      lines.push_back(str(std::filesystem::path(paths.front()).parent_path().string(), ": ", paths.size(),
-                          " files; no checksums of single ones are published"));
+      add(str(std::filesystem::path(paths.front()).parent_path().string(), ": ", paths.size(),
+              " files; no checksums of single ones are published"));
       continue;
     }
-    for (const auto& path : paths) lines.push_back(verify_file(set, i, path));
+    for (const auto& path : paths) try {
+        add(verify_file(set, i, path));
+      } catch (const DataError& error) {
+        if (!fault) fault = error;  // the other files are looked at all the same
+      }
   }
+  if (fault) throw *fault;
   if (!missing.empty()) throw DataError(missing_message(set, missing, root, "fetch them first"));
   return lines;
 }

@@ -17,6 +17,8 @@ struct DataFile {
   bool test = false;                       ///< of the test set: the last training records can serve instead
   std::string_view sha256 = {}, md5 = {};  ///< of the download, as published; empty where there is none
   std::string_view raw_md5 = {};           ///< of the unpacked file
+  size_t pieces = 0;      ///< files of a pattern in `names` that are the whole; 0: one found by a pattern is a part
+  bool optional = false;  ///< used where it is there, never downloaded or missed
 };
 
 struct DataSet;
@@ -43,9 +45,16 @@ const std::vector<DataSet>& all_data_sets();
 /// The set of that name (case ignored); ConfigError if there is none.
 const DataSet& find_data_set(std::string_view name);
 
-/// Paths of file `index` of the set below `root`, sorted; none where it is absent. A file in the root itself whose
-/// checksum says that it belongs to another set is passed over (MNIST and FMNIST have the same file names).
+/// Paths of file `index` of the set below `root`, sorted; none where it is absent. A whole file goes before a part of
+/// it. A file in the root itself whose checksum says that it belongs to another set is passed over (MNIST and FMNIST
+/// have the same file names).
 std::vector<std::string> find_files(const DataSet& set, size_t index, const std::string& root);
+
+/// True if `paths`, found for the file, are only a part of what was published.
+bool is_part(const DataFile& file, const std::vector<std::string>& paths);
+
+/// Downloads file `index` into the set's folder; returns why it could not be had, or an empty string.
+std::string download_file(const DataSet& set, size_t index, const std::string& root, const DataProgress& progress);
 
 struct LocatedFiles {
   std::vector<std::vector<std::string>> paths;  ///< of each file of the set

@@ -81,7 +81,7 @@ DataSet cifar10() {
   constexpr std::string_view kArchive = "cifar-10-binary.tar.gz", kPython = "cifar-10-python.tar.gz";
   constexpr std::string_view kSha256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd";
   set.files = {
-      {kArchive, {"data_batch_*.bin", "data_batch_*", kArchive, kPython}, false, kSha256, {}, {}},
+      {kArchive, {"data_batch_*.bin", "data_batch_*", kArchive, kPython}, false, kSha256, {}, {}, 5},
       {kArchive, {"test_batch.bin", "test_batch*.bin", "test_batch", kArchive, kPython}, true, kSha256, {}, {}}};
   set.mirrors = {"https://www.cs.toronto.edu/~kriz/"};
   set.shape = {3, 32, 32}, set.load = load_cifar, set.check = check_cifar;
@@ -103,7 +103,15 @@ DataSet svhn() {
                 true,
                 {},
                 "eb5a983be6a315427106f1b164d9cef3",
-                "eb5a983be6a315427106f1b164d9cef3"}};
+                "eb5a983be6a315427106f1b164d9cef3"},
+               {"extra_32x32.mat",
+                {"extra_32x32.mat", "extra_32x32*.mat"},
+                false,
+                {},
+                "a93ce644f1a588dc4d68dda5feec44a7",
+                "a93ce644f1a588dc4d68dda5feec44a7",
+                0,
+                true}};
   set.mirrors = {"http://ufldl.stanford.edu/housenumbers/"};
   set.shape = {3, 32, 32}, set.load = load_svhn, set.check = check_svhn;
   return set;

@@ -1,6 +1,7 @@
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 
-#include <cstring>
+#include <cmath>
 
 #include "data/formats/mat.h"
 #include "data/loaders.h"
@@ -14,6 +15,7 @@ namespace kaem {
 namespace {
 
 constexpr int64_t kSide = 32, kClasses = 10;
+constexpr size_t kExtra = 2;  // file of the set
 
 /// X (32,32,3,N) and y (N,1) of a file.
 std::vector<MatArray> parse(std::string_view file, const std::string& path) {
@@ -29,32 +31,40 @@ std::vector<MatArray> parse(std::string_view file, const std::string& path) {
   return arrays;
 }
 
+/// The digits of y: int64 [N].
+at::Tensor labels_of(const MatArray& y, const std::string& path) {
+  const at::Tensor given = to_tensor(y).to(at::kDouble).flatten();
+  at::Tensor labels = at::empty({given.size(0)}, at::kLong);
+  for (int64_t i = 0; i < given.size(0); ++i) {
+    const double label = given.const_data_ptr<double>()[i];
+    if (!(label >= 1 && label <= kClasses) || std::trunc(label) != label)
+      throw DataError(str(path, ": label ", label, " of record ", i, ", expected 1 to ", kClasses));
+    labels.mutable_data_ptr<int64_t>()[i] = static_cast<int64_t>(label) % kClasses;  // 10 means the digit 0
+  }
+  return labels;
+}
+
 Records read_records(const std::string& path, Dataset& data) {
   const auto arrays = parse(read_source(path, data), path);
-  Records records;
   // Column-major (32,32,3,N) is row-major [N,3,32,32] with the columns before the rows.
-  records.images = to_tensor(arrays[0]).transpose(2, 3).contiguous();
-  const at::Tensor labels = to_tensor(arrays[1]).to(at::kDouble).flatten();
-  records.labels = at::empty({labels.size(0)}, at::kLong);
-  for (int64_t i = 0; i < labels.size(0); ++i) {
-    const double label = labels.const_data_ptr<double>()[i];
-    const auto number = static_cast<int64_t>(label);
-    if (!(label >= 1 && label <= kClasses) || static_cast<double>(number) != label)
-      throw DataError(str(path, ": label ", label, " of record ", i, ", expected 1 to ", kClasses));
-    records.labels.mutable_data_ptr<int64_t>()[i] = number % kClasses;  // 10 means the digit 0
-  }
-  return records;
+  return {to_tensor(arrays[0]).transpose(2, 3).contiguous(), labels_of(arrays[1], path)};
 }
 
 }  // namespace
 
-void check_svhn(std::string_view content, size_t, const std::string& path) { parse(content, path); }
+void check_svhn(std::string_view content, size_t, const std::string& path) { labels_of(parse(content, path)[1], path); }
 
 Dataset load_svhn(const DataSet& set, const DatasetOptions& options) {
   const LocatedFiles files = locate_files(set, options.root, options.offline, options.progress);
   Dataset data;
   data.name = set.name;
   Records train = read_records(files.one(0), data);
+  // The easier digits follow only where more are asked for than the training set has.
+  if (!files.paths[kExtra].empty() && options.train_size > train.images.size(0)) {
+    const Records extra = read_records(files.one(kExtra), data);
+    train = {at::cat({train.images, extra.images}), at::cat({train.labels, extra.labels})};
+    data.notes.push_back(str(data.name, ": records of ", files.one(kExtra), " follow those of the training set"));
+  }
   std::optional<Records> test;
   if (files.missing_test.empty()) test = read_records(files.one(1), data);
   set_images(data, std::move(train), std::move(test), files.missing_test, options);

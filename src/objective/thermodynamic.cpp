@@ -69,7 +69,8 @@ Weights path_weights(const Tensor& level_zero, const Tensor& levels, const Tenso
 constexpr auto kGradients = std::to_array<Named<Weights (*)(const Tensor&, const Tensor&, const Tensor&)>>(
     {{"mbar", mbar_weights}, {"posterior", posterior_weights}, {"path", path_weights}});
 
-/// The levels of T that carry weight, and the shared draws that do: the others would only cost time.
+/// The levels of T that carry weight, and the shared draws that do: the others would only cost time. Weights that are
+/// no numbers carry on to the loss, which the trainer then reports.
 constexpr double kLeastWeight = 1e-7;
 /// Numbers of shared draws are rounded up to a multiple of this: for every new shape oneDNN compiles a product and
 /// keeps it.
@@ -77,14 +78,14 @@ constexpr int64_t kShapes = 32;
 WeightedSamples worth_their_time(const Particles& particles, const Weights& weights, at::ScalarType dtype) {
   WeightedSamples samples;
   const Tensor largest = weights.first.amax(0);
-  const auto count = (largest > kLeastWeight).sum().item<int64_t>();
+  const auto count = (largest <= kLeastWeight).logical_not().sum().item<int64_t>();
   if (count > 0) {
     const int64_t taken = std::min(largest.size(0), (count + kShapes - 1) / kShapes * kShapes);
     const Tensor shared = std::get<0>(std::get<1>(largest.topk(taken)).sort());
     samples.shared_z = particles.prior_z.index_select(0, shared);
     samples.shared_weight = weights.first.index_select(1, shared).to(dtype);
   }
-  const Tensor own = (weights.second.amax({1, 2}) > kLeastWeight).nonzero().squeeze(1);
+  const Tensor own = (weights.second.amax({1, 2}) <= kLeastWeight).logical_not().nonzero().squeeze(1);
   if (own.numel() > 0) {
     samples.own_z = particles.z.index_select(0, own);
     samples.own_weight = weights.second.index_select(0, own).to(dtype);

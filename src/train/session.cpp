@@ -17,6 +17,7 @@
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
+#include "kaem/data/pca.h"
 #include "kaem/data/text.h"
 #include "kaem/io/file.h"
 #include "kaem/io/image.h"
@@ -112,6 +113,7 @@ Session::~Session() {
 int64_t Session::restore(const TrainState& state) {
   int64_t done = 0;
   if (state.data.is_text()) keep_vocabulary(state.data);
+  if (state.data.pca) keep_pca(*state.data.pca);
   if (resumed_ && folder_.checkpoint_steps().empty()) {
     log::warn(folder_.path() + " holds no checkpoint yet: it is trained from its first update");
     metrics_.cut(0, 0);
@@ -179,10 +181,12 @@ void Session::warn_of_bad_sampling(const NamedNumbers& averages) {
   for (const auto& [name, value] : averages) {
     if (name == "ess" && value < kFewSamples && !warned_of_few_) {
       warned_of_few_ = true;
-      log::warn(
-          str("the posterior's weights rest on ", value, " of ", config_.posterior.samples,
-              " samples (effective sample size): each datum is fitted by its nearest sample. More samples ([TRAINING] "
-              "importance_sample_size) or a larger [GeneratorModel] generator_variance raise it; this is said once"));
+      log::warn(str(
+          "the posterior's weights rest on ", value, " of ", config_.posterior.samples,
+          " samples (effective sample size): each datum is fitted by its nearest sample. More samples ([TRAINING] "
+          "importance_sample_size)",
+          config_.model.generator.likelihood == "gaussian" ? " or a larger [GeneratorModel] generator_variance" : "",
+          " raise it; this is said once"));
     }
     if (name.starts_with("swap_") && value < kRareSwap && !warned_of_swaps_) {
       warned_of_swaps_ = true;
@@ -238,6 +242,12 @@ void Session::write_row(int64_t done) {
   loss_sum_ = 0, loss_count_ = 0;
 }
 
+/// The components: what this run means by a coordinate. A resumed run has its data projected on them already.
+void Session::keep_pca(const Pca& pca) const {
+  const std::string path = folder_.file(kPcaFile);
+  if (!resumed_ || !std::filesystem::exists(path)) write_pca(path, pca);
+}
+
 /// The words of text: what this run means by an index.
 void Session::keep_vocabulary(const Dataset& data) const {
   const std::string path = folder_.file("vocabulary.txt");
@@ -265,7 +275,7 @@ void Session::write_samples(int64_t done, const TrainState& state) {
     if (text)
       io::write_file_atomic(path, joined(to_lines(made, state.data.vocabulary)));
     else
-      io::write_png_grid(path, made.cpu());
+      io::write_png_grid(path, state.data.pca ? state.data.pca->reconstruct(made.cpu()) : made.cpu());
     samples_ = path, sampled_step_ = done;
   } catch (const Error& e) {
     log::warn(str("no samples of update ", done, ": ", e.what()));  // worth no run

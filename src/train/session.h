@@ -75,6 +75,7 @@ class Session {
   void save(int64_t done, const TrainState& state);
   void write_row(int64_t done);
   void warn_of_bad_sampling(const NamedNumbers& averages);
+  void keep_pca(const Pca& pca) const;
   void keep_vocabulary(const Dataset& data) const;
   void write_samples(int64_t done, const TrainState& state);
   void report_end(const Report& report) const;

@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <exception>
+#include <filesystem>
 
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
@@ -41,11 +42,19 @@ GridUpdate update_grids(const Config& config, ModelImpl& model, Ema& ema, const 
   return update;
 }
 
+/// The components that a resumed run was made with, so that they do not depend on the machine that it goes on.
+std::shared_ptr<const Pca> pca_of_run(const Config& config, const TrainOptions& options) {
+  if (!config.data.use_pca || options.resume.empty()) return nullptr;
+  const std::string path = RunFolder::open(options.resume, config.run.out).file(kPcaFile);
+  return std::filesystem::exists(path) ? std::make_shared<Pca>(read_pca(path)) : nullptr;
+}
+
 }  // namespace
 
 Report train(const Config& config, const TrainOptions& options) {
   const std::string device = prepare_machine(config.run);
-  const Dataset data = options.dataset != nullptr ? *options.dataset : make_dataset(config.data);
+  const Dataset data =
+      options.dataset != nullptr ? *options.dataset : make_dataset(config.data, pca_of_run(config, options));
   const Length length = run_length(config.run, data);
   const Rng rng(config.run.seed);
   Model model(config.model, data.shape, rng);
@@ -93,6 +102,10 @@ Report train(const Config& config, const TrainOptions& options) {
   }
 }
 
+at::Tensor LoadedRun::to_images(const at::Tensor& made) const {
+  return pca ? pca->reconstruct(made.cpu()) : made.cpu();
+}
+
 LoadedRun load_run(const std::string& path_or_last, const std::string& device) {
   const auto folder = RunFolder::open(path_or_last);
   const auto checkpoint = folder.load_checkpoint();
@@ -108,6 +121,7 @@ LoadedRun load_run(const std::string& path_or_last, const std::string& device) {
   DataShape shape;
   for (size_t i = 0; i < 3; ++i) shape[i] = static_cast<int64_t>(number("data.shape", static_cast<int64_t>(i)));
   if (run.config.model.generator.seq.use()) run.vocabulary = read_vocabulary(folder.file("vocabulary.txt"));
+  if (run.config.data.use_pca) run.pca = std::make_shared<Pca>(read_pca(folder.file(kPcaFile)));
   run.scale_min = number("data.scale", 0), run.scale_max = number("data.scale", 1);
 
   ModelOptions options = run.config.model;

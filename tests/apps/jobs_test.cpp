@@ -1,5 +1,7 @@
 // Sequences of jobs: each is a process of its own, and what is interrupted goes on.
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 
 #include <nlohmann/json.hpp>
 
@@ -62,7 +64,7 @@ TEST_F(Jobs, RunOneAfterAnotherAndAFailureEndsOnlyItself) {
 
   // What is done is not run again, what failed is.
   const auto written = std::filesystem::last_write_time(folder / "runs/DARCY_PERM/vanilla/first/metrics.csv");
-  std::filesystem::remove(folder / "bad.npy");
+  write("bad.npy", "still no array");
   EXPECT_EQ(kaem(std::string("jobs j.txt --resume --max-steps 7") + kOptions).status, 1);
   EXPECT_EQ(std::filesystem::last_write_time(folder / "runs/DARCY_PERM/vanilla/first/metrics.csv"), written);
   EXPECT_EQ(state()["jobs"][1]["exit_status"], 3);
@@ -164,11 +166,67 @@ TEST_F(Jobs, TheWholeFileIsCheckedBeforeAnythingRuns) {
   EXPECT_FALSE(std::filesystem::exists(folder / "runs"));
 }
 
+TEST_F(Jobs, FilesOfTheSameNameDoNotTakeEachOthersPlace) {
+  std::filesystem::create_directories(folder / "other");
+  write("j.txt", "DARCY_PERM vanilla config=tiny.ini max-steps=1 name=a\n");
+  write("other/j.txt", "DARCY_PERM vanilla config=tiny.ini max-steps=1 name=b\n");
+  ASSERT_EQ(kaem(std::string("jobs j.txt") + kOptions).status, 0);
+  const Outcome resumed = kaem(std::string("jobs other/j.txt --resume") + kOptions);
+  EXPECT_EQ(resumed.status, 2);
+  EXPECT_HAS(resumed.error_line(), "is of another file");
+  EXPECT_EQ(kaem(std::string("jobs other/j.txt") + kOptions).status, 0);
+  EXPECT_EQ(state()["jobs"][0]["name"], "b");
+}
+
+TEST_F(Jobs, TheShortestLimitHoldsAndZeroIsNone) {
+  write("j.txt",
+        "DARCY_PERM vanilla config=tiny.ini TRAINING.max_steps=300000\n"
+        "DARCY_PERM vanilla config=tiny.ini max-steps=0\nDARCY_PERM vanilla config=tiny.ini max-steps=2\n");
+  const std::string plan = kaem(std::string("jobs j.txt --max-steps 5 --dry-run") + kOptions).out;
+  size_t fives = 0;
+  for (size_t at = 0; (at = plan.find("tiny.ini, 5 updates", at)) != std::string::npos; ++at) ++fives;
+  EXPECT_EQ(fives, 2u) << plan;
+  EXPECT_HAS(plan, "tiny.ini, 2 updates");
+}
+
+TEST_F(Jobs, ARootOfTheDataReachesTheJobs) {
+  std::filesystem::create_directories(folder / "elsewhere/sms_spam");
+  std::string messages;
+  for (int n = 0; n < 20; ++n) messages += "ham\tyes no home\n";
+  write("elsewhere/sms_spam/SMSSpamCollection", messages);
+  write("j.txt",
+        "SMS_SPAM vanilla TRAINING.N_train=8 TRAINING.N_test=2 TRAINING.batch_size=4 max-steps=1 "
+        "EbmModel.layer_widths=2,3 SEQ.d_model=4\n");
+  const Outcome outcome = kaem(std::string("jobs j.txt --offline --set DATA.root=elsewhere") + kOptions);
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+}
+
+TEST_F(Jobs, AnInterruptWhileItWaitsStartsNothing) {
+  write("j.txt", "DARCY_PERM vanilla config=tiny.ini name=a max-steps=2\n");
+  ASSERT_EQ(kaem(std::string("jobs j.txt") + kOptions).status, 0);
+  write("j.txt", "DARCY_PERM vanilla config=tiny.ini name=a\n");
+  const std::string path = "runs/jobs/j/state.json";
+  std::string text = content_of(folder / path);
+  for (const auto& [from, to] : {std::pair{std::string(" max-steps=2"), std::string()}, {"\"done\"", "\"failed\""}})
+    text.replace(text.find(from), from.size(), to);
+  write(path, text);
+  const int held = ::open((folder / "runs/DARCY_PERM/vanilla/a").c_str(), O_RDONLY | O_DIRECTORY);
+  ASSERT_EQ(::flock(held, LOCK_EX), 0);
+  const pid_t parent = start(std::string("jobs j.txt --resume") + kOptions);
+  EXPECT_TRUE(
+      comes([&] { return content_of(folder / "err.txt").find("waiting for the program") != std::string::npos; }));
+  ASSERT_EQ(::kill(parent, SIGINT), 0);
+  ::close(held);
+  EXPECT_EQ(status_of_started(), 130);
+  EXPECT_EQ(state()["jobs"][0]["status"], "interrupted");
+  EXPECT_EQ(state()["jobs"][0]["updates"], 2);
+}
+
 TEST_F(Jobs, MissingDataAreSaidBeforeAnythingRuns) {
   write("j.txt", "DARCY_PERM vanilla config=tiny.ini\nMNIST vanilla data-dir=absent\n");
   const Outcome outcome = kaem("jobs j.txt --offline");
   EXPECT_EQ(outcome.status, 3);
-  EXPECT_HAS(outcome.err, "j.txt:2: no file of MNIST below absent, and --offline forbids downloads");
+  EXPECT_HAS(outcome.err, "j.txt:2: no training data of MNIST below absent, and --offline forbids downloads");
   EXPECT_FALSE(std::filesystem::exists(folder / "runs"));
 }
 

@@ -43,6 +43,23 @@ TEST_F(Train, FromTrainingToSamples) {
   EXPECT_HAS(csv, "\n2,1,1.2,");
 }
 
+TEST_F(Train, RunsOnPrincipalComponentsGiveImages) {
+  const Outcome trained = kaem(std::string("train --set PCA.use_pca=true --set PCA.pca_components=6 ") + kTiny);
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  EXPECT_HAS(trained.err, "output_activation = sigmoid is replaced by identity");
+  EXPECT_HAS(trained.err, "6 principal components carry ");
+  ASSERT_EQ(kaem("sample last -n 5 --out s.npy --device cpu").status, 0);
+  EXPECT_HAS(content_of(folder / "s.npy").substr(0, 128), "(5, 1, 8, 8)");
+  const Outcome evaluated = kaem("evaluate last -n 3 --methods ais --chains 2 --levels 5 --reconstructions r.png");
+  ASSERT_EQ(evaluated.status, 0) << evaluated.err;
+  EXPECT_HAS(evaluated.out, "MSE");
+  EXPECT_EQ(content_of(folder / "r.png").substr(1, 3), "PNG");
+  EXPECT_HAS(kaem(std::string("train --dry-run --set PCA.use_pca=true ") + kTiny).out, "50 principal components");
+  const Outcome many = kaem(std::string("train --set PCA.use_pca=true --set PCA.pca_components=64 ") + kTiny);
+  EXPECT_EQ(many.status, 2);
+  EXPECT_HAS(many.error_line(), "want 1 to 15");
+}
+
 TEST_F(Train, TemperedAndVariationalRunsAreEvaluated) {
   for (const std::string mode : {"thermo", "variational"}) {
     const Outcome trained =
@@ -61,6 +78,9 @@ TEST_F(Train, TemperedAndVariationalRunsAreEvaluated) {
   }
   EXPECT_HAS(kaem("evaluate last --methods aiss --device cpu").err, "did you mean 'ais'?");
   EXPECT_EQ(kaem("evaluate last --metrics fidd --device cpu").status, 2);
+  for (const char* wrong : {"--methods ,", "--methods is --reconstructions r.png", "--json nowhere/e.json",
+                            "--methods is --kernel ula", "--reconstructions ."})
+    EXPECT_EQ(kaem(std::string("evaluate last --device cpu ") + wrong).status, 2) << wrong;
 }
 
 TEST_F(Train, InterpolationStartsAndEndsAtItsDraws) {

@@ -1,4 +1,5 @@
 // Searches on a problem small enough to train in a moment.
+#include <ATen/ATen.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -6,6 +7,7 @@
 
 #include "apps/background.h"
 #include "apps/tiny_file.h"
+#include "kaem/io/image.h"
 
 namespace kaem {
 namespace {
@@ -91,6 +93,19 @@ TEST_F(Tune, HalvingGoesOnWithTheBestAndIsResumedToTheSameResults) {
   ASSERT_EQ(resumed.status, 0) << resumed.err;
   EXPECT_EQ(content_of(result("killed", "results.csv")), csv);
   EXPECT_EQ(content_of(result("killed", "best.ini")), content_of(result("straight", "best.ini")));
+}
+
+TEST_F(Tune, RoundsAreThoseOfTheRecordsThatAreThere) {
+  search("sampler = halving\nnum_trials = 4\neta = 2\nmetric = loss\nOPTIMIZER.learning_rate = log 1e-6 1e-2\n");
+  io::write_npy((folder / "few.npy").string(), at::rand({14, 8, 8}).round());
+  const Outcome outcome = kaem(std::string("tune") + kOptions + "--name few --set DATA.darcy_file=few.npy");
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  // 10 records in batches of 4 are 2 updates an epoch, 6 in all, not the 12 of N_train = 16.
+  EXPECT_HAS(outcome.out, "after 6 updates");
+  const auto rows = rows_of(content_of(result("few", "results.csv")));
+  ASSERT_FALSE(rows.empty());
+  EXPECT_EQ(rows.front()[2], "1");
+  EXPECT_EQ(rows.back()[2], "6");
 }
 
 TEST_F(Tune, ACrashIsAFailedTrialAndContradictionsAreSaid) {

@@ -11,7 +11,7 @@ TEST_F(Usage, VersionAndHelp) {
   EXPECT_HAS(version.out, "kaem 0.");
   EXPECT_HAS(version.out, "LibTorch 2.");
   for (const char* command :
-       {"", "train ", "sample ", "prior ", "inspect ", "data ", "info ", "bench ", "jobs ", "tune "}) {
+       {"", "train ", "sample ", "evaluate ", "prior ", "inspect ", "data ", "info ", "bench ", "jobs ", "tune "}) {
     const Outcome help = kaem(std::string(command) + "--help");
     EXPECT_EQ(help.status, 0) << command;
     EXPECT_TRUE(help.err.empty()) << help.err;
@@ -71,7 +71,7 @@ TEST_F(Usage, HelpConfigPrintsEveryKey) {
 }
 
 TEST_F(Usage, RunsThatAreNone) {
-  for (const char* command : {"sample", "prior", "inspect"}) {
+  for (const char* command : {"sample", "evaluate", "prior", "inspect"}) {
     refused(std::string(command) + " last");
     refused(std::string(command) + " nowhere");
   }

@@ -104,6 +104,11 @@ Config random_config(std::mt19937_64& random) {
   c.data.root = "/some folder/with = signs: and [brackets]/ünïcode";
   c.data.random_flip = scrambler.coin();
   c.data.darcy_file = scrambler.coin() ? "" : "fields;one#two.h5";
+  if (c.data.use_pca) {  // what such a run is made of
+    c.model.generator.cnn.use = c.model.generator.use_perceptual_loss = c.data.dequantize = c.data.random_flip = false;
+    c.model.generator.likelihood = "gaussian", c.model.generator.output_activation = "identity";
+    c.posterior.encoder.type = "diagonal";
+  }
   return c;
 }
 

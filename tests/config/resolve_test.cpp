@@ -115,5 +115,28 @@ TEST(Resolve, FilesThatCannotBeRead) {
   EXPECT_NE(refusal([] { load_config("config", {}, "", ""); }).find("is a folder"), std::string::npos);
 }
 
+TEST(Resolve, PrincipalComponentsWantAKanGeneratorOfNumbers) {
+  const Config c = parse_config("[PCA]\nuse_pca = true\npca_components = 30\n[DATA]\nrandom_flip = true\n", "f.ini");
+  EXPECT_TRUE(c.data.use_pca);
+  EXPECT_EQ(c.data.pca_components, 30);
+  EXPECT_EQ(c.model.generator.output_activation, "identity");
+  EXPECT_FALSE(c.data.random_flip);
+  EXPECT_TRUE(noted(c, "[GeneratorModel] output_activation = sigmoid is replaced by identity: [PCA] use_pca = true"));
+  EXPECT_TRUE(noted(c, "[DATA] random_flip = true is replaced by false"));
+  EXPECT_TRUE(parse_config(to_ini(c), "again.ini").notes.empty());
+  const Config variational =
+      parse_config("[PCA]\nuse_pca = true\n[Encoder]\ntype = cnn\n[TRAINING]\nmode = variational\n", "f");
+  EXPECT_EQ(variational.posterior.encoder.type, "diagonal");
+  for (const char* other : {"[CNN]\nuse_cnn_lkhood = true\n", "[GeneratorModel]\nlikelihood = bernoulli\n",
+                            "[TRAINING]\ndequantize = true\n"})
+    EXPECT_EQ(refused(std::string("[PCA]\nuse_pca = true\n") + other).rfind("f.ini:2: [PCA] use_pca = true: ", 0), 0u)
+        << other;
+  EXPECT_NE(refused("[PCA]\npca_components = 0\n").find("pca_components = 0"), std::string::npos);
+  const Config text = parse_config(
+      "[PCA]\nuse_pca = true\n[TRAINING]\ndataset = PTB\n[SEQ]\nsequence_length = 5\nvocab_size = 9\n", "f.ini");
+  EXPECT_FALSE(text.data.use_pca);
+  EXPECT_TRUE(noted(text, "use_pca = true is ignored"));
+}
+
 }  // namespace
 }  // namespace kaem

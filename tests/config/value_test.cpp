@@ -12,7 +12,7 @@ TEST(Value, WholeStringNumbersOnly) {
   EXPECT_EQ(parse_config("[TRAINING]\nbatch_size = +010\n", "f.ini").run.batch_size, 10) << "decimal, never octal";
   EXPECT_EQ(refused("[TRAINING]\n\nbatch_size = 12abc\n"),
             "f.ini:3: [TRAINING] batch_size = 12abc: want an integer in 1..1000000");
-  EXPECT_EQ(refused("[TRAINING]\nN_train = x\n"), "f.ini:2: [TRAINING] N_train = x: want an integer in 1..");
+  EXPECT_EQ(refused("[TRAINING]\nN_train = x\n"), "f.ini:2: [TRAINING] N_train = x: want an integer in 1..1000000000");
 }
 
 TEST(Value, Reals) {

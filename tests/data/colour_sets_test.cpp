@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "kaem/core/error.h"
+#include "kaem/core/str.h"
 #include "kaem/data/dataset.h"
 #include "kaem/io/file.h"
 #include "support.h"
@@ -82,6 +83,37 @@ TEST(Svhn, TestFileAndResizeAndPangName) {
   EXPECT_TRUE(data.notes.empty());
 }
 
+TEST(Svhn, ExtraRecordsFollowWhereMoreAreAskedFor) {
+  const TemporaryFolder root;
+  put(root / "svhn/train_32x32.mat", svhn_file(4));
+  put(root / "svhn/test_32x32.mat", svhn_file(3));
+  put(root / "svhn/extra_32x32_first5.mat", svhn_file(5, 32, -1, 7));
+  EXPECT_EQ(load(root, "SVHN", 4, 3).sources.size(), 2u) << "it is not read without need";
+  const Dataset data = load(root, "SVHN", 8, 3);
+  ASSERT_EQ(data.train.size(0), 8);
+  expect_pixels(data.train.narrow(0, 4, 4), 0);
+  EXPECT_EQ(data.train_labels[3].item<int64_t>(), 4);
+  EXPECT_EQ(data.train_labels[4].item<int64_t>(), 7);
+  ASSERT_EQ(data.notes.size(), 1u);
+  expect_message(data.notes[0], {"extra_32x32_first5.mat follow"});
+  std::filesystem::remove(root / "svhn/extra_32x32_first5.mat");
+  EXPECT_EQ(load(root, "SVHN", 8, 3).train.size(0), 4);
+  for (const auto& info : list_datasets(root.str()))
+    EXPECT_EQ(info.complete, info.files.empty() || info.name.starts_with("SVHN"));
+}
+
+TEST(Svhn, AnExplicitFetchCompletesAPart) {
+  const TemporaryFolder root, mirror;
+  put(mirror / "train_32x32.mat", svhn_file(6));
+  put(mirror / "test_32x32.mat", svhn_file(3));
+  put(root / "svhn/train_32x32_first4.mat", svhn_file(4));
+  const Environment variable("KAEM_DATA_MIRROR", "file://" + mirror.str());
+  // These are not the published files, and are refused as such: but they are asked for.
+  expect_message(message_of<DataError>([&] { fetch_dataset("SVHN", root.str()); }),
+                 {"svhn/train_32x32.mat: what file://", "expected e26dedcc434d2e4c54c9b2d4a06d8373"});
+  EXPECT_EQ(load(root, "SVHN", 9, 1).train.size(0), 3) << "training takes what there is";
+}
+
 TEST(Svhn, ContradictionsAreRefusedByName) {
   const auto refusal = [](const std::string& file) {
     const TemporaryFolder root;
@@ -96,6 +128,10 @@ TEST(Svhn, ContradictionsAreRefusedByName) {
   const std::string x(32 * 32 * 3, 'x');
   expect_message(refusal(mat_file({mat_matrix("X", {32, 32, 3, 1}, 9, 2, x), mat_matrix("y", {1, 1}, 9, 2, "\x0b")})),
                  {"label 11 of record 0, expected 1 to 10"});
+  const TemporaryFolder root;
+  put(root / "svhn/train_32x32.mat",
+      mat_file({mat_matrix("X", {32, 32, 3, 1}, 9, 2, x), mat_matrix("y", {1, 1}, 9, 2, "\x0b")}));
+  expect_message(message_of<DataError>([&] { verify_dataset("SVHN", root.str()); }), {"label 11 of record 0"});
 }
 
 TEST(Svhn, AbsentFilesAreNamedWithTheirPlaces) {
@@ -141,6 +177,15 @@ TEST(Cifar, BinaryPythonAndArchivesHoldTheSame) {
     expect_message(data.notes[0], {"CIFAR10: a part of the training set, 11 of 50000 images"});
     for (const auto& line : verify_dataset("CIFAR10", root.str())) expect_message(line, {"well formed"});
   }
+}
+
+TEST(Cifar, FiveBatchesAreTheWhole) {
+  const TemporaryFolder root;
+  for (int n = 1; n <= 4; ++n) put(root / str("cifar10/data_batch_", n, ".bin"), cifar_file(2, 2 * n));
+  const auto why = [&] { return load(root, "CIFAR10", 4, 1).notes.back(); };
+  expect_message(why(), {"the training file at hand is a part of the set"});
+  put(root / "cifar10/data_batch_5.bin", cifar_file(2, 10));
+  expect_message(why(), {"--offline forbids the download"});
 }
 
 TEST(Cifar, RecordSizesAndEmptyArchivesAreRefusedByName) {

@@ -170,6 +170,17 @@ TEST_F(Download, ChecksumsOfEitherKindJudge) {
   EXPECT_FALSE(std::filesystem::exists(part));
 }
 
+TEST_F(Download, AMirrorThatSendsSomethingElseIsPassedOver) {
+  Server wrong("<html>log in first</html>"), good(content());
+  EXPECT_EQ(download({wrong.url(), good.url()}, path, sum, {}), "");
+  EXPECT_EQ(get(path), content());
+  std::filesystem::remove(path);
+  expect_message(message_of<DataError>([&] {
+                   download({wrong.url(), "file:///nowhere/b"}, path, sum, {});
+                 }),
+                 {wrong.url(), "was removed", "file:///nowhere/b"});
+}
+
 TEST_F(Download, MirrorsThatDoNotAnswerAreAllNamed) {
   const std::string answer = download({"http://127.0.0.1:9/a", "file:///nowhere/b"}, path, sum, {});
   expect_message(answer, {"http://127.0.0.1:9/a", "file:///nowhere/b"});

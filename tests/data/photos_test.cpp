@@ -221,13 +221,33 @@ TEST_F(Photos, FoldersOfOneAndOfManySizes) {
 
 TEST_F(Photos, TwoThreadsMayAskAtOnce) {
   for (int n = 0; n < 40; ++n) put(root / str("f", n, ".png"), png(n, 20, 20));
-  const Dataset data = load("FOLDER", 36, 4);
-  at::Tensor expected = load("FOLDER", 36, 4).batch(0, 36, Rng(1));
   const at::Tensor all = at::arange(36, at::kLong);
-  std::thread other([&] { data.prepare_rows(all); });
+  at::Tensor expected;
+  {
+    const TemporaryFolder cache_of_its_own;
+    const Environment elsewhere("XDG_CACHE_HOME", cache_of_its_own.str());
+    const Dataset data = load("FOLDER", 36, 4);
+    data.prepare_rows(all);
+    expected = data.train.clone();
+  }
+  EXPECT_GT(expected.flatten(1).amax(1).min().item<int>(), 0);
+  // Two stores, as of two programs that fill one cache, and two threads of each.
+  const Dataset data = load("FOLDER", 36, 4), again = load("FOLDER", 36, 4);
+  EXPECT_EQ(data.train.max().item<int>(), 0);
+  std::vector<std::thread> others;
+  for (const Dataset* one : {&data, &again, &again}) others.emplace_back([&, one] { one->prepare_rows(all); });
   data.prepare_rows(all.flip(0));
-  other.join();
-  EXPECT_TRUE(at::equal(data.batch(0, 36, Rng(1)), expected));
+  for (auto& other : others) other.join();
+  EXPECT_TRUE(at::equal(data.train, expected));
+  EXPECT_TRUE(at::equal(again.train, expected));
+}
+
+TEST_F(Photos, LinksThatLeadBackCountOnce) {
+  for (int n = 0; n < 6; ++n) put(root / str("a/f", n, ".png"), png(n, 20, 20));
+  std::filesystem::create_directory_symlink(root.str(), root / "a/self");
+  std::filesystem::create_directory_symlink(root / "a", root / "b");
+  const Dataset data = load("FOLDER", 100, 2);
+  EXPECT_EQ(data.train.size(0) + data.test.size(0), 6);
 }
 
 TEST_F(Photos, RealFacesAreAllThere) {

@@ -83,5 +83,25 @@ TEST(ResumeTest, ResumeGivesTheSameBitsOnTwoThreads) {
   at::set_num_threads(1);
 }
 
+TEST(ResumeTest, ARunOnPrincipalComponentsGoesOnWithItsOwn) {
+  const TempFolder temp("pca");
+  auto config = tiny_config(temp.path);
+  config.data.use_pca = true, config.data.pca_components = 6, config.model.generator.output_activation = "identity";
+  config.run.name = "a", config.run.max_steps = 10;
+  const Dataset pictures = tiny_data();
+  const Dataset data = project(pictures, std::make_shared<Pca>(fit_pca(pictures, 6)));
+  TrainOptions options;
+  options.dataset = &data;
+  const Report report = train(config, options);
+  LoadedRun run = load_run(report.folder, "cpu");
+  ASSERT_TRUE(run.pca);
+  EXPECT_TRUE(at::equal(run.pca->components, data.pca->components));
+  const at::NoGradGuard no_grad;
+  const auto made = run.model->generate(run.model->prior->sample(3, Rng(1), Stream::kTest, 0));
+  EXPECT_EQ(made.sizes(), (std::vector<int64_t>{3, 1, 1, 6}));
+  EXPECT_TRUE(at::equal(run.to_images(made), data.pca->reconstruct(made)));
+  EXPECT_EQ(run.to_images(made).sizes(), (std::vector<int64_t>{3, 1, 4, 4}));
+}
+
 }  // namespace
 }  // namespace kaem

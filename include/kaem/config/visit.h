@@ -85,10 +85,10 @@ void visit_run(Config& c, V&& v) {
   v(Key{.name = "threads", .help = "CPU threads; 0: all cores", .min = 0, .max = 4096}, c.run.threads);
   v(Key{.name = "deterministic", .help = "Refuse kernels whose results depend on the order of execution"},
     c.run.deterministic);
-  v(Key{.name = "N_train", .help = "Training data used", .min = 1}, c.data.train_size);
-  v(Key{.name = "N_test", .help = "Test data used", .min = 0}, c.data.test_size);
+  v(Key{.name = "N_train", .help = "Training data used", .min = 1, .max = 1e9}, c.data.train_size);
+  v(Key{.name = "N_test", .help = "Test data used", .min = 0, .max = 1e9}, c.data.test_size);
   v(Key{.name = "batch_size", .help = "Data in an update", .min = 1, .max = 1e6}, c.run.batch_size);
-  v(Key{.name = "N_epochs", .help = "Passes over the training data", .min = 1}, c.run.epochs);
+  v(Key{.name = "N_epochs", .help = "Passes over the training data", .min = 1, .max = 1e9}, c.run.epochs);
   v(Key{.name = "max_steps", .help = "Stop after so many updates; schedules still use N_epochs; 0: off", .min = 0},
     c.run.max_steps);
   v(Key{.name = "overfit_batch", .help = "Train on the first batch only"}, c.run.overfit_batch);
@@ -161,6 +161,16 @@ void visit_data(DatasetOptions& o, V&& v) {
     o.seed);
 }
 
+/// [PCA]
+template <class V>
+void visit_pca(DatasetOptions& o, V&& v) {
+  v(Key{.name = "use_pca",
+        .help = "Train on the images' coordinates on principal components; samples are reconstructed"},
+    o.use_pca);
+  v(Key{.name = "pca_components", .help = "Principal components of the training images that are kept", .min = 1},
+    o.pca_components);
+}
+
 template <class Self, class V>
 void Config::visit(Self& c, V&& v) {
   v.section("EbmModel", "The prior: univariate energies on a latent of Q sums of P coordinates.");
@@ -203,6 +213,8 @@ void Config::visit(Self& c, V&& v) {
   visit_schedule(c.schedule, v);
   v.section("DATA", "Where data come from.");
   visit_data(c.data, v);
+  v.section("PCA", "Data projected on their principal components, for KAN generators.");
+  visit_pca(c.data, v);
 }
 
 }  // namespace kaem

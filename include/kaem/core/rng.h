@@ -28,6 +28,7 @@ enum class Stream : uint32_t {
   kFlip,        ///< which training images are mirrored
   kWords,       ///< words of sampled sequences
   kSearch,      ///< settings of the trials of a search
+  kPca,         ///< where subspace iteration begins
 };
 
 /// Counter-based random numbers: Philox-4x32-10 (Salmon et al. 2011) keyed by the seed, with counter

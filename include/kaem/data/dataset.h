@@ -4,6 +4,7 @@
 
 #include <array>
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,12 +26,16 @@ struct DatasetOptions {
   std::string darcy_file = {};       ///< [DATA] darcy_file
   bool dequantize = false;           ///< [TRAINING] dequantize: adds U(0,1)/256 to byte data
   bool random_flip = false;          ///< [DATA] random_flip: mirrors training images left to right at random
+  bool use_pca = false;              ///< [PCA] use_pca: coordinates on principal components instead of pixels
+  int64_t pca_components = 50;       ///< [PCA] pca_components
   bool offline = false;              ///< --offline: never download
   uint64_t seed = 1;                 ///< of the Darcy permeability fields
   int64_t sequence_length = -1;      ///< of text: [SEQ] sequence_length
   int64_t vocab_size = 1000;         ///< of text: [SEQ] vocab_size
   DataProgress progress = {};        ///< called in the calling thread
 };
+
+struct Pca;
 
 /// Training and test data in memory: bytes stay bytes until a batch is made.
 struct Dataset {
@@ -45,6 +50,7 @@ struct Dataset {
   bool flip = false;                    ///< mirrors each image of a training batch left to right with probability 1/2
   std::vector<std::string> vocabulary;  ///< of text: the word of each index; empty otherwise
   double scale_min = 0, scale_max = 1;  ///< of data scaled by its training minimum and maximum (Darcy)
+  std::shared_ptr<const Pca> pca;       ///< of data that are coordinates on principal components, else null
   std::vector<std::string> notes;       ///< what was done that the user should know, a line each
   std::vector<std::pair<std::string, std::string>> sources;  ///< file path (or "solver") and SHA-256, for meta.json
 
@@ -77,8 +83,8 @@ struct Dataset {
 };
 
 /// Loads (and, unless offline, downloads) a data set; DataError names the file and what was found, ConfigError an
-/// unknown name.
-Dataset make_dataset(const DatasetOptions& options);
+/// unknown name. With `use_pca` the data are projected on `pca`, or on components that are fitted here if it is null.
+Dataset make_dataset(const DatasetOptions& options, std::shared_ptr<const Pca> pca = nullptr);
 
 /// What the program knows about a data set, for `kaem data list` and `kaem info`.
 struct DatasetInfo {
@@ -89,16 +95,19 @@ struct DatasetInfo {
   std::string state;               ///< found, in part, absent; made here, ... where there are no files to look for
   std::array<int64_t, 3> shape{};  ///< channels, height, width as loaded; zeros where that depends on the files or keys
   bool complete = false;
+  bool trainable = false;  ///< the training files are there, or none are needed
 };
 std::vector<DatasetInfo> list_datasets(const std::string& root);
 std::vector<std::string> dataset_names();
 
-/// Downloads the files of a data set into its folder below `root` (those present are kept), checks their published
+/// Downloads the files of a data set into its folder below `root` (whole ones are kept), checks their published
 /// checksums; nothing to do for data that the program makes itself. DataError if a file cannot be had.
 void fetch_dataset(const std::string& name, const std::string& root, const DataProgress& progress = {});
 
-/// Reads the files of a data set and compares their checksums with the published ones; returns a line per file;
-/// DataError if one is missing, unreadable or contradicts its own header.
-std::vector<std::string> verify_dataset(const std::string& name, const std::string& root);
+/// Reads the files of a data set and compares their checksums with the published ones; returns a line per file, and
+/// gives each to `report` once it is known. DataError at the end if a file is missing, unreadable or contradicts its
+/// own header.
+std::vector<std::string> verify_dataset(const std::string& name, const std::string& root,
+                                        const std::function<void(const std::string& line)>& report = {});
 
 }  // namespace kaem

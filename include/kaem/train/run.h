@@ -60,6 +60,9 @@ class RunFolder {
   std::string path_;
 };
 
+/// File of a run's principal components, where it has them (kaem/data/pca.h).
+inline constexpr const char* kPcaFile = "pca.safetensors";
+
 /// The local time as a folder's name, YYYY-MM-DD_hh-mm-ss.
 std::string time_name();
 

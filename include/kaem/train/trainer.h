@@ -5,6 +5,7 @@
 
 #include "kaem/config/config.h"
 #include "kaem/data/dataset.h"
+#include "kaem/data/pca.h"
 #include "kaem/train/run.h"
 
 namespace kaem {
@@ -38,6 +39,10 @@ struct LoadedRun {
   double scale_min = 0, scale_max = 1;  ///< as in Dataset
   std::string folder, device;
   std::vector<std::string> vocabulary;  ///< of text, else empty
+  std::shared_ptr<const Pca> pca;       ///< of a run on principal components, else null
+
+  /// What the model made as pictures on the CPU: [n,C,H,W], reconstructed where it made coordinates.
+  at::Tensor to_images(const at::Tensor& made) const;
 };
 LoadedRun load_run(const std::string& path_or_last, const std::string& device = "auto");
 
