@@ -159,12 +159,14 @@ Tensor reconstructions(ModelImpl& model, const metrics::Annealed& posterior) {
 
 /// x, xhat [N,C,H,W].
 void write_reconstructions(const std::string& path, const Tensor& x, const Tensor& xhat) {
-  const int64_t shown = std::min<int64_t>(32, x.size(0)), row = 8;
+  const int64_t shown = std::min<int64_t>(32, x.size(0)), row = std::min<int64_t>(8, shown);
   std::vector<Tensor> parts;
-  for (int64_t from = 0; from + row <= shown; from += row)
-    for (const auto* t : {&x, &xhat}) parts.push_back(t->slice(0, from, from + row));
-  if (parts.empty()) parts = {x.slice(0, 0, shown), xhat.slice(0, 0, shown)};
-  io::write_png_grid(path, at::cat(parts));
+  for (int64_t from = 0; from < shown; from += row)
+    for (const auto* t : {&x, &xhat}) {
+      const Tensor part = t->slice(0, from, std::min(from + row, shown));
+      parts.push_back(at::constant_pad_nd(part, {0, 0, 0, 0, 0, 0, 0, row - part.size(0)}));  // whole rows
+    }
+  io::write_png_grid(path, at::cat(parts), row);
   std::cout << path << ": rows of test data, each above its posterior means\n";
 }
 
