@@ -7,9 +7,31 @@ namespace kaem::bench {
 
 const std::vector<Benchmark>& benchmarks() {
   static const std::vector<Benchmark> table = {
-      {"mnist_is_step", "an update of the MNIST model against the matrix products of its generator and likelihood",
-       mnist_is_step},
+      {"mnist_is_step", "an update by importance sampling, 100 draws", mnist_is_step},
+      {"mnist_is_step_1000", "the same with 1,000 draws", mnist_is_step_1000},
+      {"mnist_ula_step", "40 Langevin steps and an update", mnist_ula_step},
+      {"mnist_thermo_step", "10 steps with exchanges at each of 5 temperatures and an update", mnist_thermo_step},
+      {"mnist_thermo_step_2", "the same with 2 temperatures", mnist_thermo_step_2},
+      {"mnist_thermo_step_20", "the same with 20 temperatures", mnist_thermo_step_20},
+      {"svhn_ula_step", "Langevin steps through the convolutional generator and an update", svhn_ula_step},
+      {"svhn_thermo_step", "10 steps with exchanges at each of 5 temperatures and an update", svhn_thermo_step},
+      {"its_draws", "100 exact draws of 81x40 components against a copy of the uniforms", its_draws},
+      {"its_draws_1000", "the same with 1,000 draws", its_draws_1000},
+      {"prior_energy", "energies at 100x81x40 points against an exponential for each basis value", prior_energy},
+      {"prior_grad", "their derivatives with respect to the points", prior_grad},
+      {"kan_layer_bspline", "1000 -> 1000 inputs, batch 100, forward and backward, against a dense layer",
+       kan_layer<ops::BasisKind::kBSpline>},
+      {"kan_layer_rbf", "the same", kan_layer<ops::BasisKind::kRbf>},
+      {"kan_layer_rswaf", "the same", kan_layer<ops::BasisKind::kRswaf>},
+      {"kan_layer_fft", "the same", kan_layer<ops::BasisKind::kFft>},
+      {"kan_layer_cheby", "the same", kan_layer<ops::BasisKind::kCheby>},
+      {"kan_layer_dog", "the same", kan_layer<ops::BasisKind::kDog>},
+      {"kan_layer_mexicanhat", "the same", kan_layer<ops::BasisKind::kMexicanHat>},
+      {"kan_layer_morlet", "the same", kan_layer<ops::BasisKind::kMorlet>},
+      {"kan_layer_shannon", "the same", kan_layer<ops::BasisKind::kShannon>},
+      {"generate", "10,000 samples of the MNIST model", generate},
       {"loading", "updates whose batches are loaded while they run against updates on a batch in memory", loading},
+      {"startup", "kaem --version against /bin/true", startup},
   };
   return table;
 }

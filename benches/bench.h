@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "kaem/ops/ops.h"
+
 /// Benchmarks of `kaem bench`: each measures its subject and, in the same run, a floor that no implementation can beat.
 namespace kaem::bench {
 
@@ -16,7 +18,7 @@ struct Options {
 
 struct Result {
   double median_ms = 0;
-  double floor_ms = 0;  ///< the least work that the task needs, measured between the others
+  double floor_ms = 0;                                ///< the least work that the task needs, measured in turn with it
   std::vector<std::pair<std::string, double>> parts;  ///< what the floor is made of, median milliseconds
   std::string note;                                   ///< what it ran on
 };
@@ -36,6 +38,21 @@ double median(std::vector<double>& values);
 double milliseconds(const std::function<void()>& call);
 
 Result mnist_is_step(const Options& options);
+Result mnist_is_step_1000(const Options& options);
+Result mnist_ula_step(const Options& options);
+Result mnist_thermo_step(const Options& options);
+Result mnist_thermo_step_2(const Options& options);
+Result mnist_thermo_step_20(const Options& options);
+Result svhn_ula_step(const Options& options);
+Result svhn_thermo_step(const Options& options);
+Result its_draws(const Options& options);
+Result its_draws_1000(const Options& options);
+Result prior_energy(const Options& options);
+Result prior_grad(const Options& options);
+template <ops::BasisKind kind>
+Result kan_layer(const Options& options);
+Result generate(const Options& options);
 Result loading(const Options& options);
+Result startup(const Options& options);
 
 }  // namespace kaem::bench

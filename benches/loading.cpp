@@ -18,7 +18,7 @@ Result loading(const Options& options) {
   const Config config = load_config("", {}, "MNIST", "vanilla");
   Result result;
   const at::Device device(options.device);
-  const Dataset data = mnist_or_synthetic(options, config, result.note);
+  const Dataset data = data_or_synthetic(options, config, result.note);
   Step step(config, data, device);
   BatchLoader loader(data, config.run.batch_size, step.rng, device.is_cuda());
   const at::Tensor ready = loader.get(0).x.to(device);

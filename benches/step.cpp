@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "kaem/core/str.h"
+
 namespace kaem::bench {
 
 using at::Tensor;
@@ -32,18 +34,22 @@ void Step::operator()(const Tensor& x) {
   ++step;
 }
 
-Dataset mnist_or_synthetic(const Options& options, const Config& config, std::string& note) {
-  for (const auto& info : list_datasets(options.data_dir))
-    if (info.name == "MNIST" && info.complete) {
+Dataset data_or_synthetic(const Options& options, const Config& config, std::string& note) {
+  constexpr int64_t kRecords = 10000;
+  Dataset data;
+  for (const auto& info : list_datasets(options.data_dir)) {
+    if (info.name != config.data.name) continue;
+    if (info.trainable) {
       DatasetOptions wanted = config.data;
-      wanted.root = options.data_dir, wanted.train_size = 10000, wanted.offline = true;
-      note = "on MNIST";
+      wanted.root = options.data_dir, wanted.train_size = kRecords, wanted.offline = true;
+      note = "on " + info.name;
       return make_dataset(wanted);
     }
-  note = "on synthetic data (MNIST was not found)";
-  Dataset data;
-  data.name = "synthetic", data.shape = {1, 28, 28};
-  const auto uniform = Rng(1).uniform(Stream::kTest, 0, {10000, 1, 28, 28});
+    data.shape = info.shape;
+  }
+  note = str("on synthetic data (", config.data.name, " was not found)");
+  data.name = "synthetic";
+  const auto uniform = Rng(1).uniform(Stream::kTest, 0, {kRecords, data.shape[0], data.shape[1], data.shape[2]});
   data.train = ((uniform - 0.8).clamp_min(0) * (5 * 255)).to(at::kByte);  // mostly black, as digits are
   data.test = data.train.slice(0, 0, 100);
   return data;

@@ -29,7 +29,7 @@ struct Step {
   double loss = 0;
 };
 
-/// MNIST where it is found, else bytes of the same shape; `note` says which.
-Dataset mnist_or_synthetic(const Options& options, const Config& config, std::string& note);
+/// The configuration's data set where its training data are found, else bytes of the same shape; `note` says which.
+Dataset data_or_synthetic(const Options& options, const Config& config, std::string& note);
 
 }  // namespace kaem::bench

@@ -1,0 +1,143 @@
+#include <ATen/ATen.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "floor.h"
+#include "kaem/core/error.h"
+#include "kaem/core/str.h"
+
+/// The parts that an update is made of, and the program as a whole.
+namespace kaem::bench {
+namespace {
+
+using at::Tensor;
+
+Config mnist_config() { return load_config(default_config_path("MNIST"), {}, "MNIST", "vanilla"); }
+
+/// The prior of the MNIST configuration with all that its energies are computed from.
+struct Energies {
+  explicit Energies(at::Device device) {
+    const PriorOptions options = mnist_config().model.prior;
+    const int64_t inputs = options.layer_widths[0], outputs = options.layer_widths[1];
+    KanLayer layer(inputs, outputs, options.basis, Rng(1), 0);
+    layer->to(device);
+    spec = layer->spec, knots = layer->knots().detach(), tau = layer->bandwidth().detach();
+    weights = layer->weights().detach();
+    z = at::rand({100, outputs, inputs}, device) * 2 - 1;
+    prior = options;
+  }
+  Tensor z, knots, tau, weights;
+  ops::BasisSpec spec;
+  PriorOptions prior;
+};
+
+void finish(const Tensor& t) {
+  if (!t.is_cpu()) t.flatten()[0].item<float>();
+}
+
+Result draws(const Options& options, int64_t count) {
+  const at::Device device(options.device);
+  const auto prior = make_prior(mnist_config().model.prior, Rng(1));
+  prior->to(device);
+  const at::NoGradGuard no_grad;
+  const Tensor u = at::rand({count, 81, 40}, device) * 0.999 + 5e-4, copy = at::empty_like(u);
+  Floor floor(device);
+  floor.add("copy of the uniforms", [&] { finish(copy.copy_(u)); });
+  Result result = measure([&] { finish(prior->icdf(u)); }, floor, 4, 20);
+  result.note = str(static_cast<int64_t>(static_cast<double>(u.numel()) / result.median_ms / 1000),
+                    " million draws a second, ", result.note);
+  return result;
+}
+
+Result energies(const Options& options, int64_t order) {
+  const at::Device device(options.device);
+  const Energies e(device);
+  Floor floor(device);
+  floor.prior_values(e.prior, e.z.size(0));
+  const at::NoGradGuard no_grad;
+  return measure([&] { finish(ops::edge_values(e.z, e.knots, e.tau, e.weights, e.spec, order)); }, floor, 4, 20);
+}
+
+}  // namespace
+
+Result its_draws(const Options& options) { return draws(options, 100); }
+Result its_draws_1000(const Options& options) { return draws(options, 1000); }
+Result prior_energy(const Options& options) { return energies(options, 0); }
+Result prior_grad(const Options& options) { return energies(options, 1); }
+
+/// Nine features an input: eight basis functions (nine of FFT, whose number is odd) and silu.
+template <ops::BasisKind kind>
+Result kan_layer(const Options& options) {
+  constexpr int64_t kWidth = 1000, kBatch = 100;
+  const at::Device device(options.device);
+  BasisOptions basis = mnist_config().model.generator.basis;
+  const auto names = basis_names();
+  basis.kind = names.at(static_cast<size_t>(kind));
+  basis.grid_size = kind == ops::BasisKind::kBSpline ? 5 : kind == ops::BasisKind::kFft ? 4 : 7;
+  basis.degree = kind == ops::BasisKind::kCheby ? 7 : 3;
+  KanLayer layer(kWidth, kWidth, basis, Rng(1), 0);
+  layer->to(device);
+  const Tensor x = (at::rand({kBatch, kWidth}, device) * 2 - 1).requires_grad_(true),
+               gradient = at::rand({kBatch, kWidth}, device);
+  const int64_t features = layer->weights().size(1);
+  const Tensor phi = at::rand({kBatch, kWidth * features}, device),
+               weight = at::rand({kWidth * features, kWidth}, device);
+  Floor floor(device);
+  floor.product("dense forward", phi, weight);
+  floor.product("dense weights", phi.t(), gradient);
+  floor.product("dense inputs", gradient, weight.t());
+  return measure(
+      [&] {
+        x.mutable_grad().reset();
+        layer->zero_grad();
+        layer->forward(x).backward(gradient);
+        finish(x.grad());
+      },
+      floor, 4);
+}
+
+template Result kan_layer<ops::BasisKind::kBSpline>(const Options&);
+template Result kan_layer<ops::BasisKind::kRbf>(const Options&);
+template Result kan_layer<ops::BasisKind::kRswaf>(const Options&);
+template Result kan_layer<ops::BasisKind::kFft>(const Options&);
+template Result kan_layer<ops::BasisKind::kCheby>(const Options&);
+template Result kan_layer<ops::BasisKind::kDog>(const Options&);
+template Result kan_layer<ops::BasisKind::kMexicanHat>(const Options&);
+template Result kan_layer<ops::BasisKind::kMorlet>(const Options&);
+template Result kan_layer<ops::BasisKind::kShannon>(const Options&);
+
+Result generate(const Options& options) {
+  constexpr int64_t kSamples = 10000, kChunk = 250;  // chunks as `kaem sample` takes them
+  const at::Device device(options.device);
+  const Config config = mnist_config();
+  const Rng rng(1);
+  Model model(config.model, DataShape{1, 28, 28}, rng);
+  model->to(device);
+  model->initialise_grids(rng, 100);
+  const auto& generator = config.model.generator;
+  const int64_t features = ops::feature_count(make_basis_spec(generator.basis), generator.basis.grid_size);
+  Floor floor(device);
+  floor.draws(*model->prior, kChunk, kSamples / kChunk);
+  floor.generator_forward(*model, kChunk, kSamples / kChunk);
+  for (const int64_t width : generator.widths) floor.exponentials("the generator's basis", kSamples * width * features);
+  const at::NoGradGuard no_grad;
+  return measure(
+      [&] {
+        for (int64_t first = 0; first < kSamples; first += kChunk)
+          finish(model->generate(model->prior->sample(kChunk, rng, Stream::kSample, 0, first)));
+      },
+      floor, 8);
+}
+
+Result startup(const Options&) {
+  const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
+  const auto run = [](const std::string& command) {
+    if (std::system((command + " >/dev/null").c_str()) != 0) throw Error("benchmark startup: cannot run " + command);
+  };
+  Floor floor(at::kCPU);
+  floor.add("/bin/true", [&] { run("/bin/true"); });
+  return measure([&] { run("'" + program + "' --version"); }, floor, 3);
+}
+
+}  // namespace kaem::bench

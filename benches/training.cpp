@@ -1,0 +1,99 @@
+#include <ATen/ATen.h>
+
+#include "floor.h"
+#include "kaem/core/str.h"
+#include "step.h"
+
+/// Whole updates, as the trainer makes them, of the data sets' own configurations.
+namespace kaem::bench {
+namespace {
+
+using at::Tensor;
+
+/// What every update needs once the particles are there: gradients at `rows` of them, the prior's table, Adam.
+void add_update(Floor& floor, const Config& config, const Model& model, int64_t rows) {
+  floor.generator_forward(*model, rows);
+  floor.generator_weights(*model, rows);
+  floor.generator_inputs(*model, rows, 1, /*of_parameters=*/true);
+  floor.prior_values(config.model.prior, rows);
+  floor.prior_table(config.model.prior);
+  floor.adam(*model);
+}
+
+/// Importance sampling: draws that all data share, and the distances of both.
+void add_importance(Floor& floor, const Config& config, const Model& model, at::Device device) {
+  const int64_t samples = config.posterior.samples, batch = config.run.batch_size, pixels = model->data_size();
+  const auto random = [&](int64_t rows, int64_t columns) { return at::rand({rows, columns}, device); };
+  const Tensor x = random(batch, pixels), generated = random(samples, pixels), weights = random(batch, samples);
+  floor.draws(*model->prior, samples);
+  floor.product("likelihood", x, generated.t());
+  floor.product("likelihood backward", weights.t(), x);
+  add_update(floor, config, model, samples);
+}
+
+/// Chains: a pass through the generator and back for each step. With temperatures, level 0 is drawn afresh for every
+/// second exchange (the even pairs'), and the last states are looked at once more.
+void add_chains(Floor& floor, const Config& config, const Model& model) {
+  const auto& tempering = config.posterior.tempering;
+  const bool tempered = tempering.levels > 1;
+  const int64_t batch = config.run.batch_size, rows = batch * (tempered ? tempering.levels : 1);
+  const auto steps = static_cast<double>(tempered ? tempering.iters : config.posterior.iters);
+  floor.draws(*model->prior, rows);
+  floor.generator_forward(*model, rows, steps + (tempered ? 1 : 0));
+  floor.generator_inputs(*model, rows, steps);
+  floor.prior_values(config.model.prior, rows, steps);
+  if (tempered) {
+    floor.draws(*model->prior, batch, steps / 2);
+    floor.generator_forward(*model, batch, steps / 2);
+  }
+  add_update(floor, config, model, rows);
+}
+
+Result step_of(const Options& options, const std::string& dataset, const std::string& mode,
+               const std::vector<Override>& overrides) {
+  const Config config = load_config(default_config_path(dataset), overrides, dataset, mode);
+  const at::Device device(options.device);
+  std::string note;
+  const Dataset data = data_or_synthetic(options, config, note);
+  Step step(config, data, device);
+  Floor floor(device);
+  if (config.posterior.sampler == "importance")
+    add_importance(floor, config, step.model, device);
+  else
+    add_chains(floor, config, step.model);
+  Result result = measure([&] { step(data.batch(step.step, config.run.batch_size, step.rng).to(device)); }, floor);
+  result.note = str(note, ", ", result.note);
+  return result;
+}
+
+Override set(const std::string& section, const std::string& key, int64_t value) {
+  return {section, key, std::to_string(value)};
+}
+
+Result importance(const Options& options, int64_t samples) {
+  return step_of(options, "MNIST", "vanilla", {set("TRAINING", "importance_sample_size", samples)});
+}
+
+Result thermo(const Options& options, const std::string& dataset, int64_t temperatures) {
+  return step_of(options, dataset, "thermo",
+                 {set("THERMODYNAMIC_INTEGRATION", "num_temps", temperatures),
+                  set("THERMODYNAMIC_INTEGRATION", "N_langevin_per_temp", 10)});
+}
+
+}  // namespace
+
+Result mnist_is_step(const Options& options) { return importance(options, 100); }
+Result mnist_is_step_1000(const Options& options) { return importance(options, 1000); }
+
+Result mnist_ula_step(const Options& options) {
+  return step_of(options, "MNIST", "vanilla", {{"POST_LANGEVIN", "sampler", "ula"}, set("POST_LANGEVIN", "iters", 40)});
+}
+
+Result mnist_thermo_step(const Options& options) { return thermo(options, "MNIST", 5); }
+Result mnist_thermo_step_2(const Options& options) { return thermo(options, "MNIST", 2); }
+Result mnist_thermo_step_20(const Options& options) { return thermo(options, "MNIST", 20); }
+
+Result svhn_ula_step(const Options& options) { return step_of(options, "SVHN", "vanilla", {}); }
+Result svhn_thermo_step(const Options& options) { return thermo(options, "SVHN", 5); }
+
+}  // namespace kaem::bench
