@@ -24,6 +24,7 @@ train ula vanilla --set POST_LANGEVIN.sampler=ula
 train ula10 vanilla --set POST_LANGEVIN.sampler=ula --set POST_LANGEVIN.iters=10
 train persistent vanilla --set POST_LANGEVIN.sampler=ula --set POST_LANGEVIN.chain_start=persistent --set POST_LANGEVIN.iters=10
 train mbar thermo
+train mbar40 thermo --set THERMODYNAMIC_INTEGRATION.N_langevin_per_temp=40
 train posterior thermo --set THERMODYNAMIC_INTEGRATION.thermo_gradient=posterior
 train path thermo --set THERMODYNAMIC_INTEGRATION.thermo_gradient=path
 train variational variational

@@ -14,6 +14,7 @@
 #include "kaem/core/denormals.h"
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
+#include "kaem/core/memory.h"
 #include "kaem/core/str.h"
 
 namespace kaem::app {
@@ -102,6 +103,7 @@ void prepare_threads(const Common& c) {
     if (const int64_t threads = integer_of("--threads", c.threads, 0, 4096); threads > 0)
       at::set_num_threads(static_cast<int>(threads));
   flush_denormals();
+  keep_freed_memory();
   at::globalContext().setDeterministicAlgorithms(c.deterministic, false);
 }
 

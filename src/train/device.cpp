@@ -7,6 +7,7 @@
 
 #include "kaem/core/denormals.h"
 #include "kaem/core/error.h"
+#include "kaem/core/memory.h"
 #include "kaem/core/str.h"
 #include "kaem/ops/ops.h"
 #include "kaem/train/trainer.h"
@@ -48,6 +49,7 @@ std::string prepare_machine(const RunOptions& options) {
   const std::string device = resolve_device(options.device);
   if (options.threads > 0) at::set_num_threads(static_cast<int>(options.threads));
   flush_denormals();
+  keep_freed_memory();
   at::globalContext().setDeterministicAlgorithms(options.deterministic, false);
   return device;
 }

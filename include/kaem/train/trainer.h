@@ -26,9 +26,9 @@ struct TrainOptions {
 };
 
 /// One run from configuration to checkpoint: data, model, loop. docs/architecture.md. Prints the notes of the
-/// configuration and of the data. Sets LibTorch's thread count and the flushing of denormal numbers, and leaves them
-/// so. Error if the loss or the gradient stops being finite, or if the folder cannot be written; Interrupted after
-/// SIGINT or SIGTERM, once the step is finished and its checkpoint written.
+/// configuration and of the data. Sets LibTorch's thread count, the flushing of denormal numbers and the keeping of
+/// freed memory, and leaves them so. Error if the loss or the gradient stops being finite, or if the folder cannot be
+/// written; Interrupted after SIGINT or SIGTERM, once the step is finished and its checkpoint written.
 Report train(const Config& config, const TrainOptions& options = {});
 
 /// Model and data scale of a run's newest whole checkpoint, on the device asked for; EMA weights where kept.

@@ -50,20 +50,27 @@ inline void scatter_columns(const InverseRange& r, int64_t padded, const float* 
   }
 }
 
-/// One component's distribution function: 2W of its values in two registers, for the first steps of the search.
+/// One component's distribution function: 4W of its values in four registers, for the first steps of the search, as
+/// every gather from memory costs more than a dozen other instructions.
 struct Guide {
-  V low_half, high_half;
+  V quarter[4];
+  V middle;  // the first value of the upper half
   int32_t stride, first_step, cells;
 };
 
 inline Guide make_guide(const float* cdf, int64_t cells) {
-  const int64_t stride = (cells + 2 * W - 1) / (2 * W);
-  int32_t lanes[2 * W];
-  for (int64_t i = 0; i < 2 * W; ++i) lanes[i] = static_cast<int32_t>(i * stride < cells ? i * stride : cells);
+  const int64_t stride = (cells + 4 * W - 1) / (4 * W);
+  int32_t lanes[4 * W];
+  for (int64_t i = 0; i < 4 * W; ++i) lanes[i] = static_cast<int32_t>(i * stride < cells ? i * stride : cells);
   int64_t step = 1;
   while (step < stride) step *= 2;
-  return {gather(cdf, load(lanes)), gather(cdf, load(lanes + W)), static_cast<int32_t>(stride),
-          static_cast<int32_t>(step / 2), static_cast<int32_t>(cells)};
+  Guide g{{},
+          V(cdf[lanes[2 * W]]),
+          static_cast<int32_t>(stride),
+          static_cast<int32_t>(step / 2),
+          static_cast<int32_t>(cells)};
+  for (int64_t q = 0; q < 4; ++q) g.quarter[q] = gather(cdf, load(lanes + q * W));
+  return g;
 }
 
 struct Cell {
@@ -81,11 +88,15 @@ inline Cell find_cell(const Guide& g, const float* cdf, const V& u) {
     at.low = choose(below, value, at.low);
     at.high = choose(below, at.high, value);
   };
-  for (int32_t step = W; step > 0; step /= 2) {
+  const Mask upper = at_most(g.middle, u);
+  at.low = choose(upper, g.middle, at.low);
+  at.high = choose(upper, at.high, g.middle);
+  for (int32_t step = W; step > 0; step /= 2) {  // within the half that `upper` says
     const VI candidate = at.index + VI(step);
-    try_step(candidate, permute(g.low_half, g.high_half, candidate));
+    try_step(candidate, choose(upper, permute(g.quarter[2], g.quarter[3], candidate),
+                               permute(g.quarter[0], g.quarter[1], candidate)));
   }
-  at.index = at.index * VI(g.stride);
+  at.index = choose(upper, at.index + VI(static_cast<int32_t>(2 * W)), at.index) * VI(g.stride);
   const VI end(g.cells);
   for (int32_t step = g.first_step; step > 0; step /= 2) {
     const VI candidate = at::vec::minimum(at.index + VI(step), end);
@@ -105,26 +116,51 @@ inline V invert_in_cell(const V& t, const V& d) {
   return choose(rising, one - y, y);
 }
 
-/// u -> z of one component, in place.
+inline float magnitude(float x) { return x < 0 ? -x : x; }
+
+/// True if all cells are as wide as each other, but for the rounding of their edges.
+inline bool evenly_spaced(const float* edges, int64_t cells) {
+  const float first = edges[0], width = (edges[cells] - first) / static_cast<float>(cells);
+  const float tolerance = 1.2e-7F * (magnitude(first) + magnitude(edges[cells]));
+  bool even = true;
+  for (int64_t i = 0; i <= cells; ++i)
+    even &= magnitude(edges[i] - (first + static_cast<float>(i) * width)) <= tolerance;
+  return even;
+}
+
+/// u -> z of one component, in place. `even`: the cells are evenly spaced, so that their edges need no gathers.
+template <bool even>
 inline void invert_column(const InverseRange& r, int64_t component, int64_t padded, float* column) {
   const float* cdf = r.cdf + r.cdf_offset[component];
   const float* slope = r.slope + r.slope_offset[component];
   const float* edges = r.edges + r.edge_offset[component];
-  const Guide guide = make_guide(cdf, r.cells[component]);
+  const int64_t cells = r.cells[component];
+  const Guide guide = make_guide(cdf, cells);
+  const V first(edges[0]), last(edges[cells]), width((edges[cells] - edges[0]) / static_cast<float>(cells));
   for (int64_t s = 0; s < padded; s += W) {
     const V u = load(column + s);
     const Cell cell = find_cell(guide, cdf, u);
     const V share = (u - cell.low) * reciprocal(at::vec::clamp_min(cell.high - cell.low, V(1e-30F)));
     const V y = invert_in_cell(at::vec::clamp(share, V(0.0F), V(1.0F)), gather(slope, cell.index));
-    const V start = gather(edges, cell.index);
-    fma(y, gather(edges + 1, cell.index) - start, start).store(column + s);
+    if constexpr (even) {
+      at::vec::clamp(fma(to_float(cell.index) + y, width, first), first, last).store(column + s);
+    } else {
+      const V start = gather(edges, cell.index);
+      fma(y, gather(edges + 1, cell.index) - start, start).store(column + s);
+    }
   }
 }
 
 void inverse_cdf(const InverseRange& r, float* scratch) {
   const int64_t padded = padded_samples(r.samples);
   gather_columns(r, padded, scratch);
-  for (int64_t c = r.begin; c < r.end; ++c) invert_column(r, c, padded, scratch + (c - r.begin) * padded);
+  int64_t known = -1;  // offset of the edges last looked at: components share them
+  bool even = false;
+  for (int64_t c = r.begin; c < r.end; ++c) {
+    if (r.edge_offset[c] != known) known = r.edge_offset[c], even = evenly_spaced(r.edges + known, r.cells[c]);
+    float* const column = scratch + (c - r.begin) * padded;
+    even ? invert_column<true>(r, c, padded, column) : invert_column<false>(r, c, padded, column);
+  }
   scatter_columns(r, padded, scratch);
 }
 

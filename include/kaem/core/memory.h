@@ -1,0 +1,10 @@
+#pragma once
+
+namespace kaem {
+
+/// Keeps freed blocks of up to 1 GB for the next use instead of giving them back to the system: the pages of a fresh
+/// block are cleared and mapped one by one, which costs more than the arithmetic that fills them. For programs that
+/// allocate the same sizes again and again; only glibc knows how.
+void keep_freed_memory();
+
+}  // namespace kaem
