@@ -3,11 +3,33 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include <cmath>
+
 #include "prior/white.h"
 
 namespace kaem {
 
 using at::Tensor;
+
+namespace {
+
+/// Mean of π0 on its domain, over all inputs; exactly 0 where it is symmetric about 0.
+double mean_of(const ReferenceDensity& reference, int64_t inputs) {
+  constexpr int64_t kPoints = 4096;
+  constexpr double kNothing = 1e-9;
+  const c10::AutoGradMode no_grad(false);
+  const auto [low, high] = reference.domain;
+  const Tensor z = low + (high - low) / kPoints * (at::arange(kPoints, at::kDouble) + 0.5);
+  const Tensor points = z.unsqueeze(1).expand({kPoints, inputs});
+  const double mean = (reference.log_density(points).softmax(0) * points).sum(0).mean().item<double>();
+  return std::abs(mean) < kNothing * (high - low) ? 0 : mean;
+}
+
+}  // namespace
+
+UnivariatePrior::UnivariatePrior(const PriorOptions& prior_options, const Rng& rng)
+    : ComponentPrior(prior_options, rng),
+      offset_(static_cast<double>(layer->inputs) * mean_of(*reference, layer->inputs)) {}
 
 std::vector<int64_t> UnivariatePrior::latent_shape() const { return {layer->outputs, layer->inputs}; }
 
@@ -50,7 +72,10 @@ GridUpdate UnivariatePrior::update_grid(const Tensor& z) {
   return done;
 }
 
-Tensor UnivariatePrior::features(const Tensor& z) const { return z.sum(-1); }
+Tensor UnivariatePrior::features(const Tensor& z) const {
+  const Tensor sum = z.sum(-1);
+  return offset_ == 0 ? sum : sum - offset_;
+}
 
 Tensor UnivariatePrior::features_pullback(const Tensor& grad) const {
   return grad.unsqueeze(-1).expand({grad.size(0), layer->outputs, layer->inputs});

@@ -6,7 +6,7 @@ namespace kaem {
 
 /// p(z) = Π_qp π0(z_qp) exp f_qp(z_qp) / Z_qp on [a,b], f one KAN layer. docs/mathematics.md section 2.
 struct UnivariatePrior : ComponentPrior {
-  using ComponentPrior::ComponentPrior;
+  UnivariatePrior(const PriorOptions& options, const Rng& rng);
 
   std::vector<int64_t> latent_shape() const override;
   at::Tensor sample(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index) override;
@@ -23,6 +23,9 @@ struct UnivariatePrior : ComponentPrior {
 
  private:
   at::Tensor unnormalised_log_prob(const at::Tensor& z);
+
+  double offset_ =
+      0;  ///< P times the mean of π0: sums of one-sided coordinates would lie far from the generator's grid
 };
 
 }  // namespace kaem

@@ -156,5 +156,21 @@ TEST(PriorDensity, BackwardCanBeCalledAgain) {
   EXPECT_TRUE(torch::allclose(layer_of(prior)->coefficients.grad(), 2 * first));
 }
 
+TEST(PriorFeatures, AreSumsCentredByTheMeanOfTheReference) {
+  const auto below = [](double x) { return 0.5 * std::erfc(-x / std::numbers::sqrt2); };
+  const double end = std::log(4.0);
+  const double lognormal = std::exp(0.5) * (below(end - 1) - below(-7)) / (below(end) - below(-6));
+  const auto shift_of = [](const std::string& reference) {
+    const auto prior = random_prior({.reference = reference}, 3);
+    const at::Tensor z = prior->sample(30, Rng(2), Stream::kTest, 0), shift = z.sum(-1) - prior->features(z);
+    EXPECT_LT((shift - shift.mean()).abs().max().item<double>(), 1e-5) << reference;
+    return shift.mean().item<double>() / static_cast<double>(z.size(2));
+  };
+  EXPECT_NEAR(shift_of("uniform"), 0.5, 1e-6);
+  EXPECT_NEAR(shift_of("lognormal"), lognormal, 1e-5);
+  for (const char* symmetric : {"ebm", "gaussian", "learnable_gaussian"})
+    EXPECT_EQ(shift_of(symmetric), 0) << symmetric;
+}
+
 }  // namespace
 }  // namespace kaem::test

@@ -154,7 +154,8 @@ struct Prior : torch::nn::Module {
   /// Parameters may have changed: what was derived from them (tables) is made anew when next needed.
   virtual void invalidate() = 0;
 
-  /// Maps draws [n, latent...] to what the generator receives, [n, Q] (Σ_p z_qp for the univariate prior).
+  /// Maps draws [n, latent...] to what the generator receives, [n, Q] (Σ_p z_qp for the univariate prior, less its mean
+  /// under π0).
   virtual at::Tensor features(const at::Tensor& z) const = 0;
 
   /// Vector-Jacobian product of `features`: grad [n,Q] -> [n, latent...] (no gradient).
