@@ -1,5 +1,6 @@
 # One word each, all through the presets of CMakePresets.json. `make help` lists them.
 #   ARGS="..."  is added to the program's command line      DATASET= MODE= RUN= CONFIG=  choose what to run
+#   PEERS="..." is added to the command line of benches/peers.py (--filter REGEX --threads N --no-compile)
 #   JOBS=n      compilers at a time                         CMAKE_ARGS="-D..."  extra options: configures anew
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -12,6 +13,7 @@ CONFIG ?=
 ARGS ?=
 CMAKE_ARGS ?=
 FUZZ_SECONDS ?= 60
+PEERS ?=
 KAEM := build/kaem
 # A file that includes LibTorch takes up to 1.5 GB to compile.
 JOBS ?= $(shell n=$$(nproc); m=$$(awk '/MemTotal/ {print int($$2 / 1572864)}' /proc/meminfo); \
@@ -72,8 +74,9 @@ tune: build ## Search over hyperparameters for DATASET
 data: build ## Download DATASET and check it
 	$(KAEM) data fetch $(DATASET) $(ARGS)
 
-bench: build ## Run the benchmarks
-	$(KAEM) bench $(ARGS)
+bench: build ## Run the benchmarks, each against its floor, then the same shapes in PyTorch
+	$(KAEM) bench --json build/bench.json $(ARGS)
+	$(PYTHON) benches/peers.py --against build/bench.json --json build/peers.json $(PEERS)
 
 .PHONY: sample evaluate plot report
 sample: build ## Draw samples from the trained RUN (a run's folder, or last)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The shapes of kaem's benchmarks in PyTorch on the CPU: what a user of PyTorch would write instead.
 
-usage: peers.py [--filter REGEX] [--threads N] [--json FILE] [--seconds S] [--no-compile]
+usage: peers.py [--filter REGEX] [--threads N] [--json FILE] [--against FILE] [--seconds S] [--no-compile]
        peers.py --check [--no-compile]
 
 Prints the median time of every peer; JSON is that of `kaem bench --json`. Sizes come from config/nist_config.ini, data
@@ -360,11 +360,11 @@ def peers(sizes):
     add("prior_grad", "", both, prior_call, sizes, True)
     x, square, splines = (ROWS, WIDTH), (WIDTH, WIDTH), (WIDTH, WIDTH * SPLINES)
     efficient = partial(efficient_kan, spline_knots(WIDTH))
-    add("kan_layer", "efficient-kan", both, layer_call, efficient, x, square, (*square, SPLINES), square)
-    add("kan_layer", "fast-kan", both, layer_call, partial(fast_kan, False), x, square, splines, (WIDTH,))
-    add("kan_layer", "fast-kan, layer norm", both, layer_call, partial(fast_kan, True), x, square, splines, (WIDTH,))
+    add("kan_layer_bspline", "efficient-kan", both, layer_call, efficient, x, square, (*square, SPLINES), square)
+    add("kan_layer_rbf", "fast-kan", both, layer_call, partial(fast_kan, False), x, square, splines, (WIDTH,))
+    add("kan_layer_rbf", "fast-kan, layer norm", both, layer_call, partial(fast_kan, True), x, square, splines, (WIDTH,))
     dense = WIDTH * (SPLINES + 1)  # as many multiply-adds as the edges' functions and silu
-    add("kan_layer", "dense layer (floor)", eager, layer_call, F.linear, (ROWS, dense), (WIDTH, dense))
+    add("kan_layer_rbf", "dense layer (floor)", eager, layer_call, F.linear, (ROWS, dense), (WIDTH, dense))
     return rows
 
 
@@ -413,12 +413,17 @@ def run(arguments):
     if not rows:
         print(f"peers.py: --filter {arguments.filter.pattern}: no benchmark has such a name", file=sys.stderr)
         sys.exit(2)
-    print(f"{'benchmark':<20}{'peer':<32}{'median ms':>11}")
+    ours = {}
+    if arguments.against:
+        ours = {b["name"]: b["median_ms"] for b in json.loads(Path(arguments.against).read_text())["benchmarks"]}
+    print(f"{'benchmark':<20}{'peer':<32}{'median ms':>11}{'/ kaem':>9}")
     results = []
     for name, peer, *rest in rows:
         median, note = measure(*rest, arguments)
-        print(f"{name:<20}{peer:<32}{'-' if median is None else format(median, '.3f'):>11}   {note}", flush=True)
-        results.append({"name": name, "peer": peer, "median_ms": median, "note": note})
+        ratio = median / ours[name] if median is not None and name in ours else None
+        numbers = f"{'-' if median is None else format(median, '.3f'):>11}{'-' if ratio is None else f'{ratio:.1f}':>9}"
+        print(f"{name:<20}{peer:<32}{numbers}   {note}", flush=True)
+        results.append({"name": name, "peer": peer, "median_ms": median, "over_kaem": ratio, "note": note})
     if arguments.json:
         Path(arguments.json).write_text(json.dumps({"machine": machine(), "benchmarks": results}, indent=2) + "\n")
 
@@ -466,6 +471,7 @@ def main():
     parser.add_argument("--filter", default="", type=re.compile, help="only those whose name, or 'name peer', matches")
     parser.add_argument("--threads", type=int, help="CPU threads (default: PyTorch's choice)")
     parser.add_argument("--json", metavar="FILE", help="also write the results as JSON")
+    parser.add_argument("--against", metavar="FILE", help="JSON of kaem bench: also print how many times as long it takes")
     parser.add_argument("--seconds", type=float, default=5, help="time for each peer (default 5; 5 calls at least)")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
     parser.add_argument("--check", action="store_true", help="compare the forms with each other instead of timing them")
