@@ -49,9 +49,10 @@ void print_datasets(const std::string& root) {
 
 void print_info(const Common& common) {
   prepare_threads(common);
+  const auto products = ops::product_library();  // a wrong KAEM_PRODUCTS is said before anything is printed
   label("kaem") << version() << (git_revision().empty() ? "" : str(" (", git_revision(), ")")) << "\n";
   label("LibTorch") << libtorch_version() << ", CPU capability " << at::get_cpu_capability() << "\n";
-  label("kernels") << ops::cpu_kernel_level() << ", matrix products by " << ops::product_library() << "\n";
+  label("kernels") << ops::cpu_kernel_level() << ", matrix products by " << products << "\n";
   label("processor") << cpu_name() << ", " << std::thread::hardware_concurrency() << " logical cores\n";
   label("threads") << at::get_num_threads() << "\n";
   print_devices();

@@ -11,6 +11,7 @@
 #include "data/registry.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
+#include "kaem/data/folder.h"
 #include "kaem/io/decode.h"
 #include "kaem/io/file.h"
 
@@ -21,6 +22,18 @@ namespace fs = std::filesystem;
 constexpr int64_t kCelebaCrop = 140, kCelebaSide = 64;
 constexpr std::string_view kPartition = "list_eval_partition.txt";
 enum Part { kTrain = 0, kValid = 1, kTest = 2 };
+
+std::unique_ptr<ImageSource> open_folder(const std::string& folder) {
+  std::error_code error;
+  if (!fs::is_directory(folder, error))
+    throw DataError(str("FOLDER: there is no folder ", folder, " (--data-dir names it)"));
+  return open_image_folder(folder);
+}
+
+std::array<int64_t, 3> shape_of_first(ImageSource& source) {
+  const io::Pixels first = io::decode_image(source.read(0), 0, source.path() + "/" + source.names()[0]);
+  return {first.channels, first.height, first.width};
+}
 
 /// The order of the records: those that may be trained on, then those of the test set.
 struct Order {
@@ -103,14 +116,16 @@ Dataset load_celeba(const DataSet& set, const DatasetOptions& options) {
   return data;
 }
 
+std::array<int64_t, 3> first_image_shape(const std::string& folder) { return shape_of_first(*open_folder(folder)); }
+
 Dataset load_folder(const DataSet& set, const DatasetOptions& options) {
   Dataset data;
   data.name = set.name;
-  auto source = open_image_folder(options.root);
+  auto source = open_folder(options.root);
   const Order order = order_of(*source, {}, options.test_size, data);
-  const io::Pixels first = io::decode_image(source->read(0), 0, source->path() + "/" + source->names()[0]);
-  ImageRecipe recipe{{first.channels, first.height, first.width}, 0, {first.height, first.width}};
-  if (!options.resize.empty()) recipe.shape = {first.channels, options.resize[0], options.resize[1]};
+  const auto first = shape_of_first(*source);
+  ImageRecipe recipe{first, 0, {first[1], first[2]}};
+  if (!options.resize.empty()) recipe.shape = {first[0], options.resize[0], options.resize[1]};
   set_lazy_images(data, std::move(source), order, recipe, options);
   return data;
 }
