@@ -58,18 +58,25 @@ struct Guide {
   int32_t stride, first_step, cells;
 };
 
-inline Guide make_guide(const float* cdf, int64_t cells) {
+/// Which values those are, for tables of so many cells.
+struct GuideLanes {
+  int32_t lane[4 * W];
+  int32_t stride, first_step;
+};
+
+inline GuideLanes guide_lanes(int64_t cells) {
   const int64_t stride = (cells + 4 * W - 1) / (4 * W);
-  int32_t lanes[4 * W];
-  for (int64_t i = 0; i < 4 * W; ++i) lanes[i] = static_cast<int32_t>(i * stride < cells ? i * stride : cells);
+  GuideLanes lanes;
+  for (int64_t i = 0; i < 4 * W; ++i) lanes.lane[i] = static_cast<int32_t>(i * stride < cells ? i * stride : cells);
   int64_t step = 1;
   while (step < stride) step *= 2;
-  Guide g{{},
-          V(cdf[lanes[2 * W]]),
-          static_cast<int32_t>(stride),
-          static_cast<int32_t>(step / 2),
-          static_cast<int32_t>(cells)};
-  for (int64_t q = 0; q < 4; ++q) g.quarter[q] = gather(cdf, load(lanes + q * W));
+  lanes.stride = static_cast<int32_t>(stride), lanes.first_step = static_cast<int32_t>(step / 2);
+  return lanes;
+}
+
+inline Guide make_guide(const float* cdf, const GuideLanes& lanes, int64_t cells) {
+  Guide g{{}, V(cdf[lanes.lane[2 * W]]), lanes.stride, lanes.first_step, static_cast<int32_t>(cells)};
+  for (int64_t q = 0; q < 4; ++q) g.quarter[q] = gather(cdf, load(lanes.lane + q * W));
   return g;
 }
 
@@ -78,32 +85,37 @@ struct Cell {
   V low, high;  // the distribution function at its two edges
 };
 
-/// The last cell that starts at or below u. A cell without mass ends where it starts, so the next one is taken. Values
-/// that were seen on the way are kept: the last ones below and above u are those of the cell's edges.
-inline Cell find_cell(const Guide& g, const float* cdf, const V& u) {
-  Cell at{VI(0), V(0.0F), V(1.0F)};
-  const auto try_step = [&](const VI& candidate, const V& value) {
-    const Mask below = at_most(value, u);
-    at.index = choose(below, candidate, at.index);
-    at.low = choose(below, value, at.low);
-    at.high = choose(below, at.high, value);
+/// The last cells that start at or below u[n]. A cell without mass ends where it starts, so the next one is taken.
+/// Values that were seen on the way are kept: the last ones below and above u are those of the cell's edges. N searches
+/// go side by side, as each waits for its own last step most of the time.
+template <int N>
+inline void find_cells(const Guide& g, const float* cdf, const V* u, Cell* at) {
+  Mask upper[N];
+  for (int n = 0; n < N; ++n) {
+    upper[n] = at_most(g.middle, u[n]);
+    at[n] = {VI(0), choose(upper[n], g.middle, V(0.0F)), choose(upper[n], V(1.0F), g.middle)};
+  }
+  const auto try_step = [&](int n, const VI& candidate, const V& value) {
+    const Mask below = at_most(value, u[n]);
+    at[n].index = choose(below, candidate, at[n].index);
+    at[n].low = choose(below, value, at[n].low);
+    at[n].high = choose(below, at[n].high, value);
   };
-  const Mask upper = at_most(g.middle, u);
-  at.low = choose(upper, g.middle, at.low);
-  at.high = choose(upper, at.high, g.middle);
-  for (int32_t step = W; step > 0; step /= 2) {  // within the half that `upper` says
-    const VI candidate = at.index + VI(step);
-    try_step(candidate, choose(upper, permute(g.quarter[2], g.quarter[3], candidate),
-                               permute(g.quarter[0], g.quarter[1], candidate)));
-  }
-  at.index = choose(upper, at.index + VI(static_cast<int32_t>(2 * W)), at.index) * VI(g.stride);
-  const VI end(g.cells);
-  for (int32_t step = g.first_step; step > 0; step /= 2) {
-    const VI candidate = at::vec::minimum(at.index + VI(step), end);
-    try_step(candidate, gather(cdf, candidate));
-  }
-  at.index = at::vec::minimum(at.index, VI(g.cells - 1));  // only u >= 1 gets there
-  return at;
+  for (int32_t step = W; step > 0; step /= 2)  // within the half that `upper` says
+    for (int n = 0; n < N; ++n) {
+      const VI candidate = at[n].index + VI(step);
+      try_step(n, candidate,
+               choose(upper[n], permute(g.quarter[2], g.quarter[3], candidate),
+                      permute(g.quarter[0], g.quarter[1], candidate)));
+    }
+  const VI half(static_cast<int32_t>(2 * W)), stride(g.stride), end(g.cells), last(g.cells - 1);
+  for (int n = 0; n < N; ++n) at[n].index = choose(upper[n], at[n].index + half, at[n].index) * stride;
+  for (int32_t step = g.first_step; step > 0; step /= 2)
+    for (int n = 0; n < N; ++n) {
+      const VI candidate = at::vec::minimum(at[n].index + VI(step), end);
+      try_step(n, candidate, gather(cdf, candidate));
+    }
+  for (int n = 0; n < N; ++n) at[n].index = at::vec::minimum(at[n].index, last);  // only u >= 1 gets there
 }
 
 /// log1p(t (e^d - 1))/d for t in [0,1], mirrored where d > 0 so that nothing overflows.
@@ -128,38 +140,61 @@ inline bool evenly_spaced(const float* edges, int64_t cells) {
   return even;
 }
 
-/// u -> z of one component, in place. `even`: the cells are evenly spaced, so that their edges need no gathers.
-template <bool even>
-inline void invert_column(const InverseRange& r, int64_t component, int64_t padded, float* column) {
-  const float* cdf = r.cdf + r.cdf_offset[component];
-  const float* slope = r.slope + r.slope_offset[component];
-  const float* edges = r.edges + r.edge_offset[component];
-  const int64_t cells = r.cells[component];
-  const Guide guide = make_guide(cdf, cells);
-  const V first(edges[0]), last(edges[cells]), width((edges[cells] - edges[0]) / static_cast<float>(cells));
-  for (int64_t s = 0; s < padded; s += W) {
-    const V u = load(column + s);
-    const Cell cell = find_cell(guide, cdf, u);
-    const V share = (u - cell.low) * reciprocal(at::vec::clamp_min(cell.high - cell.low, V(1e-30F)));
-    const V y = invert_in_cell(at::vec::clamp(share, V(0.0F), V(1.0F)), gather(slope, cell.index));
+/// A component's table, ready for its draws.
+struct Column {
+  Guide guide;
+  const float *cdf, *slope, *edges;
+  V first, last, width;
+};
+
+/// u -> z of N vectors of one component, in place. `even`: the cells are evenly spaced, so that their edges need no
+/// gathers.
+template <bool even, int N>
+inline void invert(const Column& c, float* values) {
+  V u[N];
+  Cell cell[N];
+  for (int n = 0; n < N; ++n) u[n] = load(values + n * W);
+  find_cells<N>(c.guide, c.cdf, u, cell);
+  for (int n = 0; n < N; ++n) {
+    const V share = (u[n] - cell[n].low) * reciprocal(at::vec::clamp_min(cell[n].high - cell[n].low, V(1e-30F)));
+    const V y = invert_in_cell(at::vec::clamp(share, V(0.0F), V(1.0F)), gather(c.slope, cell[n].index));
     if constexpr (even) {
-      at::vec::clamp(fma(to_float(cell.index) + y, width, first), first, last).store(column + s);
+      at::vec::clamp(fma(to_float(cell[n].index) + y, c.width, c.first), c.first, c.last).store(values + n * W);
     } else {
-      const V start = gather(edges, cell.index);
-      fma(y, gather(edges + 1, cell.index) - start, start).store(column + s);
+      const V start = gather(c.edges, cell[n].index);
+      fma(y, gather(c.edges + 1, cell[n].index) - start, start).store(values + n * W);
     }
   }
+}
+
+template <bool even>
+inline void invert_column(const InverseRange& r, int64_t component, const GuideLanes& lanes, int64_t padded,
+                          float* values) {
+  const int64_t cells = r.cells[component];
+  const float *cdf = r.cdf + r.cdf_offset[component], *edges = r.edges + r.edge_offset[component];
+  const Column c{make_guide(cdf, lanes, cells),
+                 cdf,
+                 r.slope + r.slope_offset[component],
+                 edges,
+                 V(edges[0]),
+                 V(edges[cells]),
+                 V((edges[cells] - edges[0]) / static_cast<float>(cells))};
+  int64_t s = 0;
+  for (; s + 2 * W <= padded; s += 2 * W) invert<even, 2>(c, values + s);
+  if (s < padded) invert<even, 1>(c, values + s);
 }
 
 void inverse_cdf(const InverseRange& r, float* scratch) {
   const int64_t padded = padded_samples(r.samples);
   gather_columns(r, padded, scratch);
-  int64_t known = -1;  // offset of the edges last looked at: components share them
+  int64_t known = -1, known_cells = -1;  // offset of the edges, and number of cells, last looked at: most are alike
   bool even = false;
+  GuideLanes lanes{};
   for (int64_t c = r.begin; c < r.end; ++c) {
+    if (r.cells[c] != known_cells) known_cells = r.cells[c], lanes = guide_lanes(known_cells);
     if (r.edge_offset[c] != known) known = r.edge_offset[c], even = evenly_spaced(r.edges + known, r.cells[c]);
     float* const column = scratch + (c - r.begin) * padded;
-    even ? invert_column<true>(r, c, padded, column) : invert_column<false>(r, c, padded, column);
+    even ? invert_column<true>(r, c, lanes, padded, column) : invert_column<false>(r, c, lanes, padded, column);
   }
   scatter_columns(r, padded, scratch);
 }
