@@ -60,7 +60,7 @@ TEST_F(Usage, ConfigurationErrorsNameFileSectionAndKey) {
   EXPECT_HAS(refused("train --dataset MNIST --resize 16"), "--resize 16: want HxW");
   EXPECT_HAS(refused("train --dataset MNSIT"), "data set 'MNSIT' is not known");
   EXPECT_HAS(refused("train --dataset MNSIT"), "did you mean 'MNIST'?");
-  EXPECT_HAS(refused("train --dataset FOLDER", 3), "cannot read folder data");
+  EXPECT_HAS(refused("train --dataset FOLDER", 3), "FOLDER: there is no folder data (--data-dir names it)");
   EXPECT_HAS(refused("info --threads x"), "--threads x: want an integer in 0..4096");
 }
 
