@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iomanip>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <regex>
@@ -66,11 +67,23 @@ void print(std::string_view name, const bench::Result& r) {
               << time << "\n";
 }
 
+/// What a temperature costs, where all three benchmarks of them were run: their times should lie on a line.
+void print_slope(const std::map<std::string, double>& medians) {
+  const auto few = medians.find("mnist_thermo_step_2"), some = medians.find("mnist_thermo_step"),
+             many = medians.find("mnist_thermo_step_20");
+  if (few == medians.end() || some == medians.end() || many == medians.end()) return;
+  const double slope = (many->second - few->second) / 18, line = few->second + 3 * slope;
+  std::cout << "mnist_thermo_step: " << std::setprecision(1) << slope
+            << " ms a temperature from 2 to 20; 5 temperatures are " << 100 * (some->second / line - 1)
+            << " % off that line\n";
+}
+
 void run_bench(const BenchArguments& a, const Common& common) {
   const std::regex filter = filter_of(a.filter);
   prepare_threads(common);
   const bench::Options options{data_dir_of(common), resolve_device(common.device.empty() ? "cpu" : common.device)};
   Json results = Json::array();
+  std::map<std::string, double> medians;
   for (const auto& benchmark : bench::benchmarks()) {
     const std::string name(benchmark.name);
     if (!std::regex_search(name, filter)) continue;
@@ -80,11 +93,13 @@ void run_bench(const BenchArguments& a, const Common& common) {
                 << "\n";
     const bench::Result r = benchmark.run(options);
     print(name, r);
+    medians[name] = r.median_ms;
     results.push_back({{"name", name},
                        {"median_ms", r.median_ms},
                        {"floor_ms", r.floor_ms},
                        {"floor_ratio", r.median_ms / r.floor_ms}});
   }
+  print_slope(medians);
   if (results.empty()) throw UsageError(str("--filter ", a.filter, ": no benchmark has such a name"));
   if (!a.json.empty())
     io::write_file_atomic(a.json, Json{{"machine", machine(options.device)}, {"benchmarks", results}}.dump(2) + "\n");
