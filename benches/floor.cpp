@@ -17,11 +17,6 @@ namespace {
 constexpr int64_t kWarmUp = 3, kMost = 200;
 constexpr int64_t kInCache = int64_t{1} << 17;  // values: half a megabyte for each of the input and the output
 
-/// Waits for the device.
-void finish(const Tensor& t) {
-  if (!t.is_cpu()) t.flatten()[0].item<float>();
-}
-
 std::string sizes_text(const Tensor& t) {
   std::string text = "[";
   for (const int64_t size : t.sizes()) text += str(text.size() > 1 ? "," : "", size);
@@ -40,9 +35,13 @@ struct Convolution {
   int64_t stride, padding;
 };
 
-int64_t features_of(const BasisOptions& basis) { return ops::feature_count(make_basis_spec(basis), basis.grid_size); }
-
 }  // namespace
+
+void finish(const Tensor& t) {
+  if (!t.is_cpu()) t.flatten()[0].item<float>();
+}
+
+int64_t features_of(const BasisOptions& basis) { return ops::feature_count(make_basis_spec(basis), basis.grid_size); }
 
 Tensor Floor::random(at::IntArrayRef shape) const { return at::rand(shape, device_) + 0.1; }
 

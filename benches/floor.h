@@ -58,6 +58,12 @@ class Floor {
   std::vector<Part> parts_;
 };
 
+/// Waits for the device.
+void finish(const at::Tensor& t);
+
+/// Features of an input.
+int64_t features_of(const BasisOptions& basis);
+
 /// Medians of the task and of its floor, measured in turn so that a busy machine slows them alike: for `seconds`, but
 /// `least` times at least and 200 times at most.
 Result measure(const std::function<void()>& task, Floor& floor, double seconds = 8, int64_t least = 9);

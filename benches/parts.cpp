@@ -32,10 +32,6 @@ struct Energies {
   PriorOptions prior;
 };
 
-void finish(const Tensor& t) {
-  if (!t.is_cpu()) t.flatten()[0].item<float>();
-}
-
 Result draws(const Options& options, int64_t count) {
   const at::Device device(options.device);
   const auto prior = make_prior(mnist_config().model.prior, Rng(1));
@@ -116,7 +112,7 @@ Result generate(const Options& options) {
   model->to(device);
   model->initialise_grids(rng, 100);
   const auto& generator = config.model.generator;
-  const int64_t features = ops::feature_count(make_basis_spec(generator.basis), generator.basis.grid_size);
+  const int64_t features = features_of(generator.basis);
   Floor floor(device);
   floor.draws(*model->prior, kChunk, kSamples / kChunk);
   floor.generator_forward(*model, kChunk, kSamples / kChunk);

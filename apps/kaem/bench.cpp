@@ -80,6 +80,7 @@ void print_slope(const std::map<std::string, double>& medians) {
 
 void run_bench(const BenchArguments& a, const Common& common) {
   const std::regex filter = filter_of(a.filter);
+  check_target("--json", a.json);
   prepare_threads(common);
   const bench::Options options{data_dir_of(common), resolve_device(common.device.empty() ? "cpu" : common.device)};
   Json results = Json::array();

@@ -55,6 +55,11 @@ std::vector<std::string> words_of(const std::string& text) {
   return words;
 }
 
+void check_word(const char* what, const std::string& word, const std::vector<std::string>& known) {
+  if (std::find(known.begin(), known.end(), word) == known.end())
+    throw UsageError(unknown_name_message(what, word, known));
+}
+
 Row row_of(const std::string& name, const metrics::LogLikelihood& estimate, double seconds) {
   const auto count = static_cast<double>(estimate.value.size(0));
   Row row{name,
@@ -106,11 +111,12 @@ TestData test_data(const LoadedRun& run, const Common& common, int64_t count) {
   TestData test;
   test.images = Dataset::to_float(data.test, at::arange(size, at::kLong));
   test.bits = options.dequantize && data.test.scalar_type() == at::kByte;
+  test.x = run.pca ? run.pca->project(test.images) : test.images;
   if (test.bits) {
-    const auto noise = Rng(run.config.run.seed).uniform(Stream::kDequantize, -1, test.images.sizes());
-    test.images = (test.images * 255 + noise) / 256;  // what the density is of, as in training
+    const auto noise = Rng(run.config.run.seed).uniform(Stream::kDequantize, -1, test.x.sizes());
+    test.x = (test.x * 255 + noise) / 256;  // what the density is of, as in training
   }
-  test.x = (run.pca ? run.pca->project(test.images) : test.images).to(at::Device(run.device));
+  test.x = test.x.to(at::Device(run.device));
   if (data.is_text()) count_tokens(data, run, test);
   return test;
 }
@@ -183,16 +189,11 @@ nlohmann::ordered_json to_json(const std::vector<Row>& rows, const LoadedRun& ru
 }
 
 void evaluate(const EvaluateArguments& a, const Common& common) {
-  for (const auto& metric : words_of(a.metrics))
-    if (metric != "loglik") throw UsageError(unknown_name_message("metric", metric, {"loglik"}));
+  for (const auto& metric : words_of(a.metrics)) check_word("metric", metric, {"loglik"});
   const auto methods = words_of(a.methods);
   if (methods.empty()) throw UsageError("--methods: want at least one of is, ss, ais");
-  for (const auto& method : methods)
-    if (method != "is" && method != "ais" && method != "ss")
-      throw UsageError(unknown_name_message("method", method, {"is", "ss", "ais"}));
-  // Only these leave every tempered posterior invariant.
-  if (a.kernel != "mala" && a.kernel != "automala" && a.kernel != "pcnl")
-    throw UsageError("--kernel: " + unknown_name_message("kernel", a.kernel, {"mala", "automala", "pcnl"}));
+  for (const auto& method : methods) check_word("method", method, {"is", "ss", "ais"});
+  check_word("kernel", a.kernel, {"mala", "automala", "pcnl"});  // those that leave every tempered posterior invariant
   if (!a.reconstructions.empty() && std::find(methods.begin(), methods.end(), "ais") == methods.end())
     throw UsageError("--reconstructions: they are posterior means of AIS; want ais among --methods");
   check_target("--json", a.json);

@@ -44,6 +44,12 @@ std::string folder_of(const TuneArguments& a, const Common& common, const Config
   return folder;
 }
 
+std::vector<Round> rounds_for(const TunePlan& plan, int64_t steps_per_epoch) {
+  const RunOptions& run = plan.base.run;
+  const int64_t all = steps_per_epoch * run.epochs;
+  return rounds_of(plan.search, run.max_steps > 0 ? std::min(run.max_steps, all) : all);
+}
+
 }  // namespace
 
 TunePlan make_tune_plan(const TuneArguments& a, const Common& common) {
@@ -54,9 +60,7 @@ TunePlan make_tune_plan(const TuneArguments& a, const Common& common) {
   plan.overrides = overrides_of(common);
   plan.base = load_config(plan.source, plan.overrides, a.dataset, a.mode);
   plan.search = load_search(plan.source, plan.overrides, plan.base);
-  const RunOptions& run = plan.base.run;
-  const int64_t all = plan.base.data.train_size / run.batch_size * run.epochs;
-  plan.rounds = rounds_of(plan.search, run.max_steps > 0 ? std::min(run.max_steps, all) : all);
+  plan.rounds = rounds_for(plan, plan.base.data.train_size / plan.base.run.batch_size);
   plan.folder = folder_of(a, common, plan.base);
   return plan;
 }
@@ -67,9 +71,7 @@ void fit_rounds(TunePlan& plan, const Common& common) {
   options.offline = options.offline || common.offline;
   const Dataset data = make_dataset(options);
   log::set_status_line("");
-  const RunOptions& run = plan.base.run;
-  const int64_t all = data.steps_per_epoch(run.batch_size) * run.epochs;
-  plan.rounds = rounds_of(plan.search, run.max_steps > 0 ? std::min(run.max_steps, all) : all);
+  plan.rounds = rounds_for(plan, data.steps_per_epoch(plan.base.run.batch_size));
 }
 
 std::string plan_text(const TunePlan& plan) {

@@ -94,7 +94,9 @@ std::string fetch(const std::string& url, const std::string& part, const std::st
   Transfer transfer{progress, what, file.get(), static_cast<curl_off_t>(std::ftell(file.get())), curl.get(), false, {}};
   set_options(curl.get(), url, transfer, detail);
   const CURLcode status = curl_easy_perform(curl.get());
-  if (std::fflush(file.get()) != 0) return str("cannot write ", part, ": ", std::generic_category().message(errno));
+  // On the disk before the file gets its name.
+  if (std::fflush(file.get()) != 0 || ::fsync(::fileno(file.get())) != 0)
+    return str("cannot write ", part, ": ", std::generic_category().message(errno));
   if (transfer.error) std::rethrow_exception(transfer.error);
   long code = 0;
   curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &code);
@@ -113,15 +115,6 @@ std::string contradiction(const std::string& part, const Checksum& checksum) {
   const std::string found = strong ? io::sha256(file) : io::md5(file),
                     expected = strong ? checksum.sha256 : checksum.md5;
   return found == expected ? "" : str(strong ? "SHA-256 " : "MD5 ", found, ", expected ", expected);
-}
-
-/// What was written is on the disk before the file gets its name.
-bool sync(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return false;
-  const bool done = ::fsync(descriptor) == 0;
-  ::close(descriptor);
-  return done;
 }
 
 }  // namespace
@@ -155,7 +148,6 @@ std::string download(const std::vector<std::string>& urls, const std::string& pa
       false_content += str(false_content.empty() ? "" : "; ", "what ", url, " sent has ", wrong, "; it was removed");
       continue;
     }
-    if (!sync(part)) return str("cannot write ", part, ": ", std::generic_category().message(errno));
     std::filesystem::rename(part, path, error);
     return error ? str("cannot write ", path, ": ", error.message()) : "";
   }

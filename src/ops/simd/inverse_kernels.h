@@ -187,7 +187,8 @@ inline void invert_column(const InverseRange& r, int64_t component, const GuideL
 void inverse_cdf(const InverseRange& r, float* scratch) {
   const int64_t padded = padded_samples(r.samples);
   gather_columns(r, padded, scratch);
-  int64_t known = -1, known_cells = -1;  // offset of the edges, and number of cells, last looked at: most are alike
+  // Of the component before: its number of cells is most often the same, its edges are where all share them (mixtures).
+  int64_t known = -1, known_cells = -1;
   bool even = false;
   GuideLanes lanes{};
   for (int64_t c = r.begin; c < r.end; ++c) {
