@@ -66,6 +66,26 @@ Result step_of(const Options& options, const std::string& dataset, const std::st
   return result;
 }
 
+/// The same update in bfloat16; its "floor" is the update in float32.
+Result reduced_step_of(const Options& options, const std::string& dataset, std::vector<Override> overrides) {
+  const at::Device device(options.device);
+  const Config full = load_config(default_config_path(dataset), overrides, dataset, "vanilla");
+  overrides.push_back({"MIXED_PRECISION", "reduced_precision", "BF16"});
+  const Config reduced = load_config(default_config_path(dataset), overrides, dataset, "vanilla");
+  std::string note;
+  const Dataset data = data_or_synthetic(options, full, note);
+  Step step(reduced, data, device), other(full, data, device);
+  const auto update = [&](Step& s) { s(data.batch(s.step, s.config.run.batch_size, s.rng).to(device)); };
+  Floor floor(device);
+  floor.add("the same in FP32", [&] {
+    const at::AutoGradMode with_graph(true);
+    update(other);
+  });
+  Result result = measure([&] { update(step); }, floor);
+  result.note = str(note, ", ", result.note);
+  return result;
+}
+
 Override set(const std::string& section, const std::string& key, int64_t value) {
   return {section, key, std::to_string(value)};
 }
@@ -91,9 +111,15 @@ Result mnist_ula_step(const Options& options) {
 
 Result mnist_thermo_step(const Options& options) { return thermo(options, "MNIST", 5); }
 Result mnist_thermo_step_2(const Options& options) { return thermo(options, "MNIST", 2); }
+Result mnist_thermo_step_10(const Options& options) { return thermo(options, "MNIST", 10); }
 Result mnist_thermo_step_20(const Options& options) { return thermo(options, "MNIST", 20); }
 
 Result svhn_ula_step(const Options& options) { return step_of(options, "SVHN", "vanilla", {}); }
 Result svhn_thermo_step(const Options& options) { return thermo(options, "SVHN", 5); }
+
+Result mnist_is_step_1000_bf16(const Options& options) {
+  return reduced_step_of(options, "MNIST", {set("TRAINING", "importance_sample_size", 1000)});
+}
+Result svhn_ula_step_bf16(const Options& options) { return reduced_step_of(options, "SVHN", {}); }
 
 }  // namespace kaem::bench

@@ -56,12 +56,25 @@ def sources(root):
                     yield os.path.relpath(os.path.join(folder, name), root)
 
 
+def build_files(root):
+    """The text of all files that say what is compiled."""
+    texts = []
+    for top in (*ROOTS, "cmake"):
+        for folder, _, names in os.walk(os.path.join(root, top)):
+            for name in names:
+                if name == "CMakeLists.txt" or name.endswith(".cmake"):
+                    with open(os.path.join(folder, name), encoding="utf-8") as file:
+                        texts.append(file.read())
+    return "\n".join(texts)
+
+
 class Tree:
     """The sources and what they include."""
 
     def __init__(self, root):
         self.root = root
         self.text = {}
+        self.build = build_files(root)
         for path in sources(root):
             with open(os.path.join(root, path), encoding="utf-8") as file:
                 self.text[path] = file.read()
@@ -122,6 +135,8 @@ def check_file(tree, path, table):
         yield f"has {lines} lines, {MAX_LINES} at most: make two files of it"
     if re.search(r"(^|/)utils?/", path) or os.path.basename(path) in ("common.h", "utils.h", "util.h", "kaem.h"):
         yield "is a folder or file for everything: name it by its concept"
+    if path.endswith((".cpp", ".cu")) and not re.search(rf"\b{re.escape(os.path.basename(path))}\b", tree.build):
+        yield "is compiled nowhere: no CMakeLists.txt names it"
     for name, target in tree.includes(path):
         if target:
             complaint = check_include(path, name, target, table)
@@ -174,8 +189,11 @@ VIOLATIONS = {  # file -> (content, what the complaint must hold)
     "src/prior/n.cpp": ('#include "kaem/core/log.h"\n', "the log may stand only in"),
     "src/odd/o.cpp": ('#include "kaem/kan/good.h"\n', "'odd' is not in the table"),
     "src/kan/p.cpp": ('#include "kaem/kan/gone.h"\n', "which does not exist"),
+    "tests/kan/forgotten_test.cpp": ("", "is compiled nowhere"),
 }
 GOOD = {
+    "src/CMakeLists.txt": "a.cpp b.cpp c.cpp d.cpp e.cpp f.cpp g.cpp i.cpp j.cpp k.cu l.cpp m.cpp n.cpp o.cpp p.cpp own.cpp log.cpp loop.cpp\n"
+                          "own_test.cpp",
     "include/kaem/kan/good.h": '#include "kaem/core/heavy.h"\n', "include/kaem/core/heavy.h": "#include <ATen/core/Tensor.h>\n",
     "include/kaem/core/log.h": "", "src/ops/hidden.h": "", "src/ops/own.cpp": '#include "ops/hidden.h"\n#include "hidden.h"\n',
     "src/core/log.cpp": "#include <spdlog/spdlog.h>\n", "tests/ops/own_test.cpp": '#include "ops/hidden.h"\n',

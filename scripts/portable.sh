@@ -2,7 +2,7 @@
 # Stages build-portable/ from a build folder of the preset `portable` (called by that build):
 #   kaem          launcher: finds LibTorch, then runs bin/kaem     bin/ lib/ share/   the install tree, stripped
 #   run-tests     all test programs of tests/                      lib/               also the Debian libraries it needs
-#   gpu-check     run-tests, then `kaem bench` on the GPU
+#   gpu-check     run-tests, compute-sanitizer on the kernels, then `kaem bench` on the GPU
 # The machine that it runs on must have LibTorch of the same minor version and the usual C and C++ libraries.
 set -euo pipefail
 build=$(cd "${1:?usage: portable.sh BUILD TORCH}" && pwd) torch=$(cd "${2:?}" && pwd)
@@ -71,7 +71,8 @@ TEXT
 
 cat >"$out/gpu-check" <<'TEXT'
 #!/bin/sh
-# Tests and benchmarks on the GPU of this machine; options go to run-tests.
+# Tests, the kernels' memory (compute-sanitizer) and benchmarks on the GPU of this machine; options go to run-tests.
+# Results: the table, and gpu-check.json in the current folder.
 here=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
 if ! nvidia-smi -L >/dev/null 2>&1; then
   echo "gpu-check: this machine has no NVIDIA GPU (nvidia-smi finds none); copy build-portable/ to one that has LibTorch and run its gpu-check" >&2
@@ -80,7 +81,17 @@ fi
 [ -e "$here/lib/libkaem_cuda.so" ] || { echo "gpu-check: built without CUDA kernels: run 'make gpu-check'" >&2; exit 1; }
 nvidia-smi -L
 "$here/run-tests" "$@" || exit 1
-exec "$here/kaem" bench --device cuda
+. "$here/environment.sh"
+sanitizer=$(command -v compute-sanitizer || echo "${CUDA_HOME:-/usr/local/cuda}/bin/compute-sanitizer")
+if [ -x "$sanitizer" ]; then
+  for tool in memcheck racecheck; do
+    echo "== compute-sanitizer $tool"
+    "$sanitizer" --tool $tool --error-exitcode 9 "$here/tests/kaem_ops_test" --gtest_filter='*CUDA*' || exit 1
+  done
+else
+  echo "gpu-check: compute-sanitizer was not found: the kernels' memory is NOT checked" >&2
+fi
+exec "$here/kaem" bench --device cuda --json gpu-check.json
 TEXT
 chmod +x "$out/kaem" "$out/run-tests" "$out/gpu-check"
 

@@ -22,7 +22,6 @@ const std::vector<Reserved> kReserved = {
     {"TRAINING", "MLIR_compile", "", kObsolete},
     {"TRAINING", "autodiff", "", kObsolete},
     {"MIXED_PRECISION", "full_precision", "", kOff, "FP32"},
-    {"MIXED_PRECISION", "reduced_precision", "", kOff, "FP32"},
     {"MIXED_PRECISION", "loss_scaling", "", kObsolete},
     {"OPTIMIZER", "l-bfgs_memory", "", kObsolete},
     {"LINE_SEARCH", "type", "", kObsolete},
@@ -59,7 +58,7 @@ const std::vector<MappedValue> kMapped = {
     {"TRAINING", "device", "tpu", "auto", "there is no TPU support"},
     {"TRAINING", "device", "gpu", "auto", ""},
     {"MIXED_PRECISION", "full_precision", "FP16", "FP32", "log-densities want all digits"},
-    {"MIXED_PRECISION", "reduced_precision", "FP16", "FP32", "bfloat16 is not built yet"},
+    {"MIXED_PRECISION", "reduced_precision", "FP16", "BF16", "it has the range of FP32 and needs no scaled loss"},
     {"TRAINING", "checkpoint_every", "false", "-1", ""},
     {"TRAINING", "gen_every", "false", "-1", ""},
 };

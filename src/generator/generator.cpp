@@ -7,12 +7,13 @@
 namespace kaem {
 namespace {
 
-std::shared_ptr<Generator> make_sequences(const SeqOptions& options, int64_t latent_width, int64_t data_size,
+std::shared_ptr<Generator> make_sequences(const GeneratorOptions& options, int64_t latent_width, int64_t data_size,
                                           const Rng& rng) {
-  if (data_size != options.sequence_length)
-    throw ConfigError(str("[SEQ] sequence_length = ", options.sequence_length, ": the data have ", data_size,
+  if (data_size != options.seq.sequence_length)
+    throw ConfigError(str("[SEQ] sequence_length = ", options.seq.sequence_length, ": the data have ", data_size,
                           " numbers in a record"));
-  return (options.autoregressive ? make_transformer_generator : make_sequence_generator)(options, latent_width, rng);
+  return (options.seq.autoregressive ? make_transformer_generator : make_sequence_generator)(options, latent_width,
+                                                                                             rng);
 }
 
 }  // namespace
@@ -28,8 +29,8 @@ std::shared_ptr<Generator> make_generator(const GeneratorOptions& options, int64
   const int64_t data_size = shape[0] * shape[1] * shape[2];
   if (options.cnn.use && options.seq.use())
     throw ConfigError("[CNN] use_cnn_lkhood = true: not with [SEQ] sequence_length > 0");
-  if (options.cnn.use) return make_cnn_generator(options.cnn, latent_width, shape, rng);
-  if (options.seq.use()) return make_sequences(options.seq, latent_width, data_size, rng);
+  if (options.cnn.use) return make_cnn_generator(options, latent_width, shape, rng);
+  if (options.seq.use()) return make_sequences(options, latent_width, data_size, rng);
   if (options.widths.empty() || options.widths[0] != latent_width)
     throw ConfigError(str("[GeneratorModel] widths: the first must equal Q of [EbmModel] layer_widths, ", latent_width,
                           ", got ", options.widths.empty() ? std::string("nothing") : str(options.widths[0])));

@@ -22,6 +22,7 @@ struct KanGenerator : Generator {
       const auto purpose = kFirstPurpose + static_cast<int64_t>(l);
       layers.push_back(
           register_module(str("layer", l), KanLayer(widths[l], widths[l + 1], options.basis, rng, purpose)));
+      layers.back()->precision = options.precision.of_products();
     }
   }
 
@@ -61,7 +62,7 @@ struct FrozenKan : FrozenGenerator {
   explicit FrozenKan(const std::vector<KanLayer>& kan_layers) : layers(kan_layers) {
     const c10::AutoGradMode no_grad(false);
     for (const auto& layer : layers) {
-      weights.push_back(layer->weights().reshape({-1, layer->outputs}));
+      weights.push_back(ops::round_to(layer->weights().reshape({-1, layer->outputs}), layer->precision));
       bandwidths.push_back(layer->bandwidth());
     }
   }
@@ -71,7 +72,7 @@ struct FrozenKan : FrozenGenerator {
     inputs = {u};
     for (size_t l = 0; l < layers.size(); ++l) {
       const Tensor features = ops::basis(inputs[l], layers[l]->knots(), bandwidths[l], layers[l]->spec);
-      inputs.push_back(ops::product(features.flatten(1), weights[l]));
+      inputs.push_back(ops::product(features.flatten(1), weights[l], layers[l]->precision));
     }
     return inputs.back();
   }
@@ -81,7 +82,7 @@ struct FrozenKan : FrozenGenerator {
     Tensor pulled = grad;
     for (size_t l = layers.size(); l-- > 0;) {
       const Tensor slopes = ops::basis_derivative(inputs[l], layers[l]->knots(), bandwidths[l], layers[l]->spec);
-      pulled = (ops::product(pulled, weights[l].t()).reshape_as(slopes) * slopes).sum(-1);
+      pulled = (ops::product(pulled, weights[l].t(), layers[l]->precision).reshape_as(slopes) * slopes).sum(-1);
     }
     return pulled;
   }

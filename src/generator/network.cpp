@@ -26,13 +26,15 @@ Tensor Dense::operator()(const Tensor& x) const {
   const Tensor rows = x.reshape({-1, x.size(-1)});
   std::vector<int64_t> sizes = x.sizes().vec();
   sizes.back() = weight.size(1);
-  return ops::product(rows, weight).add(bias).reshape(sizes);
+  return ops::product(rows, weight, precision).add(bias).reshape(sizes);
 }
 
-Dense add_dense(torch::nn::Module& parent, const std::string& name, int64_t in, int64_t out, InitialDraws& draws) {
+Dense add_dense(torch::nn::Module& parent, const std::string& name, int64_t in, int64_t out, InitialDraws& draws,
+                ops::Precision precision) {
   torch::nn::Module& child = add_child(parent, name);
   const double bound = 1 / std::sqrt(static_cast<double>(in));
   Dense dense;
+  dense.precision = precision;
   dense.weight = child.register_parameter("weight", draws.uniform(bound, {in, out}));
   dense.bias = child.register_parameter("bias", draws.uniform(bound, {out}));
   return dense;

@@ -34,6 +34,7 @@ torch::nn::Module& add_child(torch::nn::Module& parent, const std::string& name)
 /// x -> x W + b.
 struct Dense {
   at::Tensor weight, bias;  ///< [in,out], [out]
+  ops::Precision precision = ops::Precision::kFull;
   at::Tensor operator()(const at::Tensor& x) const;
   template <class F>
   void each(F&& f) {
@@ -42,7 +43,8 @@ struct Dense {
 };
 
 /// A dense layer registered below `name`; both tensors start uniform in ±1/√in, as PyTorch's linear layer.
-Dense add_dense(torch::nn::Module& parent, const std::string& name, int64_t in, int64_t out, InitialDraws& draws);
+Dense add_dense(torch::nn::Module& parent, const std::string& name, int64_t in, int64_t out, InitialDraws& draws,
+                ops::Precision precision);
 
 /// Activation between layers: as ops::activate, but `none` is linear and leaky relu has its own slope.
 at::Tensor activate(const at::Tensor& x, ops::Activation activation, double leakyrelu_slope = 0.01);

@@ -26,12 +26,13 @@ struct Network {
 };
 
 struct SequenceGenerator : Generator {
-  SequenceGenerator(const SeqOptions& seq_options, int64_t latent_width, const Rng& rng) : options(seq_options) {
+  SequenceGenerator(const GeneratorOptions& all, int64_t latent_width, const Rng& rng) : options(all.seq) {
+    const auto precision = all.precision.of_products();
     network::InitialDraws draws(rng, network::kSequenceSteps);
     net.activation = ops::parse_activation(options.activation);
-    net.latent = network::add_dense(*this, "latent", latent_width, options.d_model, draws);
+    net.latent = network::add_dense(*this, "latent", latent_width, options.d_model, draws, precision);
     net.position = register_parameter("position", draws.normal(1, {options.sequence_length, options.d_model}));
-    net.head = network::add_dense(*this, "head", options.d_model, options.vocab_size, draws);
+    net.head = network::add_dense(*this, "head", options.d_model, options.vocab_size, draws, precision);
   }
 
   Tensor forward(const Tensor& u) override { return net.run(u); }
@@ -58,7 +59,8 @@ struct SequenceGenerator : Generator {
 
 }  // namespace
 
-std::shared_ptr<Generator> make_sequence_generator(const SeqOptions& options, int64_t latent_width, const Rng& rng) {
+std::shared_ptr<Generator> make_sequence_generator(const GeneratorOptions& options, int64_t latent_width,
+                                                   const Rng& rng) {
   return std::make_shared<SequenceGenerator>(options, latent_width, rng);
 }
 

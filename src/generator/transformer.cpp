@@ -103,18 +103,19 @@ struct Network {
 /// Π_l p(x_l|x_<l, u) by a causal transformer (Vaswani et al. 2017; norms before the blocks' parts).
 /// docs/mathematics.md section 3.
 struct TransformerGenerator : Generator {
-  TransformerGenerator(const SeqOptions& seq_options, int64_t latent_width, const Rng& rng) : options(seq_options) {
+  TransformerGenerator(const GeneratorOptions& all, int64_t latent_width, const Rng& rng)
+      : options(all.seq), precision(all.precision.of_products()) {
     const int64_t d = options.d_model;
     if (d > kHeadWidth && d % kHeadWidth != 0)
       throw ConfigError(str("[SEQ] d_model = ", d, ": with autoregressive = true want a multiple of ", kHeadWidth,
                             ", the width of a head"));
     network::InitialDraws draws(rng, network::kTransformerSteps);
-    net.latent = network::add_dense(*this, "latent", latent_width, d, draws);
+    net.latent = network::add_dense(*this, "latent", latent_width, d, draws, precision);
     net.words = register_parameter("words", draws.normal(1, {options.vocab_size + 1, d}));
     net.position = register_parameter("position", draws.normal(1, {options.sequence_length, d}));
     for (int64_t b = 0; b < kBlocks; ++b) net.blocks.push_back(add_block(str("block", b), draws));
     net.norm = add_norm(*this, "norm", d);
-    net.head = network::add_dense(*this, "head", d, options.vocab_size, draws);
+    net.head = network::add_dense(*this, "head", d, options.vocab_size, draws, precision);
   }
 
   Tensor forward(const Tensor&) override {
@@ -146,6 +147,7 @@ struct TransformerGenerator : Generator {
   }
 
   SeqOptions options;
+  ops::Precision precision;
   Network net;
 
  private:
@@ -154,11 +156,11 @@ struct TransformerGenerator : Generator {
     const int64_t d = options.d_model;
     Block block;
     block.attention_norm = add_norm(child, "attention_norm", d);
-    block.qkv = network::add_dense(child, "qkv", d, 3 * d, draws);
-    block.out = network::add_dense(child, "out", d, d, draws);
+    block.qkv = network::add_dense(child, "qkv", d, 3 * d, draws, precision);
+    block.out = network::add_dense(child, "out", d, d, draws, precision);
     block.dense_norm = add_norm(child, "dense_norm", d);
-    block.up = network::add_dense(child, "up", d, kExpansion * d, draws);
-    block.down = network::add_dense(child, "down", kExpansion * d, d, draws);
+    block.up = network::add_dense(child, "up", d, kExpansion * d, draws, precision);
+    block.down = network::add_dense(child, "down", kExpansion * d, d, draws, precision);
     block.heads = std::max<int64_t>(1, d / kHeadWidth);
     block.activation = ops::parse_activation(options.activation);
     return block;
@@ -177,7 +179,8 @@ struct TransformerGenerator : Generator {
 
 }  // namespace
 
-std::shared_ptr<Generator> make_transformer_generator(const SeqOptions& options, int64_t latent_width, const Rng& rng) {
+std::shared_ptr<Generator> make_transformer_generator(const GeneratorOptions& options, int64_t latent_width,
+                                                      const Rng& rng) {
   return std::make_shared<TransformerGenerator>(options, latent_width, rng);
 }
 

@@ -107,8 +107,7 @@ Tensor KanLayerImpl::bandwidth() const { return tau.clamp_min(kMinTau); }
 Tensor KanLayerImpl::weights() const { return ops::fold_weights(base_weight, spline_weight, coefficients); }
 
 Tensor KanLayerImpl::forward(const Tensor& x) {
-  const Tensor features = ops::basis(x, knots(), bandwidth(), spec);
-  return ops::product(features.reshape({x.size(0), -1}), weights().reshape({-1, outputs}));
+  return ops::kan_layer(x, knots(), bandwidth(), base_weight, spline_weight, coefficients, spec, precision);
 }
 
 Tensor KanLayerImpl::input_gradient(const Tensor& x, const Tensor& grad) {

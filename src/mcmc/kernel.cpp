@@ -116,6 +116,12 @@ State join(const State& first, const State& second) {
   });
 }
 
+void copy_into(const State& to, const State& from) {
+  zip(to, from, [](const Tensor& a, const Tensor& b) {
+    return is_spread(a) ? a.select(-1, 0).copy_(b.select(-1, 0)) : a.copy_(b);
+  });
+}
+
 State take_levels(const State& state, const Tensor& level) {
   const int64_t columns = level.size(1) * level.size(2);
   const Tensor column = at::arange(columns, level.options()).view({1, level.size(1), level.size(2)});
@@ -129,19 +135,14 @@ State take_levels(const State& state, const Tensor& level) {
 }
 
 Draws make_draws(const Rng& rng, Stream stream, int64_t step) {
-  // One counter for both kinds, in whole blocks of four numbers: no bits are used twice.
-  const auto next = std::make_shared<int64_t>(0);
-  const auto advance = [next](at::IntArrayRef shape) {
-    const int64_t first = *next;
-    *next += (c10::multiply_integers(shape) + 3) / 4 * 4;
-    return first;
+  // One counter for both kinds, on the device of the first draw: a chain on a GPU waits for nothing from the host.
+  const auto counter = std::make_shared<Tensor>();
+  const auto draw = [=](bool normal, at::IntArrayRef shape, at::TensorOptions options) {
+    if (!counter->defined()) *counter = at::zeros({}, at::TensorOptions().dtype(at::kLong).device(options.device()));
+    return rng.next(normal, stream, step, shape, options, *counter);
   };
-  return {[=](at::IntArrayRef shape, at::TensorOptions options) {
-            return rng.normal(stream, step, shape, options, advance(shape));
-          },
-          [=](at::IntArrayRef shape, at::TensorOptions options) {
-            return rng.uniform(stream, step, shape, options, advance(shape));
-          }};
+  return {[=](at::IntArrayRef shape, at::TensorOptions options) { return draw(true, shape, options); },
+          [=](at::IntArrayRef shape, at::TensorOptions options) { return draw(false, shape, options); }};
 }
 
 namespace {

@@ -77,13 +77,13 @@ Tensor fold_forward(const Optional& base_weight, const Tensor& spline_weight, co
   return reference::fold_weights(base_weight.value_or(Tensor()), spline_weight, coefficients);
 }
 
-Three fold_backward(const Tensor& grad, const Tensor& spline_weight, const Tensor& coefficients,
-                    std::array<bool, 3> wanted) {
+void fold_backward(const Tensor& grad, const Tensor& spline_weight, const Tensor& coefficients,
+                   const Optional& base_out, const Optional& spline_out, const Optional& coefficients_out) {
   const int64_t functions = coefficients.size(1);
   const Tensor spline_grad = grad.narrow(1, 0, functions);
-  return {wanted[0] ? grad.select(1, functions).clone() : Tensor(),
-          wanted[1] ? (spline_grad * coefficients).sum(1) : Tensor(),
-          wanted[2] ? spline_grad * spline_weight.unsqueeze(1) : Tensor()};
+  if (base_out) base_out->copy_(grad.select(1, functions));
+  if (spline_out) spline_out->copy_((spline_grad * coefficients).sum(1));
+  if (coefficients_out) coefficients_out->copy_(spline_grad * spline_weight.unsqueeze(1));
 }
 
 Tensor edge_sum_forward(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, int64_t kind,
@@ -115,6 +115,12 @@ Five cell_masses(const Tensor& log_density, const Tensor& widths, bool split_edg
   if (with_gradient) gradient = gradients(masses.log_normaliser, at::ones_like(masses.log_normaliser), inputs)[0];
   return {masses.log_normaliser.detach(), masses.error, masses.cdf, masses.slope,
           with_gradient ? gradient : at::empty({0}, log_density.options())};
+}
+
+Tensor langevin_move(const Tensor& z, const Tensor& prior, const Optional& likelihood, int64_t repeat,
+                     const Tensor& noise, const Tensor& temperature, double step, double lower, double upper) {
+  const Tensor whole = !likelihood ? Tensor() : repeat > 1 ? likelihood->unsqueeze(-1).expand_as(z) : *likelihood;
+  return reference::langevin_move(z, prior, whole, noise, temperature, step, lower, upper);
 }
 
 Tensor inverse_cdf(const Tensor& u, const Tensor& cells, const Tensor& cdf_offset, const Tensor& slope_offset,

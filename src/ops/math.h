@@ -6,11 +6,7 @@
 #include <cmath>
 #include <cstdint>
 
-#if defined(__CUDACC__)
-#define KAEM_HD __host__ __device__
-#else
-#define KAEM_HD
-#endif
+#include "kaem/core/host_device.h"
 
 namespace kaem::ops::math {
 
@@ -25,6 +21,16 @@ constexpr double kSeluAlpha = 1.6732632423543772, kSeluScale = 1.050700987355480
 constexpr int64_t kMaxDegree = 32;
 
 KAEM_HD inline bool is_radial(int64_t kind) { return kind != kBSpline && kind != kFft && kind != kCheby; }
+
+/// x folded into [lower, upper] by reflection at the ends; what lies inside keeps its bits.
+template <class T>
+KAEM_HD inline T reflect(T x, T lower, T upper) {
+  if (x >= lower && x <= upper) return x;
+  const T width = upper - lower, cell = floor((x - lower) / width), offset = (x - lower) - cell * width;
+  const bool odd = cell - 2 * floor(cell / 2) == 1;
+  const T folded = lower + (odd ? width - offset : offset);
+  return folded < lower ? lower : folded > upper ? upper : folded;
+}
 
 /// Below 1e-20 a feature is exactly zero, so that no denormal number reaches a matrix product.
 template <class T>

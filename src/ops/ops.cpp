@@ -39,6 +39,18 @@ void check_basis(const char* op, const Tensor& x, int64_t inputs, const Tensor& 
   check_same_kind(op, "tau", tau, x);
 }
 
+void check_fold(const char* op, const Tensor& base_weight, const Tensor& spline_weight, const Tensor& coefficients) {
+  TORCH_CHECK_VALUE(coefficients.dim() == 3, op, ": want coefficients [I, G', O], got ", coefficients.sizes());
+  const std::array<int64_t, 2> want = {coefficients.size(0), coefficients.size(2)};
+  TORCH_CHECK_VALUE(spline_weight.sizes() == at::IntArrayRef(want), op, ": want spline_weight ", at::IntArrayRef(want),
+                    ", got ", spline_weight.sizes());
+  check_same_kind(op, "spline_weight", spline_weight, coefficients);
+  if (!base_weight.defined()) return;
+  TORCH_CHECK_VALUE(base_weight.sizes() == at::IntArrayRef(want), op, ": want base_weight ", at::IntArrayRef(want),
+                    ", got ", base_weight.sizes());
+  check_same_kind(op, "base_weight", base_weight, coefficients);
+}
+
 void check_edges(const char* op, const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights,
                  const BasisSpec& spec) {
   TORCH_CHECK_VALUE(z.dim() == 3, op, ": want z [S, Q, P], got ", z.sizes());
@@ -98,18 +110,27 @@ Tensor basis_derivative(const Tensor& x, const Tensor& knots, const Tensor& tau,
 }
 
 Tensor fold_weights(const Tensor& base_weight, const Tensor& spline_weight, const Tensor& coefficients) {
-  TORCH_CHECK_VALUE(coefficients.dim() == 3, "fold_weights: want coefficients [I, G', O], got ", coefficients.sizes());
-  const std::array<int64_t, 2> want = {coefficients.size(0), coefficients.size(2)};
-  TORCH_CHECK_VALUE(spline_weight.sizes() == at::IntArrayRef(want), "fold_weights: want spline_weight ",
-                    at::IntArrayRef(want), ", got ", spline_weight.sizes());
-  check_same_kind("fold_weights", "spline_weight", spline_weight, coefficients);
-  if (base_weight.defined()) {
-    TORCH_CHECK_VALUE(base_weight.sizes() == at::IntArrayRef(want), "fold_weights: want base_weight ",
-                      at::IntArrayRef(want), ", got ", base_weight.sizes());
-    check_same_kind("fold_weights", "base_weight", base_weight, coefficients);
-  }
+  check_fold("fold_weights", base_weight, spline_weight, coefficients);
   return fused(coefficients) ? autograd::fold_weights(base_weight, spline_weight, coefficients)
                              : reference::fold_weights(base_weight, spline_weight, coefficients);
+}
+
+Tensor kan_layer(const Tensor& x, const Tensor& knots, const Tensor& tau, const Tensor& base_weight,
+                 const Tensor& spline_weight, const Tensor& coefficients, const BasisSpec& spec, Precision precision) {
+  TORCH_CHECK_VALUE(x.dim() == 2, "kan_layer: want x [N, I], got ", x.sizes());
+  check_basis("kan_layer", x, x.size(1), knots, tau, spec);
+  check_fold("kan_layer", base_weight, spline_weight, coefficients);
+  const int64_t features = coefficients.size(1) + (base_weight.defined() ? 1 : 0);
+  TORCH_CHECK_VALUE(coefficients.size(0) == x.size(1) && features == feature_count(spec, knots.size(1) - 1),
+                    "kan_layer: want coefficients (and base_weight) for ", x.size(1), " inputs of ",
+                    feature_count(spec, knots.size(1) - 1), " features, got ", coefficients.sizes(),
+                    base_weight.defined() ? " and base_weight" : "");
+  TORCH_CHECK_VALUE(base_weight.defined() == (spec.activation != Activation::kNone),
+                    "kan_layer: want base_weight if, and only if, there is a base activation");
+  check_same_kind("kan_layer", "coefficients", coefficients, x);
+  return fused(x) && !tracked(knots)
+             ? autograd::kan_layer(x, knots, tau, base_weight, spline_weight, coefficients, spec, precision)
+             : reference::kan_layer(x, knots, tau, base_weight, spline_weight, coefficients, spec, precision);
 }
 
 Tensor edge_sum(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, const BasisSpec& spec) {
@@ -138,6 +159,30 @@ CellMasses cell_masses(const Tensor& log_density, const Tensor& widths, bool spl
   check_same_kind("cell_masses", "widths", widths, log_density);
   return fused(log_density) && !tracked(widths) ? autograd::cell_masses(log_density, widths, split_edges)
                                                 : reference::cell_masses(log_density, widths, split_edges);
+}
+
+Tensor langevin_move(const Tensor& z, const Tensor& prior, const Tensor& likelihood, const Tensor& noise,
+                     const Tensor& temperature, double step, double lower, double upper) {
+  TORCH_CHECK_VALUE(z.dim() >= 2 && prior.sizes() == z.sizes() && noise.sizes() == z.sizes(),
+                    "langevin_move: want z, prior and noise of one shape [T,...,L], got ", z.sizes(), ", ",
+                    prior.sizes(), ", ", noise.sizes());
+  TORCH_CHECK_VALUE(!likelihood.defined() || likelihood.sizes() == z.sizes(), "langevin_move: want likelihood ",
+                    z.sizes(), ", got ", likelihood.sizes());
+  TORCH_CHECK_VALUE(temperature.dim() == 1 && (temperature.size(0) == z.size(0) || temperature.size(0) == 1),
+                    "langevin_move: want temperature [", z.size(0), "], got ", temperature.sizes());
+  const c10::AutoGradMode no_grad(false);
+  const bool same =
+      prior.scalar_type() == at::kFloat && (!likelihood.defined() || likelihood.scalar_type() == at::kFloat);
+  if (!fused(z) || !same) return reference::langevin_move(z, prior, likelihood, noise, temperature, step, lower, upper);
+  raw::Optional gradient;
+  int64_t repeat = 1;
+  if (likelihood.defined()) {
+    const bool repeats = likelihood.size(-1) > 1 && likelihood.stride(-1) == 0;
+    if (repeats) repeat = likelihood.size(-1);
+    gradient = (repeats ? likelihood.select(-1, 0) : likelihood).contiguous();
+  }
+  return raw::langevin_move(z.contiguous(), prior.contiguous(), gradient, repeat, noise.to(z.options()).contiguous(),
+                            temperature.to(z.options()).contiguous(), step, lower, upper);
 }
 
 Tensor inverse_cdf(const Tensor& u, const InverseTable& t) {

@@ -63,28 +63,45 @@ Tensor plain_product(const Tensor& a, const Tensor& b) {
   return at::mm(a, b);
 }
 
+/// Operands of one type, or rounded ones, whose product is float32 again.
+Tensor rounded_product(const Tensor& a, const Tensor& b, Precision precision) {
+  if (precision == Precision::kFull) return plain_product(a, b);
+  return at::mm(round_to(a, precision), round_to(b, precision)).to(at::kFloat);
+}
+
 struct Product : torch::autograd::Function<Product> {
-  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& a, const Tensor& b) {
+  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& a_in, const Tensor& b_in,
+                        int64_t precision_number) {
+    const auto precision = static_cast<Precision>(precision_number);
+    const Tensor a = round_to(a_in, precision), b = round_to(b_in, precision);
+    ctx->saved_data["precision"] = precision_number;
     ctx->save_for_backward({a, b});
-    return plain_product(a, b);
+    return rounded_product(a, b, precision);
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list grads) {
     const auto saved = ctx->get_saved_variables();
+    const auto precision = static_cast<Precision>(ctx->saved_data["precision"].toInt());
+    const Tensor grad = round_to(grads[0], precision);
     Tensor a, b;
-    if (ctx->needs_input_grad(0)) a = product(grads[0], saved[1].t());
-    if (ctx->needs_input_grad(1)) b = product(saved[0].t(), grads[0]);
-    return {a, b};
+    if (ctx->needs_input_grad(0)) a = product(grad, saved[1].t(), precision);
+    if (ctx->needs_input_grad(1)) b = product(saved[0].t(), grad, precision);
+    return {a, b, {}};
   }
 };
 
 }  // namespace
 
-Tensor product(const Tensor& a, const Tensor& b) {
+Tensor round_to(const Tensor& t, Precision precision) {
+  return precision == Precision::kBFloat16 ? t.to(at::kBFloat16) : t;
+}
+
+Tensor product(const Tensor& a, const Tensor& b, Precision precision) {
   TORCH_CHECK_VALUE(a.dim() == 2 && b.dim() == 2 && a.size(1) == b.size(0), "product: want a [N,K] and b [K,O], got ",
                     a.sizes(), " and ", b.sizes());
-  if (c10::GradMode::is_enabled() && (a.requires_grad() || b.requires_grad())) return Product::apply(a, b);
-  return plain_product(a, b);
+  if (c10::GradMode::is_enabled() && (a.requires_grad() || b.requires_grad()))
+    return Product::apply(a, b, static_cast<int64_t>(precision));
+  return rounded_product(a, b, precision);
 }
 
 std::string_view product_library() { return onednn() ? "oneDNN" : "MKL"; }

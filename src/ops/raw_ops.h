@@ -26,9 +26,10 @@ std::tuple<Tensor, Tensor> basis_backward(const Tensor& grad, const Tensor& x, c
                                           const Tensor& knots, const Tensor& tau, int64_t kind, int64_t degree,
                                           int64_t activation, std::array<bool, 2> wanted);
 Tensor fold_forward(const Optional& base_weight, const Tensor& spline_weight, const Tensor& coefficients);
-/// `wanted`: base_weight, spline_weight, coefficients.
-Three fold_backward(const Tensor& grad, const Tensor& spline_weight, const Tensor& coefficients,
-                    std::array<bool, 3> wanted);
+/// Writes the gradients of base_weight, spline_weight and coefficients into the tensors given, which must be
+/// contiguous.
+void fold_backward(const Tensor& grad, const Tensor& spline_weight, const Tensor& coefficients,
+                   const Optional& base_out, const Optional& spline_out, const Optional& coefficients_out);
 Tensor edge_sum_forward(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, int64_t kind,
                         int64_t degree, int64_t activation);
 /// `wanted`: z, tau, weights.
@@ -39,6 +40,9 @@ Tensor edge_values(const Tensor& z, const Tensor& knots, const Tensor& tau, cons
                    int64_t degree, int64_t activation, int64_t order);
 /// log_normaliser, error, cdf, slope, and the derivative of log_normaliser by every node [C,K] if `with_gradient`.
 Five cell_masses(const Tensor& log_density, const Tensor& widths, bool split_edges, bool with_gradient);
+/// `likelihood` holds one number for `repeat` neighbouring ones of z. All contiguous.
+Tensor langevin_move(const Tensor& z, const Tensor& prior, const Optional& likelihood, int64_t repeat,
+                     const Tensor& noise, const Tensor& temperature, double step, double lower, double upper);
 Tensor inverse_cdf(const Tensor& u, const Tensor& cells, const Tensor& cdf_offset, const Tensor& slope_offset,
                    const Tensor& edge_offset, const Tensor& cdf, const Tensor& slope, const Tensor& edges);
 Tensor forward_cdf(const Tensor& z, const Tensor& cells, const Tensor& cdf_offset, const Tensor& slope_offset,
@@ -54,8 +58,8 @@ std::tuple<Tensor, Tensor> basis_backward(const Tensor& grad, const Tensor& x, c
                                           const Tensor& knots, const Tensor& tau, int64_t kind, int64_t degree,
                                           int64_t activation, std::array<bool, 2> wanted);
 Tensor fold_forward(const Optional& base_weight, const Tensor& spline_weight, const Tensor& coefficients);
-Three fold_backward(const Tensor& grad, const Tensor& spline_weight, const Tensor& coefficients,
-                    std::array<bool, 3> wanted);
+void fold_backward(const Tensor& grad, const Tensor& spline_weight, const Tensor& coefficients,
+                   const Optional& base_out, const Optional& spline_out, const Optional& coefficients_out);
 Tensor edge_sum_forward(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, int64_t kind,
                         int64_t degree, int64_t activation);
 Three edge_sum_backward(const Tensor& grad, const Tensor& z, const Tensor& knots, const Tensor& tau,
@@ -64,6 +68,8 @@ Three edge_sum_backward(const Tensor& grad, const Tensor& z, const Tensor& knots
 Tensor edge_values(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, int64_t kind,
                    int64_t degree, int64_t activation, int64_t order);
 Five cell_masses(const Tensor& log_density, const Tensor& widths, bool split_edges, bool with_gradient);
+Tensor langevin_move(const Tensor& z, const Tensor& prior, const Optional& likelihood, int64_t repeat,
+                     const Tensor& noise, const Tensor& temperature, double step, double lower, double upper);
 Tensor inverse_cdf(const Tensor& u, const Tensor& cells, const Tensor& cdf_offset, const Tensor& slope_offset,
                    const Tensor& edge_offset, const Tensor& cdf, const Tensor& slope, const Tensor& edges);
 Tensor forward_cdf(const Tensor& z, const Tensor& cells, const Tensor& cdf_offset, const Tensor& slope_offset,

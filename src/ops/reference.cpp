@@ -270,6 +270,13 @@ Tensor fold_weights(const Tensor& base_weight, const Tensor& spline_weight, cons
   return base_weight.defined() ? at::cat({folded, base_weight.unsqueeze(1)}, 1) : folded;
 }
 
+Tensor kan_layer(const Tensor& x, const Tensor& knots, const Tensor& tau, const Tensor& base_weight,
+                 const Tensor& spline_weight, const Tensor& coefficients, const BasisSpec& spec, Precision precision) {
+  const Tensor features = reference::basis(x, knots, tau, spec).reshape({x.size(0), -1});
+  const Tensor weights = reference::fold_weights(base_weight, spline_weight, coefficients);
+  return product(features, weights.reshape({features.size(1), -1}), precision);
+}
+
 Tensor edge_sum(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, const BasisSpec& spec) {
   return in_slices(z, weights.size(1), [&](const Tensor& part) {
     return at::einsum("sqpf,pfq->s", {edge_features(part, knots, tau, spec, 0), weights});
@@ -312,6 +319,24 @@ CellMasses cell_masses(const Tensor& log_density, const Tensor& widths, bool spl
   const Tensor cdf = at::cat({at::zeros_like(running.slice(1, 0, 1)), running / running.slice(1, -1)}, 1);
   const auto dtype = log_density.scalar_type();
   return {(total.log() + top.squeeze(1)).to(dtype), error.detach().to(dtype), cdf.to(dtype), (right - left).detach()};
+}
+
+Tensor langevin_move(const Tensor& z, const Tensor& prior, const Tensor& likelihood, const Tensor& noise,
+                     const Tensor& temperature, double step, double lower, double upper) {
+  const c10::AutoGradMode no_grad(false);
+  Tensor drift = prior;
+  if (likelihood.defined()) {
+    std::vector<int64_t> shape(static_cast<size_t>(z.dim()), 1);
+    shape[0] = -1;
+    const Tensor t = temperature.to(z.options()).reshape(shape);
+    drift = drift + at::where(t == 0, at::zeros({}, z.options()), t * likelihood);
+  }
+  const Tensor moved = z + (step * drift + std::sqrt(2 * step) * noise.to(z.scalar_type()));
+  if (!std::isfinite(lower)) return moved;
+  const double width = upper - lower;
+  const Tensor cell = ((moved - lower) / width).floor(), offset = (moved - lower) - cell * width;
+  const Tensor folded = lower + at::where(cell.remainder(2) == 1, width - offset, offset);
+  return at::where((moved >= lower).logical_and(moved <= upper), moved, folded.clamp(lower, upper));
 }
 
 Tensor inverse_cdf(const Tensor& u, const InverseTable& table) {

@@ -16,8 +16,8 @@ TORCH_LIBRARY(kaem, m) {
         ", bool[2] wanted) -> (Tensor, Tensor)");
   m.def("fold_forward(Tensor? base_weight, Tensor spline_weight, Tensor coefficients) -> Tensor");
   m.def(
-      "fold_backward(Tensor grad, Tensor spline_weight, Tensor coefficients, bool[3] wanted) -> (Tensor, Tensor, "
-      "Tensor)");
+      "fold_backward(Tensor grad, Tensor spline_weight, Tensor coefficients, Tensor(a!)? base_out, "
+      "Tensor(b!)? spline_out, Tensor(c!)? coefficients_out) -> ()");
   m.def("edge_sum_forward(Tensor z, Tensor knots, Tensor tau, Tensor weights, " KAEM_SPEC ") -> Tensor");
   m.def("edge_sum_backward(Tensor grad, Tensor z, Tensor knots, Tensor tau, Tensor weights, " KAEM_SPEC
         ", bool[3] wanted) -> (Tensor, Tensor, Tensor)");
@@ -25,6 +25,10 @@ TORCH_LIBRARY(kaem, m) {
   m.def(
       "cell_masses(Tensor log_density, Tensor widths, bool split_edges, bool with_gradient)"
       " -> (Tensor, Tensor, Tensor, Tensor, Tensor)");
+  m.def(
+      "langevin_move(Tensor z, Tensor prior, Tensor? likelihood, int repeat, Tensor noise, Tensor temperature, "
+      "float step, float lower, float upper) -> Tensor");
+  m.def("fill_random(Tensor(a!) out, Tensor? counter, int seed, int stream, int step, int first, bool normal) -> ()");
   m.def("inverse_cdf(Tensor u, " KAEM_TABLE ") -> Tensor");
   m.def("forward_cdf(Tensor z, " KAEM_TABLE ") -> Tensor");
 }
@@ -40,6 +44,7 @@ TORCH_LIBRARY_IMPL(kaem, CompositeExplicitAutograd, m) {
   m.impl("edge_sum_backward", twin::edge_sum_backward);
   m.impl("edge_values", twin::edge_values);
   m.impl("cell_masses", twin::cell_masses);
+  m.impl("langevin_move", twin::langevin_move);
   m.impl("inverse_cdf", twin::inverse_cdf);
   m.impl("forward_cdf", twin::forward_cdf);
 }
@@ -79,10 +84,10 @@ Tensor fold_forward(const Optional& base_weight, const Tensor& spline_weight, co
   return op.call(base_weight, spline_weight, coefficients);
 }
 
-Three fold_backward(const Tensor& grad, const Tensor& spline_weight, const Tensor& coefficients,
-                    std::array<bool, 3> wanted) {
+void fold_backward(const Tensor& grad, const Tensor& spline_weight, const Tensor& coefficients,
+                   const Optional& base_out, const Optional& spline_out, const Optional& coefficients_out) {
   static const auto op = typed("kaem::fold_backward", &fold_backward);
-  return op.call(grad, spline_weight, coefficients, wanted);
+  op.call(grad, spline_weight, coefficients, base_out, spline_out, coefficients_out);
 }
 
 Tensor edge_sum_forward(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, int64_t kind,
@@ -107,6 +112,12 @@ Tensor edge_values(const Tensor& z, const Tensor& knots, const Tensor& tau, cons
 Five cell_masses(const Tensor& log_density, const Tensor& widths, bool split_edges, bool with_gradient) {
   static const auto op = typed("kaem::cell_masses", &cell_masses);
   return op.call(log_density, widths, split_edges, with_gradient);
+}
+
+Tensor langevin_move(const Tensor& z, const Tensor& prior, const Optional& likelihood, int64_t repeat,
+                     const Tensor& noise, const Tensor& temperature, double step, double lower, double upper) {
+  static const auto op = typed("kaem::langevin_move", &langevin_move);
+  return op.call(z, prior, likelihood, repeat, noise, temperature, step, lower, upper);
 }
 
 Tensor inverse_cdf(const Tensor& u, const Tensor& cells, const Tensor& cdf_offset, const Tensor& slope_offset,

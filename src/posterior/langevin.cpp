@@ -5,6 +5,7 @@
 
 #include "kaem/core/error.h"
 #include "kaem/mcmc/tempering.h"
+#include "kaem/ops/gpu.h"
 #include "kaem/posterior/encoder.h"
 #include "kaem/posterior/target.h"
 #include "posterior/chain_store.h"
@@ -111,11 +112,19 @@ struct LangevinSampling : Posterior {
     }
     Tensor acceptance = at::zeros({1}, state.z.options());
     const auto adjusted = static_cast<double>(std::max<int64_t>(1, options.iters - done));
-    for (; done < options.iters; ++done) {
+    const bool recorded = kernel.recordable && ops::records(state.z.device());
+    const auto step_all = [&] {
       auto [next, info] = kernel.step(state, draws);
-      state = std::move(next);
+      if (recorded)
+        mcmc::copy_into(state, next);  // what is replayed reads where it wrote
+      else
+        state = std::move(next);
       acceptance += info.acceptance.mean({1, 2}) / adjusted;
-    }
+    };
+    if (recorded)
+      ops::record_and_repeat(state.z.device(), options.iters - done, step_all);
+    else
+      for (; done < options.iters; ++done) step_all();
     keep(batch, state.z);
     Particles particles = finished(state, temperature);
     particles.info.acceptance = acceptance;

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "kaem/core/error.h"
+#include "kaem/core/log.h"
 #include "kaem/core/str.h"
 #include "kaem/data/loader.h"
 #include "kaem/data/text.h"
@@ -58,6 +59,8 @@ Report train(const Config& config, const TrainOptions& options) {
   const Length length = run_length(config.run, data);
   const Rng rng(config.run.seed);
   Model model(config.model, data.shape, rng);
+  const std::string precision =
+      prepare_precision(config.model.generator, model->prior->latent_shape().front(), data.shape, device);
   model->to(at::Device(device));
   if (model->perceptual) model->perceptual->to(at::TensorOptions(at::Device(device)).dtype(at::kFloat));
   const auto number = at::TensorOptions().dtype(at::kFloat).device(at::Device(device));
@@ -74,6 +77,7 @@ Report train(const Config& config, const TrainOptions& options) {
   BatchLoader loader(data, config.run.batch_size, rng, /*pinned=*/at::Device(device).is_cuda());
   const TrainState state{*model, *posterior, *optimizer, ema, data};
   Session session(config, options, data, device, length);
+  if (!precision.empty()) log::info(precision);
   try {
     int64_t step = session.restore(state);
     for (; step < length.last; ++step) {

@@ -73,7 +73,7 @@ TEST(Keys, ValuesThatAreReplaced) {
 }
 
 TEST(Keys, FeaturesOfLaterVersionsAreRefusedOnlyWhenSwitchedOn) {
-  const std::string message = refused("[MIXED_PRECISION]\nreduced_precision = BF16\n");
+  const std::string message = refused("[MIXED_PRECISION]\nfull_precision = BF16\n");
   EXPECT_NE(message.find("not built yet"), std::string::npos) << message;
   EXPECT_EQ(message.rfind("f.ini:2: [", 0), 0u) << message;
   const Config c = parse_config(
@@ -91,7 +91,9 @@ TEST(Keys, FeaturesOfLaterVersionsAreRefusedOnlyWhenSwitchedOn) {
 
 TEST(Keys, OlderKeysThatStandBesideOthers) {
   const Config half = parse_config("[MIXED_PRECISION]\nreduced_precision = FP16\nfull_precision = FP32\n", "f.ini");
-  EXPECT_TRUE(noted(half, "f.ini:2: [MIXED_PRECISION] reduced_precision = FP16 is taken as FP32"));
+  EXPECT_TRUE(noted(half, "f.ini:2: [MIXED_PRECISION] reduced_precision = FP16 is taken as BF16"));
+  EXPECT_EQ(half.model.generator.precision.reduced, "BF16");
+  EXPECT_EQ(half.model.generator.precision.of_products(), ops::Precision::kBFloat16);
   const auto sampler = [](const std::string& keys) {
     return parse_config("[POST_LANGEVIN]\n" + keys, "f.ini").posterior.sampler;
   };

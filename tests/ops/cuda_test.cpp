@@ -1,5 +1,6 @@
 // The CUDA kernels against the float64 twin on the CPU. Without a GPU they are skipped, and say so.
 #include "kaem/core/error.h"
+#include "kaem/core/rng.h"
 #include "support.h"
 
 namespace kaem::ops {
@@ -99,6 +100,31 @@ TEST_F(Tables_CUDA, InverseTransformsAgreeWithTheTwin) {
   const Tensor u = as_float_sees(at::rand({101, 9}, wide()) * 0.998 + 0.001), z = inverse_cdf(on_gpu(u), table);
   expect_close(z.cpu(), reference::inverse_cdf(u, exact), 1e-4, "draws");
   expect_close(forward_cdf(z, table).cpu(), u, 2e-5, "round trip");
+}
+
+TEST_F(Tables_CUDA, RandomNumbersAreThoseOfTheProcessor) {
+  const Rng rng(77);
+  for (const int64_t first : {0, 1, 2, 3, 1001})
+    for (const int64_t count : {1, 3, 4, 1000, 100'003}) {
+      EXPECT_TRUE(at::equal(rng.uniform(Stream::kTest, 5, {count}, at::kCUDA, first).cpu(),
+                            rng.uniform(Stream::kTest, 5, {count}, {}, first)));
+      EXPECT_TRUE(at::equal(rng.normal(Stream::kTest, 5, {count}, at::kCUDA, first).cpu(),
+                            rng.normal(Stream::kTest, 5, {count}, {}, first)));
+    }
+}
+
+TEST_F(Tables_CUDA, LangevinMovesAgreeWithTheTwin) {
+  at::manual_seed(9);
+  const std::vector<int64_t> shape = {3, 4, 2, 5, 7};
+  const Tensor z = as_float_sees(at::rand(shape, wide()) * 2 - 1), prior = as_float_sees(at::randn(shape, wide()) * 30),
+               likelihood = as_float_sees(at::randn({3, 4, 2, 5, 1}, wide()) * 30).expand(shape),
+               noise = as_float_sees(at::randn(shape, wide())), t = as_float_sees(at::linspace(0, 1, 3, wide()));
+  for (const double step : {1e-3, 0.3}) {
+    const Tensor want = reference::langevin_move(z, prior, likelihood, noise, t, step, -1, 1);
+    const Tensor pull = on_gpu(likelihood.select(-1, 0)).unsqueeze(-1).expand(shape);
+    expect_within(langevin_move(on_gpu(z), on_gpu(prior), pull, on_gpu(noise), on_gpu(t), step, -1, 1).cpu(), want,
+                  1e-4, "move");
+  }
 }
 
 TEST(LoadCuda, RefusesInOneLineWithoutADevice) {

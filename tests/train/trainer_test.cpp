@@ -208,6 +208,39 @@ TEST(TrainerTest, TooFewRecordsForABatchIsAConfigError) {
   EXPECT_TRUE(fs::is_empty(temp.path)) << "nothing may be made before the input is known to be good";
 }
 
+TEST(TrainerTest, BFloat16IsTimedAndRefusedWhereItIsSlowerUnlessForced) {
+  const TempFolder temp("precision");
+  auto config = named(tiny_config(temp.path), "plain");
+  config.run.max_steps = 12;
+  run_tiny(config);
+  config.model.generator.precision.reduced = "BF16";
+  // Which of the two this processor is depends on it; both must be said in one line with both times.
+  const auto expect_times = [](const std::string& text) {
+    EXPECT_NE(text.find("forward and back, "), std::string::npos) << text;
+    EXPECT_NE(text.find(" ms in FP32"), std::string::npos) << text;
+  };
+  try {
+    expect_times(read_text(run_tiny(named(config, "maybe")).folder + "/log.txt"));
+  } catch (const ConfigError& error) {
+    expect_times(error.what());
+    EXPECT_NE(std::string(error.what()).find("force_reduced = true"), std::string::npos) << error.what();
+    EXPECT_FALSE(fs::exists(temp / "DARCY_FLOW/vanilla/maybe"));
+  }
+  config.model.generator.precision.forced = true;
+  expect_times(read_text(run_tiny(named(config, "forced")).folder + "/log.txt"));
+  EXPECT_NE(metrics_of(temp / "DARCY_FLOW/vanilla/plain"), metrics_of(temp / "DARCY_FLOW/vanilla/forced"));
+  const double plain = column_sum(temp / "DARCY_FLOW/vanilla/plain", "residual"),
+               forced = column_sum(temp / "DARCY_FLOW/vanilla/forced", "residual");
+  EXPECT_NEAR(forced, plain, 0.02 * plain);
+}
+
+TEST(TrainerTest, Tf32IsForGpus) {
+  const TempFolder temp("tf32");
+  auto config = tiny_config(temp.path);
+  config.model.generator.precision.reduced = "TF32";
+  EXPECT_NE(failure(config, tiny_data()).find("only GPUs"), std::string::npos);
+}
+
 TEST(TrainerTest, TwoProgramsInOneFolderAreRefused) {
   const TempFolder temp("lock");
   auto config = tiny_config(temp.path);

@@ -187,6 +187,8 @@ void Config::visit(Self& c, V&& v) {
   CnnOptions::visit(c.model.generator.cnn, v);
   v.section("SEQ", "The generator of sequences, for data sets of text.");
   SeqOptions::visit(c.model.generator.seq, v);
+  v.section("MIXED_PRECISION", "What the generator computes in.");
+  PrecisionOptions::visit(c.model.generator.precision, v);
   v.section("GRID_UPDATING", "When grids follow the data.");
   visit_grid(c.grid, v);
   v.section("PRIOR_LANGEVIN", "How a deep prior (more than two layer_widths) is sampled.");

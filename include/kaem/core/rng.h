@@ -47,6 +47,11 @@ class Rng {
   at::Tensor normal(Stream stream, int64_t step, at::IntArrayRef shape, at::TensorOptions options = {},
                     int64_t first_index = 0) const;
 
+  /// Normals or uniforms from index `counter` on, an int64 [] on the device that is asked for, which moves on by as
+  /// many (in whole blocks of 4): a GPU then needs no number from the host.
+  at::Tensor next(bool normal, Stream stream, int64_t step, at::IntArrayRef shape, at::TensorOptions options,
+                  const at::Tensor& counter) const;
+
   /// A uniform random permutation of 0..n-1 (int64 [n], CPU).
   at::Tensor permutation(Stream stream, int64_t step, int64_t n) const;
 

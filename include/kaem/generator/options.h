@@ -93,8 +93,28 @@ struct SeqOptions {
   }
 };
 
+/// What the generator's matrix products and convolutions compute in, section [MIXED_PRECISION].
+struct PrecisionOptions {
+  std::string reduced = "FP32";  ///< "reduced_precision"
+  bool forced = false;           ///< "force_reduced"
+
+  /// bfloat16 operands with float32 sums; TF32 is a switch of the whole GPU and none of the model's.
+  ops::Precision of_products() const { return reduced == "BF16" ? ops::Precision::kBFloat16 : ops::Precision::kFull; }
+
+  template <class Self, class V>
+  static void visit(Self& o, V&& v) {
+    v(Key{.name = "reduced_precision",
+          .help = "Operands of the generator's products and convolutions; sums, weights and densities stay FP32. TF32: "
+                  "on GPUs, for all products",
+          .choices = {"FP32", "TF32", "BF16"}},
+      o.reduced);
+    v(Key{.name = "force_reduced", .help = "BF16 even where it is slower than FP32, which is refused otherwise"},
+      o.forced);
+  }
+};
+
 /// The generator and its likelihood, section [GeneratorModel] of the configuration. docs/mathematics.md section 3.
-/// The members `cnn` and `seq` are sections of their own, not walked by `visit`.
+/// The members `cnn`, `seq` and `precision` are sections of their own, not walked by `visit`.
 struct GeneratorOptions {
   std::vector<int64_t> widths = {81, 162};  ///< q, hidden...; the data's size is appended
   double sigma = 0.3;                       ///< standard deviation of the Gaussian likelihood ("generator_variance")
@@ -108,6 +128,7 @@ struct GeneratorOptions {
   BasisOptions basis = {};
   CnnOptions cnn = {};
   SeqOptions seq = {};
+  PrecisionOptions precision = {};
 
   template <class Self, class V>
   static void visit(Self& o, V&& v) {

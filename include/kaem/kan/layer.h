@@ -58,6 +58,7 @@ struct KanLayerImpl : torch::nn::Module {
   const int64_t inputs, outputs;
   BasisOptions options;
   ops::BasisSpec spec;
+  ops::Precision precision = ops::Precision::kFull;  ///< of the operands of `forward`'s products
   at::Tensor gaps;           ///< [I,G]: softplus of it, normalised, are the knots' distances; undefined for fixed knots
   at::Tensor base_weight;    ///< [I,O]; undefined if the base branch is off
   at::Tensor spline_weight;  ///< [I,O]

@@ -94,7 +94,8 @@ struct KernelOptions {
 struct Kernel {
   std::function<State(const at::Tensor& z)> init;
   std::function<std::pair<State, Info>(const State& state, Draws& draws)> step;
-  bool exact = false;  ///< leaves the target invariant (Metropolis kernels)
+  bool exact = false;       ///< leaves the target invariant (Metropolis kernels)
+  bool recordable = false;  ///< every step is the same work, whatever the chains do: a GPU may record it
 };
 
 /// Throws ConfigError for an unknown name, UsageError if the target lacks what the kernel needs (pcnl: a whitening).
@@ -121,5 +122,7 @@ State select(const at::Tensor& take, const State& yes, const State& no);
 /// Temperatures [from, to) of a state, and states joined along T.
 State slice(const State& state, int64_t from, int64_t to);
 State join(const State& first, const State& second);
+/// Copies into the memory of a state of the same shapes.
+void copy_into(const State& to, const State& from);
 
 }  // namespace kaem::mcmc

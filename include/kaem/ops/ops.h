@@ -33,6 +33,9 @@ enum class Activation : int64_t {
   kSoftplus
 };
 
+/// What the operands of a matrix product are rounded to: nothing, or bfloat16 with float32 sums and results.
+enum class Precision : int64_t { kFull, kBFloat16 };
+
 /// What a basis needs beside its tensors.
 struct BasisSpec {
   BasisKind kind = BasisKind::kRbf;
@@ -55,6 +58,13 @@ at::Tensor basis_derivative(const at::Tensor& x, const at::Tensor& knots, const 
 /// Folded weights W [I,F,O] of a KAN layer: W[i,g,o] = spline_weight[i,o] coefficients[i,g,o], and base_weight[i,o]
 /// as the last feature if `base_weight` is defined. Differentiable.
 at::Tensor fold_weights(const at::Tensor& base_weight, const at::Tensor& spline_weight, const at::Tensor& coefficients);
+
+/// A KAN layer: features of x [N,I] times the folded weights -> [N,O]. Knots, tau and weights as above. Tiles of inputs
+/// are folded, multiplied and forgotten, forward and backward, so that no folded weight or gradient of one is stored
+/// whole. Differentiable in x, tau and the weights and, by the twin, knots.
+at::Tensor kan_layer(const at::Tensor& x, const at::Tensor& knots, const at::Tensor& tau, const at::Tensor& base_weight,
+                     const at::Tensor& spline_weight, const at::Tensor& coefficients, const BasisSpec& spec,
+                     Precision precision = Precision::kFull);
 
 /// Sum of univariate functions: z [S,Q,P], knots [P,G+1], weights [P,F,Q] -> [S], Σ_qp Σ_f weights[p,f,q] φ_f(z_sqp).
 /// Nothing of size S·Q·P·F is stored, unless the knots require gradients. Differentiable in z, tau, weights and, by the
@@ -93,9 +103,21 @@ at::Tensor inverse_cdf(const at::Tensor& u, const InverseTable& table);
 /// u = F_c(z): the other way round, z [S,C] -> [S,C].
 at::Tensor forward_cdf(const at::Tensor& z, const InverseTable& table);
 
+/// One unadjusted Langevin move of chains at T temperatures: z [T,...,L] and all that is like it; temperature t [T] ->
+/// z + η (∇log p + t ∇ℓ) + √(2η) ξ, reflected into [lower, upper] (infinite: everywhere). t = 0 forgets ∇ℓ, even where
+/// it is infinite. `likelihood` (undefined: none) may repeat one number along the last axis without storing it (stride
+/// 0). Not differentiable.
+at::Tensor langevin_move(const at::Tensor& z, const at::Tensor& prior, const at::Tensor& likelihood,
+                         const at::Tensor& noise, const at::Tensor& temperature, double step, double lower,
+                         double upper);
+
 /// a [N,K] times b [K,O] -> [N,O], differentiable; either may be a transposed view. float32 on the CPU is multiplied by
-/// the library that is faster on this processor (KAEM_PRODUCTS=mkl|onednn forces one), everything else by at::mm.
-at::Tensor product(const at::Tensor& a, const at::Tensor& b);
+/// the library that is faster on this processor (KAEM_PRODUCTS=mkl|onednn forces one), everything else by at::mm. With
+/// kBFloat16 the operands may be rounded already.
+at::Tensor product(const at::Tensor& a, const at::Tensor& b, Precision precision = Precision::kFull);
+
+/// t as an operand of such a product: bfloat16, or t itself.
+at::Tensor round_to(const at::Tensor& t, Precision precision);
 
 /// Which library multiplies float32 matrices on the CPU: "MKL" or "oneDNN".
 std::string_view product_library();
@@ -116,6 +138,9 @@ at::Tensor basis_derivative(const at::Tensor& x, const at::Tensor& knots, const 
 at::Tensor basis_tau_derivative(const at::Tensor& x, const at::Tensor& knots, const at::Tensor& tau,
                                 const BasisSpec& spec);
 at::Tensor fold_weights(const at::Tensor& base_weight, const at::Tensor& spline_weight, const at::Tensor& coefficients);
+at::Tensor kan_layer(const at::Tensor& x, const at::Tensor& knots, const at::Tensor& tau, const at::Tensor& base_weight,
+                     const at::Tensor& spline_weight, const at::Tensor& coefficients, const BasisSpec& spec,
+                     Precision precision);
 at::Tensor edge_sum(const at::Tensor& z, const at::Tensor& knots, const at::Tensor& tau, const at::Tensor& weights,
                     const BasisSpec& spec);
 at::Tensor edge_values(const at::Tensor& z, const at::Tensor& knots, const at::Tensor& tau, const at::Tensor& weights,
@@ -123,6 +148,9 @@ at::Tensor edge_values(const at::Tensor& z, const at::Tensor& knots, const at::T
 CellMasses cell_masses(const at::Tensor& log_density, const at::Tensor& widths, bool split_edges);
 at::Tensor inverse_cdf(const at::Tensor& u, const InverseTable& table);
 at::Tensor forward_cdf(const at::Tensor& z, const InverseTable& table);
+at::Tensor langevin_move(const at::Tensor& z, const at::Tensor& prior, const at::Tensor& likelihood,
+                         const at::Tensor& noise, const at::Tensor& temperature, double step, double lower,
+                         double upper);
 }  // namespace reference
 
 /// Which instruction set the fused CPU kernels use now: "default", "avx2" or "avx512".

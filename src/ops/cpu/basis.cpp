@@ -113,27 +113,29 @@ Tensor fold_forward_cpu(const Optional& base_weight, const Tensor& spline_weight
   return out;
 }
 
-Three fold_backward_cpu(const Tensor& grad_in, const Tensor& spline_weight, const Tensor& coefficients,
-                        std::array<bool, 3> wanted) {
-  if (!fused(coefficients)) return composite::fold_backward(grad_in, spline_weight, coefficients, wanted);
+void fold_backward_cpu(const Tensor& grad_in, const Tensor& spline_weight, const Tensor& coefficients,
+                       const Optional& base_out, const Optional& spline_out, const Optional& coefficients_out) {
+  if (!fused(coefficients))
+    return composite::fold_backward(grad_in, spline_weight, coefficients, base_out, spline_out, coefficients_out);
   const int64_t inputs = coefficients.size(0), functions = coefficients.size(1), outputs = coefficients.size(2);
   const Tensor grad = grad_in.contiguous(), spline = spline_weight.contiguous(), c = coefficients.contiguous();
   const int64_t features = grad.size(1);
-  Tensor grad_base = wanted[0] ? grad.select(1, functions).contiguous() : Tensor();
-  Tensor grad_spline = wanted[1] ? at::empty_like(spline) : Tensor();
-  Tensor grad_c = wanted[2] ? at::empty_like(c) : Tensor();
+  const auto target = [](const Optional& out) {
+    TORCH_CHECK(!out || out->is_contiguous(), "fold_backward: want contiguous results");
+    return out ? out->mutable_data_ptr<float>() : nullptr;
+  };
   const float *g = grad.const_data_ptr<float>(), *s = spline.const_data_ptr<float>(), *from = c.const_data_ptr<float>();
-  float* to_spline = wanted[1] ? grad_spline.mutable_data_ptr<float>() : nullptr;
-  float* to_c = wanted[2] ? grad_c.mutable_data_ptr<float>() : nullptr;
+  float *to_base = target(base_out), *to_spline = target(spline_out), *to_c = target(coefficients_out);
   const simd::Kernels& kernels = simd::kernels();
   cpu::parallel(inputs, std::max<int64_t>(1, 32768 / (features * outputs + 1)), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      kernels.fold_backward(g + i * features * outputs, s + i * outputs, from + i * functions * outputs, functions,
-                            outputs, to_c ? to_c + i * functions * outputs : nullptr,
+      const float* rows = g + i * features * outputs;
+      kernels.fold_backward(rows, s + i * outputs, from + i * functions * outputs, functions, outputs,
+                            to_c ? to_c + i * functions * outputs : nullptr,
                             to_spline ? to_spline + i * outputs : nullptr);
+      if (to_base) std::copy_n(rows + functions * outputs, outputs, to_base + i * outputs);
     }
   });
-  return {grad_base, grad_spline, grad_c};
 }
 
 }  // namespace

@@ -49,6 +49,20 @@ void edge_tau_gradient(const Basis& basis, const float* z, const float* weights,
 /// Blocks of a launch over `count` elements.
 int64_t partial_sums(int64_t count);
 
+/// Numbers first, first + 1, ... of (seed, stream, step) as kaem/core/rng.h defines them -> out [count]. `counter` (or
+/// null), on the device, is added to `first`.
+void fill_random(uint64_t seed, uint32_t stream, int64_t step, int64_t first, int64_t count, bool normal,
+                 const int64_t* counter, float* out, Stream cuda_stream);
+
+/// langevin_move of kaem/ops/ops.h: `count` numbers, `level_size` of each temperature; `likelihood` (or null) holds one
+/// gradient for every `repeat` of them.
+struct Move {
+  const float *z, *prior, *likelihood, *noise, *temperature;
+  int64_t count, level_size, repeat, temperatures;
+  float step, spread, lower, upper;
+};
+void langevin_move(const Move& move, float* out, Stream stream);
+
 /// A table of inverse transforms, as InverseTable of kaem/ops/ops.h.
 struct Table {
   const int64_t *cells, *cdf_offset, *slope_offset, *edge_offset;

@@ -7,6 +7,8 @@
 #include <torch/library.h>
 #include <torch/version.h>
 
+#include <cmath>
+
 #include "ops/cuda/kernels.h"
 #include "ops/math.h"
 #include "ops/raw_ops.h"
@@ -157,6 +159,41 @@ Tensor edge_values_cuda(const Tensor& z_in, const Tensor& knots, const Tensor& t
   return out;
 }
 
+Tensor langevin_move_cuda(const Tensor& z, const Tensor& prior, const Optional& likelihood, int64_t repeat,
+                          const Tensor& noise, const Tensor& temperature, double step, double lower, double upper) {
+  if (!fused(z)) return composite::langevin_move(z, prior, likelihood, repeat, noise, temperature, step, lower, upper);
+  const c10::cuda::CUDAGuard guard(z.device());
+  const Tensor out = at::empty_like(z);
+  if (z.numel() == 0) return out;
+  const cuda::Move move{data(z),
+                        data(prior),
+                        likelihood ? data(*likelihood) : nullptr,
+                        data(noise),
+                        data(temperature),
+                        z.numel(),
+                        z.numel() / z.size(0),
+                        repeat,
+                        temperature.numel(),
+                        static_cast<float>(step),
+                        static_cast<float>(std::sqrt(2 * step)),
+                        static_cast<float>(lower),
+                        static_cast<float>(upper)};
+  cuda::langevin_move(move, room(out), c10::cuda::getCurrentCUDAStream().stream());
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  return out;
+}
+
+void fill_random_cuda(const Tensor& out, const Optional& counter, int64_t seed, int64_t stream, int64_t step,
+                      int64_t first, bool normal) {
+  TORCH_CHECK(fused(out) && out.is_contiguous(), "fill_random: want a contiguous float32 tensor");
+  const c10::cuda::CUDAGuard guard(out.device());
+  if (out.numel() > 0)
+    cuda::fill_random(static_cast<uint64_t>(seed), static_cast<uint32_t>(stream), step, first, out.numel(), normal,
+                      counter ? counter->const_data_ptr<int64_t>() : nullptr, room(out),
+                      c10::cuda::getCurrentCUDAStream().stream());
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+}
+
 using TableLaunch = void (*)(const cuda::Table&, const float*, int64_t, int64_t, float*, cuda::Stream);
 
 Tensor through_table(TableLaunch launch, const Tensor& x_in, const Tensor& cells_in, const Tensor& cdf_offset_in,
@@ -203,6 +240,8 @@ TORCH_LIBRARY_IMPL(kaem, CUDA, m) {
   m.impl("edge_sum_forward", raw::edge_sum_forward_cuda);
   m.impl("edge_sum_backward", raw::edge_sum_backward_cuda);
   m.impl("edge_values", raw::edge_values_cuda);
+  m.impl("langevin_move", raw::langevin_move_cuda);
+  m.impl("fill_random", raw::fill_random_cuda);
   m.impl("inverse_cdf", raw::inverse_cdf_cuda);
   m.impl("forward_cdf", raw::forward_cdf_cuda);
 }

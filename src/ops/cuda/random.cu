@@ -1,0 +1,52 @@
+// Random numbers and the Langevin move. Compiled without fused multiply-adds (CMakeLists.txt), so that the numbers are
+// those of the processor to the last bit.
+#include "kaem/core/philox.h"
+#include "ops/cuda/launch.cuh"
+
+namespace kaem::ops::cuda {
+namespace {
+
+/// A thread per block of four numbers.
+__global__ void random_kernel(philox::Sequence sequence, int64_t first, int64_t count, bool normal,
+                              const int64_t* counter, float* out) {
+  if (counter != nullptr) first += *counter;
+  const int64_t first_block = first / 4, blocks = (first + count + 3) / 4 - first_block;
+  for (int64_t b = first_element(); b < blocks; b += element_step()) {
+    const philox::Block words = sequence.block(static_cast<uint64_t>(first_block + b));
+    float values[4];
+    for (int k = 0; k < 4; k += 2) {
+      if (normal) {
+        const philox::Direction pair = philox::normals_of_words(words.word[k], words.word[k + 1]);
+        values[k] = pair.cosine, values[k + 1] = pair.sine;
+      } else {
+        values[k] = philox::uniform_of_word(words.word[k]), values[k + 1] = philox::uniform_of_word(words.word[k + 1]);
+      }
+    }
+    const int64_t at = 4 * (first_block + b) - first;
+    for (int k = 0; k < 4; ++k)
+      if (at + k >= 0 && at + k < count) out[at + k] = values[k];
+  }
+}
+
+__global__ void move_kernel(Move m, float* out) {
+  for (int64_t j = first_element(); j < m.count; j += element_step()) {
+    const float t = m.temperature[m.temperatures == 1 ? 0 : j / m.level_size];
+    float drift = m.prior[j];
+    if (m.likelihood != nullptr && t != 0) drift += t * m.likelihood[j / m.repeat];
+    out[j] = math::reflect(m.z[j] + (m.step * drift + m.spread * m.noise[j]), m.lower, m.upper);
+  }
+}
+
+}  // namespace
+
+void fill_random(uint64_t seed, uint32_t stream, int64_t step, int64_t first, int64_t count, bool normal,
+                 const int64_t* counter, float* out, Stream cuda_stream) {
+  random_kernel<<<blocks_for(count / 4 + 2), kThreads, 0, cuda_stream>>>(philox::Sequence(seed, stream, step), first,
+                                                                         count, normal, counter, out);
+}
+
+void langevin_move(const Move& m, float* out, Stream stream) {
+  move_kernel<<<blocks_for(m.count), kThreads, 0, stream>>>(m, out);
+}
+
+}  // namespace kaem::ops::cuda
