@@ -159,11 +159,12 @@ struct FrozenCnn : FrozenGenerator {
     return net.activation == ops::Activation::kLeakyRelu || net.activation == ops::Activation::kRelu;
   }
 
-  Tensor through_activation(const Tensor& g, const Tensor& seen) const {
+  /// Overwrites g where it can.
+  Tensor through_activation(Tensor g, const Tensor& seen) const {
     if (net.activation == ops::Activation::kNone) return g;
     if (net.activation == ops::Activation::kLeakyRelu)
-      return at::leaky_relu_backward(g, seen, net.options.leakyrelu_slope, /*self_is_result=*/true);
-    if (net.activation == ops::Activation::kRelu) return at::threshold_backward(g, seen, 0);
+      return at::leaky_relu_backward_out(g, g, seen, net.options.leakyrelu_slope, /*self_is_result=*/true);
+    if (net.activation == ops::Activation::kRelu) return at::threshold_backward_out(g, g, seen, 0);
     return g * ops::activate_derivative(seen, net.activation);
   }
 

@@ -118,7 +118,7 @@ State join(const State& first, const State& second) {
 
 void copy_into(const State& to, const State& from) {
   zip(to, from, [](const Tensor& a, const Tensor& b) {
-    return is_spread(a) ? a.select(-1, 0).copy_(b.select(-1, 0)) : a.copy_(b);
+    return is_spread(a) && is_spread(b) ? a.select(-1, 0).copy_(b.select(-1, 0)) : a.copy_(b);
   });
 }
 
@@ -135,11 +135,19 @@ State take_levels(const State& state, const Tensor& level) {
 }
 
 Draws make_draws(const Rng& rng, Stream stream, int64_t step) {
-  // One counter for both kinds, on the device of the first draw: a chain on a GPU waits for nothing from the host.
+  // One counter for both kinds, in whole blocks of four numbers: no bits are used twice. A GPU has its own copy, so
+  // that float32 draws there wait for nothing from the host, and a recorded one moves on with every replay.
+  const auto next = std::make_shared<int64_t>(0);
   const auto counter = std::make_shared<Tensor>();
   const auto draw = [=](bool normal, at::IntArrayRef shape, at::TensorOptions options) {
-    if (!counter->defined()) *counter = at::zeros({}, at::TensorOptions().dtype(at::kLong).device(options.device()));
-    return rng.next(normal, stream, step, shape, options, *counter);
+    const int64_t first = *next, count = (c10::multiply_integers(shape) + 3) / 4 * 4;
+    *next += count;
+    if (options.device().is_cuda() && options.dtype() == caffe2::TypeMeta::Make<float>()) {
+      if (!counter->defined()) *counter = at::full({}, first, options.dtype(at::kLong));
+      return rng.next(normal, stream, step, shape, options, *counter);
+    }
+    if (counter->defined()) counter->add_(count);
+    return normal ? rng.normal(stream, step, shape, options, first) : rng.uniform(stream, step, shape, options, first);
   };
   return {[=](at::IntArrayRef shape, at::TensorOptions options) { return draw(true, shape, options); },
           [=](at::IntArrayRef shape, at::TensorOptions options) { return draw(false, shape, options); }};

@@ -118,7 +118,6 @@ struct Layer : Function<Layer> {
   /// y of the first values of `saved`; `keep` appends what the backward pass needs of each tile.
   static Tensor run(variable_list& saved, const BasisSpec& spec, Precision precision, bool keep) {
     const auto kind = static_cast<int64_t>(spec.kind), activation = static_cast<int64_t>(spec.activation);
-    const int64_t rows = saved[kX].size(0);
     const Tiles tiles = tiles_of(saved, spec);
     variable_list weights;
     Tensor y;
@@ -126,7 +125,7 @@ struct Layer : Function<Layer> {
       const Tensor features =
           round_to(raw::basis_forward(tiles.part(saved[kX], t, 1), std::nullopt, tiles.part(saved[kKnots], t),
                                       saved[kTau], kind, spec.degree, activation)
-                       .reshape({rows, -1}),
+                       .flatten(1),
                    precision);
       const Tensor weight = folded(saved, tiles, t, precision), part = product(features, weight, precision);
       y = y.defined() ? y.add_(part) : part;
@@ -145,7 +144,7 @@ struct Layer : Function<Layer> {
   static Tensor folded(const variable_list& saved, const Tiles& tiles, int64_t t, Precision precision) {
     const Tensor weight = raw::fold_forward(optional(tiles.part(saved[kBase], t)), tiles.part(saved[kSpline], t),
                                             tiles.part(saved[kCoefficients], t));
-    return round_to(weight.reshape({-1, weight.size(2)}), precision);
+    return round_to(weight.flatten(0, 1), precision);
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -155,21 +154,22 @@ struct Layer : Function<Layer> {
     const auto precision = static_cast<Precision>(ctx->saved_data["precision"].toInt());
     const bool want_x = ctx->needs_input_grad(0), want_tau = ctx->needs_input_grad(1);
     const Tensor grad = round_to(grads[0], precision);
-    const int64_t outputs = grad.size(1);
-    const Tiles tiles =
-        tiles_of(saved, {static_cast<BasisKind>(spec.kind), spec.degree, static_cast<Activation>(spec.activation)});
+    const BasisSpec basis = {static_cast<BasisKind>(spec.kind), spec.degree, static_cast<Activation>(spec.activation)};
+    const int64_t rows = grad.size(0), outputs = grad.size(1),
+                  features = feature_count(basis, saved[kKnots].size(1) - 1);
+    const Tiles tiles = tiles_of(saved, basis);
     const Tensor x = space_like(saved[kX], want_x), spline = space_like(saved[kSpline], ctx->needs_input_grad(2)),
                  coefficients = space_like(saved[kCoefficients], ctx->needs_input_grad(3)),
                  base = space_like(saved[kBase], saved[kBase].defined() && ctx->needs_input_grad(5));
     Tensor tau;
     for (int64_t t = 0; t < tiles.count(); ++t) {
-      const std::vector<int64_t> shape = {tiles.size(t), -1, outputs};
+      const std::vector<int64_t> shape = {tiles.size(t), features, outputs};
       if (want_x || want_tau) {
         const Tensor weight = tiles.few() ? saved[static_cast<size_t>(kFeatures + tiles.count() + t)]
                                           : folded(saved, tiles, t, precision);
         const Tensor pulled = product(grad, weight.t(), precision);
         const auto [part_x, part_tau] = raw::basis_backward(
-            pulled.reshape({grad.size(0), tiles.size(t), -1}), tiles.part(saved[kX], t, 1), std::nullopt,
+            pulled.reshape({rows, tiles.size(t), features}), tiles.part(saved[kX], t, 1), std::nullopt,
             tiles.part(saved[kKnots], t), saved[kTau], spec.kind, spec.degree, spec.activation, {want_x, want_tau});
         if (want_x) tiles.part(x, t, 1).copy_(part_x);
         if (want_tau) tau = tau.defined() ? tau.add_(part_tau) : part_tau;

@@ -1,5 +1,7 @@
 #include "kaem/ops/gpu.h"
 
+#include <ATen/Context.h>
+
 #include <cstdlib>
 #include <string_view>
 
@@ -26,7 +28,8 @@ bool graphs_wanted() {
 void set_gpu_services(const GpuServices& given) { services() = given; }
 
 bool records(const c10::Device& device) {
-  return device.is_cuda() && services().record_and_replay != nullptr && graphs_wanted();
+  return device.is_cuda() && services().record_and_replay != nullptr && graphs_wanted() &&
+         !at::globalContext().deterministicAlgorithms();  // whose replacements wait for the GPU
 }
 
 void record_and_repeat(const c10::Device& device, int64_t count, const std::function<void()>& step) {

@@ -59,6 +59,7 @@ void load() {
         "call kaem::load_cuda() before them");
   if (!at::globalContext().hasCUDA() || at::detail::getCUDAHooks().deviceCount() == 0)
     throw UsageError("device cuda: no CUDA device was found (no NVIDIA driver, or no GPU); use --device cpu");
+  at::globalContext().setAllowTF32CuDNN(false);  // LibTorch's default; FP32 is to mean FP32
   const std::string kernels = folder_of(reinterpret_cast<const void*>(&load_cuda)) + "libkaem_cuda.so";
   // Without it every operator still runs on the GPU, by its twin.
   if (void* library = open_library(kernels)) check_kernel_version(library, kernels);

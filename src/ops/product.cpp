@@ -82,6 +82,9 @@ struct Product : torch::autograd::Function<Product> {
                                                  torch::autograd::variable_list grads) {
     const auto saved = ctx->get_saved_variables();
     const auto precision = static_cast<Precision>(ctx->saved_data["precision"].toInt());
+    // Rounded operands have no history.
+    TORCH_CHECK_NOT_IMPLEMENTED(precision == Precision::kFull || !c10::GradMode::is_enabled(),
+                                "product: no second derivatives in bfloat16");
     const Tensor grad = round_to(grads[0], precision);
     Tensor a, b;
     if (ctx->needs_input_grad(0)) a = product(grad, saved[1].t(), precision);

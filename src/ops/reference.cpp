@@ -272,9 +272,8 @@ Tensor fold_weights(const Tensor& base_weight, const Tensor& spline_weight, cons
 
 Tensor kan_layer(const Tensor& x, const Tensor& knots, const Tensor& tau, const Tensor& base_weight,
                  const Tensor& spline_weight, const Tensor& coefficients, const BasisSpec& spec, Precision precision) {
-  const Tensor features = reference::basis(x, knots, tau, spec).reshape({x.size(0), -1});
-  const Tensor weights = reference::fold_weights(base_weight, spline_weight, coefficients);
-  return product(features, weights.reshape({features.size(1), -1}), precision);
+  return product(reference::basis(x, knots, tau, spec).flatten(1),
+                 reference::fold_weights(base_weight, spline_weight, coefficients).flatten(0, 1), precision);
 }
 
 Tensor edge_sum(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, const BasisSpec& spec) {

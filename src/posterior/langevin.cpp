@@ -112,7 +112,8 @@ struct LangevinSampling : Posterior {
     }
     Tensor acceptance = at::zeros({1}, state.z.options());
     const auto adjusted = static_cast<double>(std::max<int64_t>(1, options.iters - done));
-    const bool recorded = kernel.recordable && ops::records(state.z.device());
+    const bool recorded =
+        kernel.recordable && state.z.scalar_type() == at::kFloat && !model.perceptual && ops::records(state.z.device());
     const auto step_all = [&] {
       auto [next, info] = kernel.step(state, draws);
       if (recorded)

@@ -10,8 +10,9 @@ namespace kaem {
 std::string prepare_machine(const RunOptions& options);
 
 /// Sets what the options say of the device's products. For BF16 times the generator both ways: returns a line to print,
-/// or ConfigError where it is slower and not forced (and for TF32 without a GPU). Empty: nothing to say.
+/// or ConfigError where it is slower, not forced and not `resumed`: a run that began goes on (and for TF32 without a
+/// GPU). Empty: nothing to say.
 std::string prepare_precision(const GeneratorOptions& options, int64_t latent_width, const DataShape& shape,
-                              const std::string& device);
+                              const std::string& device, bool resumed);
 
 }  // namespace kaem

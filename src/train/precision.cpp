@@ -45,7 +45,7 @@ struct Trial {
 }  // namespace
 
 std::string prepare_precision(const GeneratorOptions& options, int64_t latent_width, const DataShape& shape,
-                              const std::string& device_name) {
+                              const std::string& device_name, bool resumed) {
   const at::Device device(device_name);
   const std::string& reduced = options.precision.reduced;
   if (reduced == "TF32" && !device.is_cuda())
@@ -66,7 +66,7 @@ std::string prepare_precision(const GeneratorOptions& options, int64_t latent_wi
   const auto ms = [](double value) { return str(std::round(value * 100) / 100, " ms"); };
   const std::string times =
       str("the generator takes ", ms(half_ms), " for ", kRows, " latents forward and back, ", ms(full_ms), " in FP32");
-  if (half_ms > full_ms && !options.precision.forced)
+  if (half_ms > full_ms && !options.precision.forced && !resumed)
     throw ConfigError(str("[MIXED_PRECISION] reduced_precision = BF16 is slower here: ", times,
                           "; want FP32, or force_reduced = true"));
   return "reduced_precision = BF16: " + times;

@@ -59,8 +59,8 @@ Report train(const Config& config, const TrainOptions& options) {
   const Length length = run_length(config.run, data);
   const Rng rng(config.run.seed);
   Model model(config.model, data.shape, rng);
-  const std::string precision =
-      prepare_precision(config.model.generator, model->prior->latent_shape().front(), data.shape, device);
+  const std::string precision = prepare_precision(config.model.generator, model->prior->latent_shape().front(),
+                                                  data.shape, device, !options.resume.empty());
   model->to(at::Device(device));
   if (model->perceptual) model->perceptual->to(at::TensorOptions(at::Device(device)).dtype(at::kFloat));
   const auto number = at::TensorOptions().dtype(at::kFloat).device(at::Device(device));

@@ -44,7 +44,7 @@ TEST(PrincipalComponents, AreOrthonormalUncorrelatedAndInOrder) {
   EXPECT_LT(largest(covariance - variance.diag()), 1e-6 * largest(variance));
   EXPECT_TRUE((variance.narrow(0, 0, 9) > variance.narrow(0, 1, 9)).all().item<bool>());
   // The largest entry of each is positive.
-  EXPECT_TRUE((v.max_values(1) >= v.abs().amax(1)).all().item<bool>());
+  EXPECT_TRUE((v.amax(1) >= v.abs().amax(1)).all().item<bool>());
   // What they carry and what they leave is all there is, and the share is the one stated.
   const Tensor left = (pca.reconstruct(y.to(at::kFloat)) - data.train).to(at::kDouble);
   const double carried = variance.sum().item<double>(), rest = left.square().sum().item<double>() / 600;

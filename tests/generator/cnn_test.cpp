@@ -3,6 +3,7 @@
 #include <set>
 
 #include "generator/support.h"
+#include "generator/transposed_convolution.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/generator/generator.h"
@@ -102,6 +103,43 @@ TEST(Cnn, AFrozenCopyIsTheEvaluatedNetworkAndPullsBackItsGradient) {
                     pulled);
     for (const auto& p : generator->parameters()) EXPECT_FALSE(p.grad().defined());
   }
+}
+
+TEST(Cnn, AFrozenCopyPullsBackThroughEveryActivation) {
+  const at::Tensor u = normal({4, kLatent}, 52), grad = normal({4, 28 * 28}, 53);
+  for (const auto& activation : ops::activation_names()) {
+    CnnOptions options = small(true);
+    options.activation = activation, options.residual = options.latent_concat = true, options.leakyrelu_slope = 0.2;
+    const auto generator = make(options, {1, 28, 28});
+    const at::Tensor leaf = u.clone().requires_grad_();
+    const at::Tensor expected = torch::autograd::grad({generator->forward(leaf)}, {leaf}, {grad})[0];
+    const auto frozen = generator->freeze();
+    frozen->forward(u, {});
+    EXPECT_LE(largest(frozen->pullback(grad) - expected), 1e-12 * largest(expected)) << activation;
+  }
+}
+
+// Few channels go by a matrix product and sums of its columns; float64 goes by LibTorch's convolution.
+TEST(Cnn, ConvolutionsByColumnsAreConvolutions) {
+  for (const auto& [k, stride, padding] :
+       std::vector<std::array<int64_t, 3>>{{4, 2, 1}, {3, 1, 1}, {3, 2, 0}, {2, 3, 0}, {1, 1, 0}, {4, 3, 2}, {3, 2, 1}})
+    for (const int64_t channels : {1, 3}) {
+      const at::Tensor x = normal({5, 7, 6, 4}, 1).contiguous(at::MemoryFormat::ChannelsLast),
+                       weight = normal({7, channels, k, k}, 2), bias = normal({channels}, 3);
+      std::vector<at::Tensor> wide = {x.clone(), weight.clone(), bias.clone()}, narrow;
+      for (auto& t : wide) narrow.push_back(t.to(at::kFloat).requires_grad_()), t.requires_grad_();
+      const at::Tensor want = network::transposed_convolution(wide[0], wide[1], wide[2], stride, padding),
+                       got = network::transposed_convolution(narrow[0], narrow[1], narrow[2], stride, padding);
+      EXPECT_TRUE(torch::allclose(want, at::conv_transpose2d(x, weight, bias, {stride, stride}, {padding, padding})));
+      ASSERT_EQ(got.sizes(), want.sizes()) << k << stride << padding;
+      EXPECT_LE(largest(got - want), 1e-5 * largest(want)) << k << stride << padding;
+      const at::Tensor grad = normal(want.sizes(), 4);
+      want.backward(grad), got.backward(grad.to(at::kFloat));
+      for (size_t i = 0; i < wide.size(); ++i)
+        EXPECT_LE(largest(narrow[i].grad() - wide[i].grad()), 1e-5 * largest(wide[i].grad())) << i;
+      EXPECT_LE(largest(network::transposed_convolution_pullback(grad, weight, stride, padding) - wide[0].grad()),
+                1e-12 * largest(wide[0].grad()));
+    }
 }
 
 TEST(Cnn, AFrozenCopyOfATrainingNetworkUsesRunningStatistics) {

@@ -108,6 +108,19 @@ TEST(KanLayer, GivesOnlyTheGradientsThatAreWanted) {
   }
 }
 
+TEST(KanLayer, TakesNoRows) {
+  at::manual_seed(9);
+  for (const auto type : {at::kFloat, at::kDouble}) {
+    const Layer layer = make_layer({.intervals = 5, .inputs = 3, .rows = 8}, 2).to(type);
+    const Tensor x = layer.x.detach().narrow(0, 0, 0).requires_grad_(true);
+    const Tensor y =
+        kan_layer(x, layer.knots, layer.tau, layer.base, layer.spline, layer.coefficients, Case{.intervals = 5}.spec());
+    EXPECT_EQ(y.sizes(), at::IntArrayRef({0, 2}));
+    y.sum().backward();
+    EXPECT_EQ(layer.coefficients.grad().abs().max().item<double>(), 0);
+  }
+}
+
 TEST(KanLayer, RefusesWhatDoesNotFit) {
   const Case c{.intervals = 5, .inputs = 3, .rows = 4};
   const Layer good = make_layer(c, 2).to(at::kFloat);

@@ -33,7 +33,7 @@ enum class Activation : int64_t {
   kSoftplus
 };
 
-/// What the operands of a matrix product are rounded to: nothing, or bfloat16 with float32 sums and results.
+/// What operands of a product are rounded to; sums are float32, results of bfloat16 operands are rounded once more.
 enum class Precision : int64_t { kFull, kBFloat16 };
 
 /// What a basis needs beside its tensors.

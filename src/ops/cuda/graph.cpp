@@ -1,40 +1,91 @@
 // Recording of repeated work as a CUDA graph, and the guard against waiting for the GPU.
 #include <ATen/cuda/CUDAGraph.h>
+#include <ATen/cuda/MemPool.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
+
+#include <map>
 
 #include "kaem/ops/gpu.h"
 
 namespace kaem::ops {
 namespace {
 
+using c10::cuda::SyncDebugMode;
+
+/// Sets whether waiting for the GPU is an error, and sets back what was.
+class WaitingMode {
+ public:
+  explicit WaitingMode(SyncDebugMode mode) : before_(c10::cuda::warning_state().get_sync_debug_mode()) {
+    c10::cuda::warning_state().set_sync_debug_mode(mode);
+  }
+  ~WaitingMode() { c10::cuda::warning_state().set_sync_debug_mode(before_); }
+  WaitingMode(const WaitingMode&) = delete;
+  WaitingMode& operator=(const WaitingMode&) = delete;
+
+ private:
+  SyncDebugMode before_;
+};
+
+/// Stream and memory of all recordings on a device: one of each, as a graph's memory goes back to its own pool only.
+/// The default stream cannot be recorded.
+struct Recorder {
+  c10::cuda::CUDAStream stream;
+  at::cuda::MemPool pool{nullptr, /*is_user_created=*/false};
+};
+
+Recorder& recorder_of(const c10::Device& device) {
+  static auto& all = *new std::map<c10::DeviceIndex, Recorder>();  // never destroyed: CUDA may be gone by then
+  const auto found = all.find(device.index());
+  if (found != all.end()) return found->second;
+  return all.try_emplace(device.index(), Recorder{c10::cuda::getStreamFromPool(false, device.index())}).first->second;
+}
+
+void record(at::cuda::CUDAGraph& graph, const c10::Device& device, Recorder& recorder,
+            const std::function<void()>& step) {
+  // Other threads (the loader of data) go on meanwhile.
+  graph.capture_begin(recorder.pool.id(), cudaStreamCaptureModeThreadLocal);
+  try {
+    step();
+  } catch (...) {
+    // What went wrong is in the step's own error; ending a recording that is void only adds another.
+    try {
+      graph.capture_end();
+    } catch (const c10::Error&) {
+      c10::cuda::CUDACachingAllocator::endAllocateToPool(device.index(), recorder.pool.id());
+      c10::cuda::CUDACachingAllocator::releasePool(device.index(), recorder.pool.id());
+      (void)cudaGetLastError();
+    }
+    throw;
+  }
+  graph.capture_end();
+}
+
 void record_and_replay(const c10::Device& device, int64_t replays, const std::function<void()>& step) {
   const c10::cuda::CUDAGuard on_device(device);
-  const c10::cuda::CUDAStream before = c10::cuda::getCurrentCUDAStream(),
-                              side = c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index());
+  const c10::cuda::CUDAStream before = c10::cuda::getCurrentCUDAStream();
+  Recorder& recorder = recorder_of(device);
   at::cuda::CUDAGraph graph;
-  side.synchronize();
-  before.synchronize();
   {
-    const c10::cuda::CUDAStreamGuard guard(side);  // the default stream cannot be recorded
-    // Other threads (the loader of data) go on meanwhile.
-    graph.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
-    try {
-      step();
-    } catch (...) {
-      graph.capture_end();
-      throw;
-    }
-    graph.capture_end();
+    const WaitingMode allowed(SyncDebugMode::L_DISABLED);
+    before.synchronize();
+  }
+  {
+    const c10::cuda::CUDAStreamGuard guard(recorder.stream);
+    record(graph, device, recorder, step);
     for (int64_t i = 0; i < replays; ++i) graph.replay();
   }
-  side.synchronize();  // the graph's memory goes with it
+  const WaitingMode allowed(SyncDebugMode::L_DISABLED);
+  recorder.stream.synchronize();  // the graph goes away
 }
 
 void forbid_synchronisation(bool forbidden) {
-  c10::cuda::warning_state().set_sync_debug_mode(forbidden ? c10::cuda::SyncDebugMode::L_ERROR
-                                                           : c10::cuda::SyncDebugMode::L_DISABLED);
+  static SyncDebugMode before = SyncDebugMode::L_DISABLED;
+  auto& state = c10::cuda::warning_state();
+  if (forbidden) before = state.get_sync_debug_mode();
+  state.set_sync_debug_mode(forbidden ? SyncDebugMode::L_ERROR : before);
 }
 
 [[maybe_unused]] const bool kGiven = [] {
