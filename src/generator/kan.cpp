@@ -81,8 +81,10 @@ struct FrozenKan : FrozenGenerator {
     const c10::AutoGradMode no_grad(false);
     Tensor pulled = grad;
     for (size_t l = layers.size(); l-- > 0;) {
-      const Tensor slopes = ops::basis_derivative(inputs[l], layers[l]->knots(), bandwidths[l], layers[l]->spec);
-      pulled = (ops::product(pulled, weights[l].t(), layers[l]->precision).reshape_as(slopes) * slopes).sum(-1);
+      const KanLayerImpl& layer = *layers[l];
+      const Tensor to_features = ops::product(pulled, weights[l].t(), layer.precision);
+      pulled = ops::basis_pullback(to_features.unflatten(1, {layer.inputs, -1}), inputs[l], layer.knots(),
+                                   bandwidths[l], layer.spec);
     }
     return pulled;
   }

@@ -112,9 +112,8 @@ Tensor KanLayerImpl::forward(const Tensor& x) {
 
 Tensor KanLayerImpl::input_gradient(const Tensor& x, const Tensor& grad) {
   const c10::AutoGradMode no_grad(false);
-  const Tensor derivative = ops::basis_derivative(x, knots(), bandwidth(), spec);  // [N,I,F]
-  const Tensor pulled = ops::product(grad, weights().reshape({-1, outputs}).t()).reshape_as(derivative);
-  return (pulled * derivative).sum(-1);
+  const Tensor pulled = ops::product(grad, weights().flatten(0, 1).t());
+  return ops::basis_pullback(pulled.unflatten(1, {inputs, -1}), x, knots(), bandwidth(), spec);
 }
 
 }  // namespace kaem

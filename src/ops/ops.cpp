@@ -109,6 +109,20 @@ Tensor basis_derivative(const Tensor& x, const Tensor& knots, const Tensor& tau,
                                static_cast<int64_t>(spec.activation));
 }
 
+Tensor basis_pullback(const Tensor& grad, const Tensor& x, const Tensor& knots, const Tensor& tau,
+                      const BasisSpec& spec) {
+  TORCH_CHECK_VALUE(x.dim() == 2, "basis_pullback: want x [N, I], got ", x.sizes());
+  check_basis("basis_pullback", x, x.size(1), knots, tau, spec);
+  const std::array<int64_t, 3> want = {x.size(0), x.size(1), feature_count(spec, knots.size(1) - 1)};
+  TORCH_CHECK_VALUE(grad.sizes() == at::IntArrayRef(want), "basis_pullback: want grad ", at::IntArrayRef(want),
+                    ", got ", grad.sizes());
+  check_same_kind("basis_pullback", "grad", grad, x);
+  const c10::AutoGradMode no_grad(false);
+  if (!fused(x)) return (grad * reference::basis_derivative(x, knots, tau, spec)).sum(-1);
+  return std::get<0>(raw::basis_backward(grad, x, std::nullopt, knots, tau, static_cast<int64_t>(spec.kind),
+                                         spec.degree, static_cast<int64_t>(spec.activation), {true, false}));
+}
+
 Tensor fold_weights(const Tensor& base_weight, const Tensor& spline_weight, const Tensor& coefficients) {
   check_fold("fold_weights", base_weight, spline_weight, coefficients);
   return fused(coefficients) ? autograd::fold_weights(base_weight, spline_weight, coefficients)

@@ -37,6 +37,9 @@ void compare_with_twin(const Case& c, const std::string& what) {
   }
   expect_close(basis_derivative(narrow(p.x), narrow(p.knots), narrow(p.tau), p.spec),
                reference::basis_derivative(p.x, p.knots, p.tau, p.spec), kTolerance, what + " derivative");
+  expect_close(basis_pullback(narrow(p.weight), narrow(p.x), narrow(p.knots), narrow(p.tau), p.spec), x64.grad(),
+               kTolerance, what + " pullback");
+  expect_close(basis_pullback(p.weight, p.x, p.knots, p.tau, p.spec), x64.grad(), 1e-9, what + " pullback in float64");
 }
 
 class EveryBasis : public ::testing::TestWithParam<std::pair<BasisKind, const char*>> {};

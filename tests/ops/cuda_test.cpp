@@ -42,6 +42,8 @@ TEST_P(Kernels_CUDA, BasisAgreesWithTheTwin) {
     (got * on_gpu(weight)).sum().backward();
     expect_close(got.detach().cpu(), want.detach(), 1e-5, "features");
     expect_close(x_gpu.grad().cpu(), x.grad(), 1e-5, "gradient of x");
+    expect_close(basis_pullback(on_gpu(weight), x_gpu.detach(), on_gpu(knots), tau_gpu.detach(), c.spec()).cpu(),
+                 x.grad(), 1e-5, "pullback");
     expect_close(basis_derivative(x_gpu.detach(), on_gpu(knots), tau_gpu.detach(), c.spec()).cpu(),
                  reference::basis_derivative(points, knots, tau.detach(), c.spec()), 1e-5, "derivative");
     if (!tau.grad().defined()) continue;

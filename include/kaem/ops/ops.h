@@ -55,6 +55,11 @@ at::Tensor basis(const at::Tensor& x, const at::Tensor& knots, const at::Tensor&
 /// Derivative of every feature with respect to its input: as `basis` -> [N,I,F]. Not differentiable itself.
 at::Tensor basis_derivative(const at::Tensor& x, const at::Tensor& knots, const at::Tensor& tau, const BasisSpec& spec);
 
+/// Vector-Jacobian product of `basis` with respect to x: grad [N,I,F] -> [N,I]. No derivative of a feature is stored.
+/// Not differentiable itself.
+at::Tensor basis_pullback(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& knots, const at::Tensor& tau,
+                          const BasisSpec& spec);
+
 /// Folded weights W [I,F,O] of a KAN layer: W[i,g,o] = spline_weight[i,o] coefficients[i,g,o], and base_weight[i,o]
 /// as the last feature if `base_weight` is defined. Differentiable.
 at::Tensor fold_weights(const at::Tensor& base_weight, const at::Tensor& spline_weight, const at::Tensor& coefficients);

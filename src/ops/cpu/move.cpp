@@ -18,6 +18,10 @@ struct MoveRange {
   float temperature, step, spread, lower, upper;
 };
 
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
+__attribute__((target_clones("default", "avx2", "avx512f")))
+#endif
 void move_range(const MoveRange& r, float* out) {
   for (int64_t i = 0; i < r.count; i += r.repeat) {
     const float shared = r.likelihood != nullptr ? r.temperature * r.likelihood[i / r.repeat] : 0.0F;
