@@ -25,6 +25,7 @@ KAEM_HD inline bool is_radial(int64_t kind) { return kind != kBSpline && kind !=
 /// x folded into [lower, upper] by reflection at the ends; what lies inside keeps its bits.
 template <class T>
 KAEM_HD inline T reflect(T x, T lower, T upper) {
+  using std::floor;  // float32 stays float32
   x = x < lower ? 2 * lower - x : x;
   x = x > upper ? 2 * upper - x : x;
   if (x >= lower && x <= upper) return x;  // one reflection at each end, which is nearly always enough
