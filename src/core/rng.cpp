@@ -10,6 +10,7 @@
 #include <numeric>
 #include <optional>
 
+#include "kaem/core/each_isa.h"
 #include "kaem/core/philox.h"
 
 namespace kaem {
@@ -20,12 +21,6 @@ using philox::Sequence, philox::kUnit23, philox::kUnit32;
 // Numbers are made from kLanes blocks at a time, by loops that compilers turn into vector code. Built without
 // contraction to fused multiply-adds (src/CMakeLists.txt), every instruction set gives the same bits.
 constexpr int64_t kLanes = 32;
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define KAEM_EACH_ISA __attribute__((target_clones("default", "avx2", "avx512f")))
-#else
-#define KAEM_EACH_ISA
-#endif
 
 using Words = uint32_t[4][kLanes];
 

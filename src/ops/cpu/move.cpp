@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "kaem/core/each_isa.h"
 #include "ops/cpu/parallel.h"
 #include "ops/math.h"
 #include "ops/raw_ops.h"
@@ -18,11 +19,7 @@ struct MoveRange {
   float temperature, step, spread, lower, upper;
 };
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-__attribute__((target_clones("default", "avx2", "avx512f")))
-#endif
-void move_range(const MoveRange& r, float* out) {
+KAEM_EACH_ISA void move_range(const MoveRange& r, float* out) {
   for (int64_t i = 0; i < r.count; i += r.repeat) {
     const float shared = r.likelihood != nullptr ? r.temperature * r.likelihood[i / r.repeat] : 0.0F;
     for (int64_t k = i; k < i + r.repeat; ++k)
