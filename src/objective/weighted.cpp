@@ -27,10 +27,22 @@ Tensor row_data(const ModelImpl& model, const Tensor& x, const WeightedSamples& 
   return mcmc::flatten_chains(x.unsqueeze(0).unsqueeze(2).expand({chains[0], chains[1], chains[2], x.size(1)}));
 }
 
+/// Without the shared samples to which no datum gives a weight: most of them, after resampling. On a GPU one would have
+/// to wait for their number.
+WeightedSamples in_use(const WeightedSamples& samples) {
+  const Tensor used = at::any(samples.shared_weight, 0).nonzero().squeeze(1);
+  WeightedSamples kept = samples;
+  kept.shared_z = samples.shared_z.index_select(0, used);
+  kept.shared_weight = samples.shared_weight.index_select(1, used);
+  kept.shared_generated = samples.shared_generated.index_select(0, used);
+  return kept;
+}
+
 }  // namespace
 
-WeightedLogProb weighted_log_likelihood(ModelImpl& model, const Tensor& x, const WeightedSamples& samples, int64_t step,
+WeightedLogProb weighted_log_likelihood(ModelImpl& model, const Tensor& x, const WeightedSamples& all, int64_t step,
                                         const Rng& rng) {
+  const WeightedSamples samples = all.shared_generated.defined() && all.shared_generated.is_cpu() ? in_use(all) : all;
   const Tensor generated = samples.shared_generated.defined()
                                ? model.with_noise(samples.shared_generated, step, rng)
                                : model.generate_for_training(all_rows(samples), row_data(model, x, samples), step, rng);

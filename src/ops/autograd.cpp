@@ -98,6 +98,14 @@ class Tiles {
   int64_t inputs_, row_, count_;
 };
 
+/// The rows of a gradient that are not zero, where leaving out the others pays; undefined: all are taken. Importance
+/// weights leave few: a layer's backward pass costs what these cost. A GPU would have to be waited for.
+Tensor rows_in_use(const Tensor& grad) {
+  if (!grad.is_cpu()) return {};
+  const Tensor rows = at::any(grad, 1).nonzero().squeeze(1);
+  return 4 * rows.size(0) <= 3 * grad.size(0) ? rows : Tensor();
+}
+
 struct Layer : Function<Layer> {
   /// What the backward pass needs, in the order in which it is saved. The tiles' features follow, then their folded
   /// weights where these are few.
@@ -153,7 +161,9 @@ struct Layer : Function<Layer> {
     const SavedSpec spec(ctx);
     const auto precision = static_cast<Precision>(ctx->saved_data["precision"].toInt());
     const bool want_x = ctx->needs_input_grad(0), want_tau = ctx->needs_input_grad(1);
-    const Tensor grad = round_to(grads[0], precision);
+    const Tensor used = rows_in_use(grads[0]);
+    const auto in_use = [&](const Tensor& t) { return used.defined() ? t.index_select(0, used) : t; };
+    const Tensor grad = round_to(in_use(grads[0]), precision);
     const BasisSpec basis = {static_cast<BasisKind>(spec.kind), spec.degree, static_cast<Activation>(spec.activation)};
     const int64_t rows = grad.size(0), outputs = grad.size(1),
                   features = feature_count(basis, saved[kKnots].size(1) - 1);
@@ -169,13 +179,16 @@ struct Layer : Function<Layer> {
                                           : folded(saved, tiles, t, precision);
         const Tensor pulled = product(grad, weight.t(), precision);
         const auto [part_x, part_tau] = raw::basis_backward(
-            pulled.reshape({rows, tiles.size(t), features}), tiles.part(saved[kX], t, 1), std::nullopt,
+            pulled.reshape({rows, tiles.size(t), features}), in_use(tiles.part(saved[kX], t, 1)), std::nullopt,
             tiles.part(saved[kKnots], t), saved[kTau], spec.kind, spec.degree, spec.activation, {want_x, want_tau});
-        if (want_x) tiles.part(x, t, 1).copy_(part_x);
+        if (want_x && used.defined())
+          tiles.part(x, t, 1).zero_().index_copy_(0, used, part_x);
+        else if (want_x)
+          tiles.part(x, t, 1).copy_(part_x);
         if (want_tau) tau = tau.defined() ? tau.add_(part_tau) : part_tau;
       }
       if (!spline.defined() && !coefficients.defined() && !base.defined()) continue;
-      const Tensor folded_grad = product(saved[static_cast<size_t>(kFeatures + t)].t(), grad, precision);
+      const Tensor folded_grad = product(in_use(saved[static_cast<size_t>(kFeatures + t)]).t(), grad, precision);
       raw::fold_backward(folded_grad.reshape(shape), tiles.part(saved[kSpline], t), tiles.part(saved[kCoefficients], t),
                          optional(tiles.part(base, t)), optional(tiles.part(spline, t)),
                          optional(tiles.part(coefficients, t)));

@@ -108,6 +108,37 @@ TEST(KanLayer, GivesOnlyTheGradientsThatAreWanted) {
   }
 }
 
+// Importance weights leave most rows without a gradient: these are left out, which must not be seen.
+TEST(KanLayer, RowsWithoutGradientChangeNothing) {
+  at::manual_seed(7);
+  const int64_t rows = 40;
+  for (const int64_t in_use : {0, 1, 9, 30, 31}) {  // at most 30 of 40 are taken out, more are left where they are
+    for (const int64_t outputs : {20, 1600}) {      // one tile, two tiles
+      const Case c{.intervals = 9, .inputs = 150, .rows = rows};
+      Layer layer = make_layer(c, outputs);
+      const Tensor order = at::randperm(rows);
+      layer.weighting.index_fill_(0, order.slice(0, 0, rows - in_use), 0);
+      const Layer floats = layer.to(at::kFloat), wide_layer = layer.to(at::kDouble);
+      run(floats, c.spec()).backward(floats.weighting);
+      const Tensor weights =
+          reference::fold_weights(wide_layer.base, wide_layer.spline, wide_layer.coefficients).flatten(0, 1);
+      reference::basis(wide_layer.x, wide_layer.knots, wide_layer.tau, c.spec())
+          .flatten(1)
+          .mm(weights)
+          .backward(wide_layer.weighting);
+      for (size_t i = 0; i < floats.leaves().size(); ++i) {
+        const Tensor got = floats.leaves()[i].grad(), want = wide_layer.leaves()[i].grad();
+        if (in_use == 0)
+          EXPECT_EQ(got.abs().max().item<float>(), 0) << i;
+        else if (i != kTau)
+          expect_close(got, want, 5e-6, str("gradient ", i, " of ", in_use, " rows"));
+        else
+          EXPECT_NEAR(got.item<double>(), want.item<double>(), 1e-4 * layer.weighting.abs().sum().item<double>());
+      }
+    }
+  }
+}
+
 TEST(KanLayer, TakesNoRows) {
   at::manual_seed(9);
   for (const auto type : {at::kFloat, at::kDouble}) {
