@@ -8,39 +8,29 @@
 #include "generator/likelihoods.h"
 #include "kaem/core/table.h"
 #include "kaem/generator/generator.h"
+#include "kaem/ops/density.h"
 
 namespace kaem {
 namespace {
 
 using at::Tensor;
 
-struct OutputActivation {
-  Tensor (*value)(const Tensor&);
-  Tensor (*derivative)(const Tensor& value);  ///< by the value
-};
-
-Tensor identity(const Tensor& x) { return x; }
-Tensor sigmoid(const Tensor& x) { return at::sigmoid(x); }
-/// From (-1,1) to the data's [0,1].
-Tensor unit_tanh(const Tensor& x) { return 0.5 * (at::tanh(x) + 1); }
-
+/// Output activations by their steepness (ops::output_of); `tanh` is mapped from (-1,1) to the data's [0,1]:
+/// (tanh(g) + 1)/2 = sigmoid(2g).
 const auto kOutputActivations =
-    std::to_array<Named<OutputActivation>>({{"sigmoid", {sigmoid, [](const Tensor& v) { return v * (1 - v); }}},
-                                            {"tanh", {unit_tanh, [](const Tensor& v) { return 2 * v * (1 - v); }}},
-                                            {"identity", {identity, [](const Tensor& v) { return at::ones_like(v); }}},
-                                            {"none", {identity, [](const Tensor& v) { return at::ones_like(v); }}}});
+    std::to_array<Named<double>>({{"sigmoid", 1}, {"tanh", 2}, {"identity", 0}, {"none", 0}});
 
 /// -‖x - act(g)‖²/(2σ²) - (D/2) log(2πσ²), σ fixed or trained; densities are on the [0,1] scale of the data.
 struct GaussianLikelihood : Likelihood {
   explicit GaussianLikelihood(const GeneratorOptions& options)
-      : output(find(kOutputActivations, "output_activation", options.output_activation)) {
+      : steepness(find(kOutputActivations, "output_activation", options.output_activation)) {
     if (options.sigma_trainable)
       log_sigma = register_parameter("log_sigma", at::full({}, std::log(options.sigma)));
     else
       fixed_sigma = options.sigma;
   }
 
-  Tensor activate(const Tensor& generated) const override { return output.value(generated); }
+  Tensor activate(const Tensor& generated) const override { return ops::output_of(generated, steepness); }
 
   Tensor all_pairs(const Tensor& x, const Tensor& generated) const override {
     const c10::AutoGradMode no_grad(false);
@@ -49,9 +39,8 @@ struct GaussianLikelihood : Likelihood {
 
   std::pair<Tensor, Tensor> value_and_gradient(const Tensor& x, const Tensor& generated) const override {
     const c10::AutoGradMode no_grad(false);
-    const Tensor xhat = activate(generated), difference = x.unsqueeze(1) - xhat;  // [T,B,N,D]
-    const Tensor value = log_prob(difference.square().sum(-1), x.size(1));
-    return {value, difference * output.derivative(xhat) * (2 * half_precision())};
+    const auto [distance, gradient] = ops::output_error(x, generated, steepness, 2 * half_precision());
+    return {log_prob(distance, x.size(1)), gradient};
   }
 
   Tensor weighted_all_pairs(const Tensor& weight, const Tensor& x, const Tensor& generated) const override {
@@ -72,7 +61,7 @@ struct GaussianLikelihood : Likelihood {
 
   Tensor constant(int64_t data_size) const override { return -log_constant(data_size).detach(); }
 
-  const OutputActivation output;
+  const double steepness;
   Tensor log_sigma;  ///< [], trained; undefined if σ is fixed
   double fixed_sigma = 0;
 

@@ -38,6 +38,10 @@ Three edge_sum_backward(const Tensor& grad, const Tensor& z, const Tensor& knots
                         std::array<bool, 3> wanted);
 Tensor edge_values(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, int64_t kind,
                    int64_t degree, int64_t activation, int64_t order);
+Tensor mixture_score(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights,
+                     const Tensor& constant, int64_t kind, int64_t degree, int64_t activation);
+std::tuple<Tensor, Tensor> output_error(const Tensor& x, const Tensor& generated, double steepness,
+                                        const Tensor& scale);
 /// log_normaliser, error, cdf, slope, and the derivative of log_normaliser by every node [C,K] if `with_gradient`.
 Five cell_masses(const Tensor& log_density, const Tensor& widths, bool split_edges, bool with_gradient);
 /// `likelihood` holds one number for `repeat` neighbouring ones of z. All contiguous.
@@ -67,6 +71,10 @@ Three edge_sum_backward(const Tensor& grad, const Tensor& z, const Tensor& knots
                         std::array<bool, 3> wanted);
 Tensor edge_values(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, int64_t kind,
                    int64_t degree, int64_t activation, int64_t order);
+Tensor mixture_score(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights,
+                     const Tensor& constant, int64_t kind, int64_t degree, int64_t activation);
+std::tuple<Tensor, Tensor> output_error(const Tensor& x, const Tensor& generated, double steepness,
+                                        const Tensor& scale);
 Five cell_masses(const Tensor& log_density, const Tensor& widths, bool split_edges, bool with_gradient);
 Tensor langevin_move(const Tensor& z, const Tensor& prior, const Optional& likelihood, int64_t repeat,
                      const Tensor& noise, const Tensor& temperature, double step, double lower, double upper);

@@ -22,6 +22,8 @@ TORCH_LIBRARY(kaem, m) {
   m.def("edge_sum_backward(Tensor grad, Tensor z, Tensor knots, Tensor tau, Tensor weights, " KAEM_SPEC
         ", bool[3] wanted) -> (Tensor, Tensor, Tensor)");
   m.def("edge_values(Tensor z, Tensor knots, Tensor tau, Tensor weights, " KAEM_SPEC ", int order) -> Tensor");
+  m.def("mixture_score(Tensor z, Tensor knots, Tensor tau, Tensor weights, Tensor constant, " KAEM_SPEC ") -> Tensor");
+  m.def("output_error(Tensor x, Tensor generated, float steepness, Tensor scale) -> (Tensor, Tensor)");
   m.def(
       "cell_masses(Tensor log_density, Tensor widths, bool split_edges, bool with_gradient)"
       " -> (Tensor, Tensor, Tensor, Tensor, Tensor)");
@@ -43,6 +45,8 @@ TORCH_LIBRARY_IMPL(kaem, CompositeExplicitAutograd, m) {
   m.impl("edge_sum_forward", twin::edge_sum_forward);
   m.impl("edge_sum_backward", twin::edge_sum_backward);
   m.impl("edge_values", twin::edge_values);
+  m.impl("mixture_score", twin::mixture_score);
+  m.impl("output_error", twin::output_error);
   m.impl("cell_masses", twin::cell_masses);
   m.impl("langevin_move", twin::langevin_move);
   m.impl("inverse_cdf", twin::inverse_cdf);
@@ -107,6 +111,18 @@ Tensor edge_values(const Tensor& z, const Tensor& knots, const Tensor& tau, cons
                    int64_t degree, int64_t activation, int64_t order) {
   static const auto op = typed("kaem::edge_values", &edge_values);
   return op.call(z, knots, tau, weights, kind, degree, activation, order);
+}
+
+Tensor mixture_score(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights,
+                     const Tensor& constant, int64_t kind, int64_t degree, int64_t activation) {
+  static const auto op = typed("kaem::mixture_score", &mixture_score);
+  return op.call(z, knots, tau, weights, constant, kind, degree, activation);
+}
+
+std::tuple<Tensor, Tensor> output_error(const Tensor& x, const Tensor& generated, double steepness,
+                                        const Tensor& scale) {
+  static const auto op = typed("kaem::output_error", &output_error);
+  return op.call(x, generated, steepness, scale);
 }
 
 Five cell_masses(const Tensor& log_density, const Tensor& widths, bool split_edges, bool with_gradient) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "kaem/core/error.h"
+#include "kaem/ops/density.h"
 #include "prior/uniforms.h"
 #include "prior/white.h"
 
@@ -118,9 +119,16 @@ Tensor MixturePrior::log_prob(const Tensor& z) {
 
 Tensor MixturePrior::score(const Tensor& z) {
   const c10::AutoGradMode no_grad(false);
+  const Tensor base = reference->is_flat() ? Tensor() : reference->score(z.unsqueeze(-1));  // [S,Q,1 or P]
+  if (!shared_knots() && (!base.defined() || base.size(2) == 1)) {
+    // A reference density of all components has no part in the responsibilities, which sum to 1.
+    const Tensor score = ops::mixture_score(z, layer->knots(), layer->bandwidth(), layer->weights(),
+                                            log_proportions() - log_normaliser().t(), layer->spec);
+    return base.defined() ? score + base.squeeze(2) : score;
+  }
   const Tensor responsibilities = joint(z, log_normaliser()).softmax(2);
   const Tensor slopes = energy_slopes(z);
-  return (responsibilities * (reference->is_flat() ? slopes : slopes + reference->score(z.unsqueeze(-1)))).sum(2);
+  return (responsibilities * (base.defined() ? slopes + base : slopes)).sum(2);
 }
 
 Tensor MixturePrior::weighted_log_prob(const Tensor& z, const Tensor& weight, const Rng& rng, int64_t step) {

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "kaem/ops/density.h"
 #include "support.h"
 
 namespace kaem::ops {
@@ -34,6 +35,7 @@ std::vector<Tensor> all_outputs() {
     out.insert(out.end(), {sum.detach(), z.grad(), w.grad()});
     for (const int64_t order : {0, 1})
       out.push_back(edge_values(z.detach(), knots, t.detach(), w.detach(), c.spec(), order));
+    out.push_back(mixture_score(z.detach().select(2, 0), knots, t.detach(), w.detach(), at::randn({7, 13}), c.spec()));
   }
   const Tensor density = (at::randn({9, 75}) * 3).requires_grad_(true), widths = at::rand({3, 37}) + 0.1F;
   const CellMasses m = cell_masses(density, widths, false);
@@ -42,6 +44,11 @@ std::vector<Tensor> all_outputs() {
   const Tensor edges = at::cat({at::zeros({1}), at::rand({37}).add(0.1).cumsum(0)}), row = at::arange(9, at::kLong);
   const InverseTable table{
       at::full({9}, 37, at::kLong), row * 38, row * 37, row * 0, m.cdf.flatten(), m.slope.flatten(), edges};
+  for (const double steepness : {0.0, 2.0}) {
+    const auto [distance, gradient] =
+        output_error(at::rand({3, 35}), at::randn({2, 3, 4, 35}), steepness, at::full({}, 5.0));
+    out.insert(out.end(), {distance, gradient});
+  }
   const Tensor u = at::rand({45, 9}) * 0.998 + 0.001;
   out.insert(out.end(), {inverse_cdf(u, table), forward_cdf(u * edges.max(), table)});
   return out;

@@ -1,5 +1,5 @@
-// Fused CPU kernels of the prior's edges. A task is a block of inputs p and of q, fixed whatever the number of threads,
-// so that every sum has one order; samples come in chunks that stay in the second cache.
+// Fused CPU kernels of the prior's edges. A task is a block of edges, fixed whatever the number of threads, so that
+// every sum has one order; samples come in chunks that stay in the second cache.
 #include <ATen/ATen.h>
 #include <torch/library.h>
 
@@ -12,20 +12,18 @@ namespace {
 
 using cpu::Plan;
 
-constexpr int64_t kInputBlock = 4, kOutputBlock = 32, kSampleChunk = 1024;
+constexpr int64_t kLeastBlock = 16, kMostBlock = 64, kTasks = 32, kSampleChunk = 512;
 
+/// Blocks of edges: whole cache lines of z, a few of them where there are edges enough for all threads.
 struct EdgeBlocks {
   int64_t q_count, p_count;
-  int64_t along_q() const { return (q_count + kOutputBlock - 1) / kOutputBlock; }
-  int64_t count() const { return (p_count + kInputBlock - 1) / kInputBlock * along_q(); }
+  int64_t edges() const { return q_count * p_count; }
+  int64_t size() const { return std::clamp(edges() / kTasks / kLeastBlock * kLeastBlock, kLeastBlock, kMostBlock); }
+  int64_t count() const { return (edges() + size() - 1) / size(); }
   simd::EdgeRange range(int64_t task, const float* z, const float* weights, const int32_t* rows,
                         int64_t row_count) const {
-    const int64_t p = task / along_q() * kInputBlock, q = task % along_q() * kOutputBlock;
-    return {z,       weights,
-            rows,    row_count,
-            q_count, p_count,
-            q,       std::min(q_count, q + kOutputBlock),
-            p,       std::min(p_count, p + kInputBlock)};
+    const int64_t begin = task * size();
+    return {z, weights, rows, row_count, q_count, p_count, begin, std::min(edges(), begin + size())};
   }
 };
 

@@ -3,9 +3,10 @@
 // The prior's univariate functions f_qp(z_sqp). Included by kernels.cpp only.
 //
 // Lanes run over samples: one input p has the same knots and one edge (q,p) the same weights for all of them, so that
-// both are broadcast from memory. z comes with p innermost and is turned into [p][sample] a q at a time.
+// both are broadcast from memory. z comes with edges innermost and is turned into [edge][sample] a block at a time.
 
 #include "ops/simd/basis_functions.h"
+#include "ops/simd/columns.h"
 
 namespace kaem::ops::simd {
 namespace {
@@ -119,84 +120,65 @@ inline EdgeGradient edge_gradient(const Basis& b, int64_t p, const float* w, con
   return out;
 }
 
-/// Scratch of the edge kernels: z and results as [p][sample], sums or gradients of samples, an edge's weights,
+/// Scratch of the edge kernels: z and results as [edge][sample], sums or gradients of samples, an edge's weights,
 /// accumulators.
 struct EdgeScratch {
-  int64_t padded;  // samples, rounded up to whole vectors
+  int64_t padded;
   float *z, *out, *samples, *weights, *acc;
 };
 
-inline int64_t padded_rows(const EdgeRange& r) { return (r.row_count + W - 1) / W * W; }
+inline Samples samples_of(const EdgeRange& r) { return {r.q_count * r.p_count, r.row_count, r.rows}; }
 
 int64_t edge_scratch(const Basis& b, const EdgeRange& r) {
-  return (2 * (r.p_end - r.p_begin) + 1) * padded_rows(r) + b.features * (1 + W);
+  return (2 * (r.end - r.begin) + 1) * samples_of(r).padded() + b.features * (1 + W);
 }
 
 inline EdgeScratch split_scratch(const Basis& b, const EdgeRange& r, float* scratch) {
   EdgeScratch s;
-  s.padded = padded_rows(r);
+  s.padded = samples_of(r).padded();
   s.z = scratch;
-  s.out = s.z + (r.p_end - r.p_begin) * s.padded;
-  s.samples = s.out + (r.p_end - r.p_begin) * s.padded;
+  s.out = s.z + (r.end - r.begin) * s.padded;
+  s.samples = s.out + (r.end - r.begin) * s.padded;
   s.weights = s.samples + s.padded;
   s.acc = s.weights + b.features;
   return s;
 }
 
-/// z[:,q,p_begin..p_end] as [p][sample]; the padding repeats the last sample.
-inline void collect(const EdgeRange& r, int64_t q, const EdgeScratch& s) {
-  const int64_t count = r.p_end - r.p_begin;
-  for (int64_t n = 0; n < s.padded; ++n) {
-    const int64_t listed = n < r.row_count ? n : r.row_count - 1, row = r.rows ? r.rows[listed] : listed;
-    const float* from = r.z + (row * r.q_count + q) * r.p_count + r.p_begin;
-    for (int64_t p = 0; p < count; ++p) s.z[p * s.padded + n] = from[p];
-  }
+inline void collect_weights(const Basis& b, const EdgeRange& r, int64_t q, int64_t p, float* out) {
+  for (int64_t f = 0; f < b.features; ++f) out[f] = r.weights[(p * b.features + f) * r.q_count + q];
 }
 
-inline void distribute(const EdgeRange& r, int64_t q, const EdgeScratch& s, float* out) {
-  const int64_t count = r.p_end - r.p_begin;
-  for (int64_t n = 0; n < r.row_count; ++n) {
-    const int64_t row = r.rows ? r.rows[n] : n;
-    float* to = out + (row * r.q_count + q) * r.p_count + r.p_begin;
-    for (int64_t p = 0; p < count; ++p) to[p] = s.out[p * s.padded + n];
+/// Calls use(q, p, where the edge's column starts), with its weights collected, for the edges of a range.
+template <class Use>
+inline void each_edge(const Basis& b, const EdgeRange& r, const EdgeScratch& s, Use use) {
+  for (int64_t edge = r.begin; edge < r.end; ++edge) {
+    const int64_t q = edge / r.p_count, p = edge % r.p_count;
+    collect_weights(b, r, q, p, s.weights);
+    use(q, p, (edge - r.begin) * s.padded);
   }
-}
-
-inline void collect_weights(const Basis& b, const EdgeRange& r, int64_t q, int64_t p, const EdgeScratch& s) {
-  for (int64_t f = 0; f < b.features; ++f) s.weights[f] = r.weights[(p * b.features + f) * r.q_count + q];
 }
 
 template <int64_t kind>
 void edge_sum_of(const Basis& b, const EdgeRange& r, float* sums, float* scratch) {
   const EdgeScratch s = split_scratch(b, r, scratch);
   for (int64_t n = 0; n < s.padded; ++n) s.samples[n] = 0.0F;
-  for (int64_t q = r.q_begin; q < r.q_end; ++q) {
-    collect(r, q, s);
-    for (int64_t p = r.p_begin; p < r.p_end; ++p) {
-      collect_weights(b, r, q, p, s);
-      const float* z = s.z + (p - r.p_begin) * s.padded;
-      for (int64_t n = 0; n < s.padded; n += W) {
-        (load(s.samples + n) + edge_value<kind, 0>(b, p, s.weights, load(z + n))).store(s.samples + n);
-      }
-    }
-  }
+  gather_columns(r.z + r.begin, samples_of(r), r.end - r.begin, s.z);
+  each_edge(b, r, s, [&](int64_t, int64_t p, int64_t at) {
+    for (int64_t n = 0; n < s.padded; n += W)
+      (load(s.samples + n) + edge_value<kind, 0>(b, p, s.weights, load(s.z + at + n))).store(s.samples + n);
+  });
   for (int64_t n = 0; n < r.row_count; ++n) sums[n] = s.samples[n];
 }
 
 template <int64_t kind, int order>
 void edge_values_of(const Basis& b, const EdgeRange& r, float* out, float* scratch) {
   const EdgeScratch s = split_scratch(b, r, scratch);
-  for (int64_t q = r.q_begin; q < r.q_end; ++q) {
-    collect(r, q, s);
-    for (int64_t p = r.p_begin; p < r.p_end; ++p) {
-      collect_weights(b, r, q, p, s);
-      const int64_t at = (p - r.p_begin) * s.padded;
-      for (int64_t n = 0; n < s.padded; n += W) {
-        edge_value<kind, order>(b, p, s.weights, load(s.z + at + n)).store(s.out + at + n);
-      }
-    }
-    distribute(r, q, s, out);
-  }
+  gather_columns(r.z + r.begin, samples_of(r), r.end - r.begin, s.z);
+  each_edge(b, r, s, [&](int64_t, int64_t p, int64_t at) {
+    for (int64_t n = 0; n < s.padded; n += W)
+      edge_value<kind, order>(b, p, s.weights, load(s.z + at + n)).store(s.out + at + n);
+  });
+  scatter_columns(s.out, samples_of(r), r.end - r.begin, out + r.begin);
 }
 
 /// Adds the sums of the accumulators' rows to an edge's gradients, `stride` floats apart.
@@ -216,25 +198,21 @@ double edge_backward_of(const Basis& b, const EdgeRange& r, const float* grad, f
   const EdgeScratch s = split_scratch(b, r, scratch);
   for (int64_t n = 0; n < s.padded; ++n) s.samples[n] = n < r.row_count ? grad[n] : 0.0F;
   double tau = 0.0;
-  for (int64_t q = r.q_begin; q < r.q_end; ++q) {
-    collect(r, q, s);
-    for (int64_t p = r.p_begin; p < r.p_end; ++p) {
-      collect_weights(b, r, q, p, s);
-      for (int64_t j = 0; j < b.features * W; ++j) s.acc[j] = 0.0F;
-      const int64_t at = (p - r.p_begin) * s.padded;
-      V tau_edge(0.0F);
-      for (int64_t n = 0; n < s.padded; n += W) {
-        const V g = load(s.samples + n);
-        const EdgeGradient e = edge_gradient<kind, with_slope, with_tau>(b, p, s.weights, load(s.z + at + n), g, s.acc);
-        if constexpr (with_slope) (g * e.slope).store(s.out + at + n);
-        if constexpr (with_tau) tau_edge = fma(g, e.tau, tau_edge);
-      }
-      if constexpr (with_tau) tau += static_cast<double>(sum(tau_edge));
-      if (grad_weights == nullptr) continue;
-      add_weight_gradients(s.acc, b.features, r.q_count, grad_weights + p * b.features * r.q_count + q);
+  gather_columns(r.z + r.begin, samples_of(r), r.end - r.begin, s.z);
+  each_edge(b, r, s, [&](int64_t q, int64_t p, int64_t at) {
+    for (int64_t j = 0; j < b.features * W; ++j) s.acc[j] = 0.0F;
+    V tau_edge(0.0F);
+    for (int64_t n = 0; n < s.padded; n += W) {
+      const V g = load(s.samples + n);
+      const EdgeGradient e = edge_gradient<kind, with_slope, with_tau>(b, p, s.weights, load(s.z + at + n), g, s.acc);
+      if constexpr (with_slope) (g * e.slope).store(s.out + at + n);
+      if constexpr (with_tau) tau_edge = fma(g, e.tau, tau_edge);
     }
-    if (grad_z != nullptr) distribute(r, q, s, grad_z);
-  }
+    if constexpr (with_tau) tau += static_cast<double>(sum(tau_edge));
+    if (grad_weights != nullptr)
+      add_weight_gradients(s.acc, b.features, r.q_count, grad_weights + p * b.features * r.q_count + q);
+  });
+  if (grad_z != nullptr) scatter_columns(s.out, samples_of(r), r.end - r.begin, grad_z + r.begin);
   return tau;
 }
 

@@ -5,50 +5,14 @@
 // Lanes run over samples of one component, so that its table (a few kB) stays in the first cache and the search starts
 // in a register; u and z, which have components innermost, are transposed a block at a time.
 
+#include "ops/simd/columns.h"
 #include "ops/simd/functions.h"
 #include "ops/simd/table.h"
 
 namespace kaem::ops::simd {
 namespace {
 
-inline int64_t padded_samples(int64_t samples) { return (samples + W - 1) / W * W; }
-
-int64_t inverse_scratch(int64_t components, int64_t samples) { return (components + W) * padded_samples(samples); }
-
-/// Asks for the rows of u (or z, to be written) that come next: they are a page apart, which the processor does not
-/// foresee.
-template <int write>
-inline void prefetch_rows(const float* first, int64_t stride, int64_t rows, int64_t count) {
-  for (int64_t s = 0; s < rows; ++s) {
-    for (int64_t c = 0; c < count; c += 16) __builtin_prefetch(first + s * stride + c, write);
-  }
-}
-
-/// u [samples, begin..end] -> [component][sample], padded.
-inline void gather_columns(const InverseRange& r, int64_t padded, float* out) {
-  const int64_t count = r.end - r.begin, whole = count / W * W, full = r.samples / W * W;
-  const float* from = r.u + r.begin;
-  for (int64_t s = 0; s < full; s += W) {
-    if (s + 2 * W <= r.samples) prefetch_rows<0>(from + (s + W) * r.stride, r.stride, W, count);
-    for (int64_t c = 0; c < whole; c += W) transpose(from + s * r.stride + c, r.stride, out + c * padded + s, padded);
-  }
-  for (int64_t s = 0; s < padded; ++s) {
-    const float* row = from + (s < r.samples ? s : r.samples - 1) * r.stride;
-    for (int64_t c = s < full ? whole : 0; c < count; ++c) out[c * padded + s] = row[c];
-  }
-}
-
-inline void scatter_columns(const InverseRange& r, int64_t padded, const float* from) {
-  const int64_t count = r.end - r.begin, whole = count / W * W, full = r.samples / W * W;
-  float* to = r.z + r.begin;
-  for (int64_t s = 0; s < full; s += W) {
-    if (s + 2 * W <= r.samples) prefetch_rows<1>(to + (s + W) * r.stride, r.stride, W, count);
-    for (int64_t c = 0; c < whole; c += W) transpose(from + c * padded + s, padded, to + s * r.stride + c, r.stride);
-  }
-  for (int64_t s = 0; s < r.samples; ++s) {
-    for (int64_t c = s < full ? whole : 0; c < count; ++c) to[s * r.stride + c] = from[c * padded + s];
-  }
-}
+int64_t inverse_scratch(int64_t components, int64_t samples) { return (components + W) * Samples{0, samples}.padded(); }
 
 /// One component's distribution function: 4W of its values in four registers, for the first steps of the search, as
 /// every gather from memory costs more than a dozen other instructions.
@@ -185,8 +149,9 @@ inline void invert_column(const InverseRange& r, int64_t component, const GuideL
 }
 
 void inverse_cdf(const InverseRange& r, float* scratch) {
-  const int64_t padded = padded_samples(r.samples);
-  gather_columns(r, padded, scratch);
+  const Samples samples{r.stride, r.samples};
+  const int64_t padded = samples.padded();
+  gather_columns(r.u + r.begin, samples, r.end - r.begin, scratch);
   // Of the component before: its number of cells is most often the same, its edges are where all share them (mixtures).
   int64_t known = -1, known_cells = -1;
   bool even = false;
@@ -197,7 +162,7 @@ void inverse_cdf(const InverseRange& r, float* scratch) {
     float* const column = scratch + (c - r.begin) * padded;
     even ? invert_column<true>(r, c, lanes, padded, column) : invert_column<false>(r, c, lanes, padded, column);
   }
-  scatter_columns(r, padded, scratch);
+  scatter_columns(scratch, samples, r.end - r.begin, r.z + r.begin);
 }
 
 }  // namespace

@@ -26,13 +26,32 @@ struct BasisRange {
   int64_t inputs, row_begin, row_end, input_begin, input_end;
 };
 
-/// Axes of the prior: z [S,Q,P] row by row. `rows` lists the samples in use (null: 0..row_count-1).
+/// Edges q·P+p in [begin,end) of the prior: z [S,Q,P] row by row. `rows` lists the samples in use (null:
+/// 0..row_count-1).
 struct EdgeRange {
   const float* z;
   const float* weights;  ///< [P,F,Q]
   const int32_t* rows;
   int64_t row_count, q_count, p_count;
-  int64_t q_begin, q_end, p_begin, p_end;
+  int64_t begin, end;
+};
+
+/// Components q in [begin,end) of a mixture of P: z [S,Q]; constant [Q,P], what log-densities of components have beside
+/// their energy.
+struct MixtureRange {
+  const float* z;
+  const float* weights;  ///< [P,F,Q]
+  const float* constant;
+  int64_t samples, q_count, p_count, begin, end;
+};
+
+/// Rows [begin,end) of generated [*,width], each for the datum (row / chains) % data of x [data,width]. What is
+/// compared is sigmoid(steepness·generated), or with steepness 0 generated itself.
+struct ErrorRange {
+  const float* x;
+  const float* generated;
+  int64_t width, chains, data, begin, end;
+  float steepness, scale;
 };
 
 /// Cells of components [begin,end): log_density [C,K] -> the outputs of ops.h.
@@ -71,7 +90,7 @@ struct Kernels {
   /// gradient of τ (radial bases: c the knot, minus; FFT: c = a, plus).
   double (*basis_backward)(const Basis&, const BasisRange&, const float* grad, float* grad_x, float* scratch);
 
-  /// Σ over the range's p and q, into sums [row_count].
+  /// Σ over the range's edges, into sums [row_count].
   void (*edge_sum)(const Basis&, const EdgeRange&, float* sums, float* scratch);
   /// grad [row_count], packed as `rows`; adds to grad_weights [P,F,Q] (null: not wanted), writes grad_z [S,Q,P] (null:
   /// not wanted) at the rows listed; returns the sum for τ as basis_backward does (0 unless `want_tau`).
@@ -79,6 +98,12 @@ struct Kernels {
                               bool want_tau, float* scratch);
   /// f (order 0) or f' (order 1) into out [S,Q,P].
   void (*edge_values)(const Basis&, const EdgeRange&, int64_t order, float* out, float* scratch);
+
+  /// Floats of scratch; Σ_p softmax_p(f_qp(z) + constant_qp) f'_qp(z) into out [S,Q].
+  int64_t (*mixture_scratch)(const Basis&, const MixtureRange&);
+  void (*mixture_score)(const Basis&, const MixtureRange&, float* out, float* scratch);
+  /// ‖x - x̂‖² of the rows into distance [*], scale·(x - x̂) ∂x̂/∂generated into gradient [*,width].
+  void (*output_error)(const ErrorRange&, float* distance, float* gradient);
 
   /// One input of the folding: out[g,o] = spline[o]·c[g,o], g < functions.
   void (*fold)(const float* spline, const float* coefficients, int64_t functions, int64_t outputs, float* out);

@@ -54,10 +54,11 @@ inline V reciprocal(const V& a) {
 inline float sum(const V& a) { return _mm512_reduce_add_ps(a); }
 inline float largest(const V& a) { return _mm512_reduce_max_ps(a); }
 
-/// Transposes W rows of W floats.
-inline void transpose(const float* from, int64_t from_stride, float* to, int64_t to_stride) {
+/// Transposes W rows of W floats: row i is at from(i), what becomes of column i goes to to(i).
+template <class From, class To>
+inline void transpose(From from, To to) {
   __m512 r[16], t[16];
-  for (int i = 0; i < 16; ++i) r[i] = _mm512_loadu_ps(from + i * from_stride);
+  for (int i = 0; i < 16; ++i) r[i] = _mm512_loadu_ps(from(i));
   for (int i = 0; i < 16; i += 2) {
     t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
     t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
@@ -75,10 +76,10 @@ inline void transpose(const float* from, int64_t from_stride, float* to, int64_t
     t[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xDD);
   }
   for (int i = 0; i < 4; ++i) {
-    _mm512_storeu_ps(to + i * to_stride, _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88));
-    _mm512_storeu_ps(to + (i + 4) * to_stride, _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0x88));
-    _mm512_storeu_ps(to + (i + 8) * to_stride, _mm512_shuffle_f32x4(t[i], t[i + 8], 0xDD));
-    _mm512_storeu_ps(to + (i + 12) * to_stride, _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0xDD));
+    _mm512_storeu_ps(to(i), _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88));
+    _mm512_storeu_ps(to(i + 4), _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0x88));
+    _mm512_storeu_ps(to(i + 8), _mm512_shuffle_f32x4(t[i], t[i + 8], 0xDD));
+    _mm512_storeu_ps(to(i + 12), _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0xDD));
   }
 }
 
@@ -123,9 +124,10 @@ inline float largest(const V& a) {
 }
 
 /// Transposes W rows of W floats.
-inline void transpose(const float* from, int64_t from_stride, float* to, int64_t to_stride) {
+template <class From, class To>
+inline void transpose(From from, To to) {
   __m256 r[8], t[8];
-  for (int i = 0; i < 8; ++i) r[i] = _mm256_loadu_ps(from + i * from_stride);
+  for (int i = 0; i < 8; ++i) r[i] = _mm256_loadu_ps(from(i));
   for (int i = 0; i < 8; i += 2) {
     t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
     t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
@@ -137,8 +139,8 @@ inline void transpose(const float* from, int64_t from_stride, float* to, int64_t
     r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xEE);
   }
   for (int i = 0; i < 4; ++i) {
-    _mm256_storeu_ps(to + i * to_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-    _mm256_storeu_ps(to + (i + 4) * to_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    _mm256_storeu_ps(to(i), _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+    _mm256_storeu_ps(to(i + 4), _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
   }
 }
 
@@ -233,9 +235,10 @@ inline float largest(const V& a) {
   for (int64_t i = 1; i < W; ++i) out = a[i] > out ? a[i] : out;
   return out;
 }
-inline void transpose(const float* from, int64_t from_stride, float* to, int64_t to_stride) {
-  for (int64_t i = 0; i < W; ++i) {
-    for (int64_t j = 0; j < W; ++j) to[j * to_stride + i] = from[i * from_stride + j];
+template <class From, class To>
+inline void transpose(From from, To to) {
+  for (int i = 0; i < W; ++i) {
+    for (int j = 0; j < W; ++j) to(j)[i] = from(i)[j];
   }
 }
 
@@ -244,7 +247,7 @@ inline void transpose(const float* from, int64_t from_stride, float* to, int64_t
 /// Sums of W rows of W floats: lane i the i-th row's.
 inline V row_sums(const float* rows) {
   float columns[W * W];
-  transpose(rows, W, columns, W);
+  transpose([&](int i) { return rows + i * W; }, [&](int i) { return columns + i * W; });
   V even = load(columns), odd = load(columns + W);
   for (int64_t i = 2; i < W; i += 2) even = even + load(columns + i * W), odd = odd + load(columns + (i + 1) * W);
   return even + odd;
