@@ -23,7 +23,7 @@ struct UpLayer {
   Tensor skip;                                               ///< [out,in,1,1], undefined where not needed
   int64_t stride = 1, padding = 0;
 
-  /// The result has x's type.
+  /// What transposed_convolution gives.
   Tensor convolve(const Tensor& x) const {
     return network::transposed_convolution(x, weight.to(x.scalar_type()), bias.to(x.scalar_type()), stride, padding);
   }
@@ -49,9 +49,11 @@ struct UpLayer {
     weight = weight * scale.reshape({1, -1, 1, 1});
     norm_weight = Tensor();
   }
-  void round_weights(ops::Precision precision) {
+  /// As the convolutions of a chain want them: rounded once, and in the order in which images lie.
+  void prepare_weights(ops::Precision precision) {
     for (Tensor* t : {&weight, &bias, &skip})
       if (t->defined()) *t = ops::round_to(*t, precision);
+    weight = weight.contiguous(at::MemoryFormat::ChannelsLast);
   }
 };
 
@@ -253,7 +255,7 @@ struct CnnGenerator : Generator {
     Network frozen = network::detached(net);
     for (auto& layer : frozen.layers) {
       layer.fold_norm();
-      layer.round_weights(frozen.precision);
+      layer.prepare_weights(frozen.precision);
     }
     return std::make_unique<FrozenCnn>(std::move(frozen));
   }

@@ -119,26 +119,40 @@ TEST(Cnn, AFrozenCopyPullsBackThroughEveryActivation) {
   }
 }
 
-// Few channels go by a matrix product and sums of its columns; float64 goes by LibTorch's convolution.
+// Few channels go by a matrix product and sums of its columns; float64 goes by LibTorch's convolution. bfloat16 rounds
+// operands, columns and gradients, each to 2⁻⁹ of itself; the sum of columns stays float32.
+void compare_columns(at::ScalarType type, double tolerance, int64_t channels, int64_t k, int64_t stride,
+                     int64_t padding) {
+  SCOPED_TRACE(str(at::toString(type), ", ", channels, " channels, kernel ", k, ", stride ", stride, ", ", padding));
+  std::vector<at::Tensor> narrow = {normal({5, 7, 6, 4}, 1).contiguous(at::MemoryFormat::ChannelsLast),
+                                    normal({7, channels, k, k}, 2), normal({channels}, 3)},
+                          wide;
+  for (auto& t : narrow) {
+    t = t.to(type), wide.push_back(t.to(at::kDouble));
+    t.requires_grad_(), wide.back().requires_grad_();
+  }
+  const at::Tensor want = network::transposed_convolution(wide[0], wide[1], wide[2], stride, padding),
+                   got = network::transposed_convolution(narrow[0], narrow[1], narrow[2], stride, padding);
+  EXPECT_TRUE(
+      torch::allclose(want, at::conv_transpose2d(wide[0], wide[1], wide[2], {stride, stride}, {padding, padding})));
+  EXPECT_EQ(got.scalar_type(), at::kFloat);
+  ASSERT_EQ(got.sizes(), want.sizes());
+  EXPECT_LE(largest(got - want), tolerance * largest(want));
+  const at::Tensor grad = normal(want.sizes(), 4).to(type).to(at::kFloat);
+  want.backward(grad.to(at::kDouble)), got.backward(grad);
+  for (size_t i = 0; i < wide.size(); ++i)
+    EXPECT_LE(largest(narrow[i].grad() - wide[i].grad()), tolerance * largest(wide[i].grad())) << i;
+  EXPECT_LE(largest(network::transposed_convolution_pullback(grad.to(at::kDouble), wide[1].detach(), stride, padding) -
+                    wide[0].grad()),
+            1e-12 * largest(wide[0].grad()));
+}
+
 TEST(Cnn, ConvolutionsByColumnsAreConvolutions) {
   for (const auto& [k, stride, padding] :
        std::vector<std::array<int64_t, 3>>{{4, 2, 1}, {3, 1, 1}, {3, 2, 0}, {2, 3, 0}, {1, 1, 0}, {4, 3, 2}, {3, 2, 1}})
     for (const int64_t channels : {1, 3}) {
-      const at::Tensor x = normal({5, 7, 6, 4}, 1).contiguous(at::MemoryFormat::ChannelsLast),
-                       weight = normal({7, channels, k, k}, 2), bias = normal({channels}, 3);
-      std::vector<at::Tensor> wide = {x.clone(), weight.clone(), bias.clone()}, narrow;
-      for (auto& t : wide) narrow.push_back(t.to(at::kFloat).requires_grad_()), t.requires_grad_();
-      const at::Tensor want = network::transposed_convolution(wide[0], wide[1], wide[2], stride, padding),
-                       got = network::transposed_convolution(narrow[0], narrow[1], narrow[2], stride, padding);
-      EXPECT_TRUE(torch::allclose(want, at::conv_transpose2d(x, weight, bias, {stride, stride}, {padding, padding})));
-      ASSERT_EQ(got.sizes(), want.sizes()) << k << stride << padding;
-      EXPECT_LE(largest(got - want), 1e-5 * largest(want)) << k << stride << padding;
-      const at::Tensor grad = normal(want.sizes(), 4);
-      want.backward(grad), got.backward(grad.to(at::kFloat));
-      for (size_t i = 0; i < wide.size(); ++i)
-        EXPECT_LE(largest(narrow[i].grad() - wide[i].grad()), 1e-5 * largest(wide[i].grad())) << i;
-      EXPECT_LE(largest(network::transposed_convolution_pullback(grad, weight, stride, padding) - wide[0].grad()),
-                1e-12 * largest(wide[0].grad()));
+      compare_columns(at::kFloat, 1e-5, channels, k, stride, padding);
+      compare_columns(at::kBFloat16, 1e-2, channels, k, stride, padding);
     }
 }
 
