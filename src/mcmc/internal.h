@@ -28,8 +28,8 @@ State zip(const State& x, const State& y, F f) {
 /// True of [T,B,N,latent...] whose last axis repeats one number in memory: a gradient of what sums over that axis.
 bool is_spread(const at::Tensor& x);
 
-/// The state whose chain (t,b,n) is (level[t,b,n], b, n) of the one given: level int64 [T,B,N].
-State take_levels(const State& state, const at::Tensor& level);
+/// The state whose chain (t,b,n) is (level[t,b,n], b, n) of join(first, second): level int64 [T,B,N].
+State take_levels(const State& first, const State& second, const at::Tensor& level);
 
 /// Values per chain [T,B,N], or per temperature [T], shaped to broadcast against x [T,B,N,...].
 at::Tensor align(const at::Tensor& values, const at::Tensor& x);

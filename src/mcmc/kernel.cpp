@@ -1,8 +1,10 @@
 #include "kaem/mcmc/kernel.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/where.h>
@@ -10,6 +12,7 @@
 
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <memory>
 
 #include "kaem/core/table.h"
@@ -106,31 +109,64 @@ State slice(const State& state, int64_t from, int64_t to) {
 
 bool is_spread(const Tensor& x) { return x.dim() > 4 && x.size(-1) > 1 && x.stride(-1) == 0; }
 
+namespace {
+
+/// `rows` of the rows of a and, behind them, those of b. States are long: they are copied once, by all threads.
+Tensor take_rows(const Tensor& a, const Tensor& b, const Tensor& rows) {
+  if (!a.is_cpu() || a.scalar_type() != b.scalar_type()) return at::cat({a, b}).index_select(0, rows);
+  const Tensor first = a.contiguous(), second = b.contiguous();
+  std::vector<int64_t> sizes = a.sizes().vec();
+  sizes[0] = rows.size(0);
+  Tensor out = at::empty(sizes, a.options());
+  if (out.numel() == 0) return out;
+  const size_t bytes = static_cast<size_t>(out.numel() / rows.size(0)) * a.element_size();
+  const auto *low = static_cast<const char*>(first.const_data_ptr()),
+             *high = static_cast<const char*>(second.const_data_ptr());
+  auto* to = static_cast<char*>(out.mutable_data_ptr());
+  const int64_t* row = rows.const_data_ptr<int64_t>();
+  at::parallel_for(0, rows.size(0), 1 + (1 << 16) / static_cast<int64_t>(bytes), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const bool in_first = row[i] < a.size(0);
+      const auto from = static_cast<size_t>(in_first ? row[i] : row[i] - a.size(0));
+      std::memcpy(to + static_cast<size_t>(i) * bytes, (in_first ? low : high) + from * bytes, bytes);
+    }
+  });
+  return out;
+}
+
+/// x [T,B,N,latent...] by one number for the whole last axis.
+Tensor unspread(const Tensor& x) { return x.select(-1, 0); }
+
+Tensor spread(const Tensor& x, int64_t times) {
+  std::vector<int64_t> sizes = x.sizes().vec();
+  sizes.push_back(times);
+  return x.unsqueeze(-1).expand(sizes);
+}
+
+}  // namespace
+
 State join(const State& first, const State& second) {
   return zip(first, second, [](const Tensor& a, const Tensor& b) {
     if (!is_spread(a) || !is_spread(b)) return at::cat({a, b}, 0);
-    const Tensor both = at::cat({a.select(-1, 0), b.select(-1, 0)}, 0).unsqueeze(-1);
-    std::vector<int64_t> sizes = both.sizes().vec();
-    sizes.back() = a.size(-1);
-    return both.expand(sizes);
+    return spread(at::cat({unspread(a), unspread(b)}, 0), a.size(-1));
   });
 }
 
 void copy_into(const State& to, const State& from) {
   zip(to, from, [](const Tensor& a, const Tensor& b) {
-    return is_spread(a) && is_spread(b) ? a.select(-1, 0).copy_(b.select(-1, 0)) : a.copy_(b);
+    return is_spread(a) && is_spread(b) ? unspread(a).copy_(unspread(b)) : a.copy_(b);
   });
 }
 
-State take_levels(const State& state, const Tensor& level) {
+State take_levels(const State& first, const State& second, const Tensor& level) {
   const int64_t columns = level.size(1) * level.size(2);
   const Tensor column = at::arange(columns, level.options()).view({1, level.size(1), level.size(2)});
   const Tensor rows = (level * columns + column).flatten();
-  const auto take = [&](const Tensor& x) {
-    return unflatten_chains(flatten_chains(x).index_select(0, rows), level.sizes());
+  const auto take = [&](const Tensor& a, const Tensor& b) {
+    return unflatten_chains(take_rows(flatten_chains(a), flatten_chains(b), rows), level.sizes());
   };
-  return map(state, [&](const Tensor& x) {
-    return is_spread(x) ? take(x.select(-1, 0)).unsqueeze(-1).expand(x.sizes()) : take(x);
+  return zip(first, second, [&](const Tensor& a, const Tensor& b) {
+    return is_spread(a) && is_spread(b) ? spread(take(unspread(a), unspread(b)), a.size(-1)) : take(a, b);
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
@@ -93,37 +94,52 @@ Tensor ExchangeLog::swap_rate() const { return 1 - rejection_sum / attempts.clam
 
 double ExchangeLog::barrier() const { return (1 - swap_rate()).sum().item<double>(); }
 
-State exchange(const State& state, const Tensor& temperature, Scheme scheme, Draws& draws, ExchangeLog& log) {
-  const c10::AutoGradMode no_grad(false);
-  if (!state.likelihood.log_density.defined()) throw UsageError("an exchange needs the values of a likelihood");
-  const int64_t levels = state.z.size(0);
+namespace {
+
+/// Decides who trades: the level from which each chain takes its state, int64 [T,B,N]; undefined where nobody trades.
+Tensor trades(const Tensor& log_likelihood, const Tensor& temperature, Scheme scheme, Draws& draws, ExchangeLog& log) {
+  if (!log_likelihood.defined()) throw UsageError("an exchange needs the values of a likelihood");
+  const int64_t levels = log_likelihood.size(0);
   const int64_t round = log.count++;
-  if (scheme == Scheme::kNone) return state;
+  if (scheme == Scheme::kNone) return {};
   const int64_t first =
       scheme == Scheme::kDeo ? round % 2 : static_cast<int64_t>(draws.uniform({1}, at::kDouble).item<double>() < 0.5);
-  if (first + 1 >= levels) return state;
+  if (first + 1 >= levels) return {};
 
-  const Tensor probability = swap_probability(state.likelihood.log_density, temperature, first);
+  const Tensor probability = swap_probability(log_likelihood, temperature, first);
   log.attempts.slice(0, first, levels - 1, 2) += 1;
   log.rejection_sum.slice(0, first, levels - 1, 2) += (1 - probability).mean({1, 2});
 
   const Tensor accepted = draws.uniform(probability.sizes(), probability.options()) < probability;
-  const Tensor swapped = at::zeros(state.z.sizes().slice(0, 3), state.z.options().dtype(at::kBool));
+  const Tensor swapped = at::zeros(log_likelihood.sizes(), log_likelihood.options().dtype(at::kBool));
   lower_levels(swapped, first).copy_(accepted);
   upper_levels(swapped, first).copy_(accepted);
-  const Tensor partner = partners(levels, first, state.z.device());
+  const Tensor partner = partners(levels, first, log_likelihood.device());
   const Tensor own = at::arange(levels, partner.options()).view({levels, 1, 1});
   const Tensor source = at::where(swapped, partner.view({levels, 1, 1}), own);
   log.replica = log.replica.gather(0, source);
   follow_replicas(log);
-  return take_levels(state, source);
+  return source;
+}
+
+}  // namespace
+
+State exchange(const State& state, const Tensor& temperature, Scheme scheme, Draws& draws, ExchangeLog& log) {
+  const c10::AutoGradMode no_grad(false);
+  const Tensor source = trades(state.likelihood.log_density, temperature, scheme, draws, log);
+  return source.defined() ? take_levels(slice(state, 0, 1), slice(state, 1, state.z.size(0)), source) : state;
 }
 
 State tempered_step(const State& state, const Kernel& kernel, const std::function<State(Draws&)>& refresh,
                     const Tensor& temperature, Scheme scheme, Draws& draws, ExchangeLog& log, Info* info) {
+  const c10::AutoGradMode no_grad(false);
   const auto [moved, moved_info] = kernel.step(slice(state, 1, state.z.size(0)), draws);
   if (info != nullptr) *info = moved_info;
-  return exchange(join(refresh(draws), moved), temperature, scheme, draws, log);
+  const State fresh = refresh(draws);
+  const Tensor &below = fresh.likelihood.log_density, &above = moved.likelihood.log_density;
+  const Tensor log_likelihood = below.defined() && above.defined() ? at::cat({below, above}) : Tensor();
+  const Tensor source = trades(log_likelihood, temperature, scheme, draws, log);
+  return source.defined() ? take_levels(fresh, moved, source) : join(fresh, moved);
 }
 
 }  // namespace kaem::mcmc
