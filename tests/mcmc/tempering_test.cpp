@@ -114,6 +114,33 @@ TEST(Exchange, SwapsAllOfAStateByTheProbability) {
   }
 }
 
+// Latents of two axes, with a likelihood's gradient that repeats one number along the last: it stays one in memory.
+TEST(Exchange, InAStepIsThatOfTheJoinedState) {
+  const at::Tensor l = 3 * Rng(1).normal(Stream::kTest, 25, {4, 2, 5}, torch::kDouble);
+  State state = labelled(l);
+  state.z = state.z.unsqueeze(3).expand({-1, -1, -1, 3, -1}).contiguous();
+  state.white = at::Tensor(), state.prior.gradient = 4 * state.z;
+  state.likelihood.gradient = (5 * state.z.select(-1, 0)).unsqueeze(-1).expand_as(state.z);
+  const Kernel still{{}, [](const State& x, Draws&) { return std::pair(x, Info{}); }};
+  const at::Tensor temperature = row({0, 0.2, 0.5, 1});
+  ExchangeLog log(4, 2, 5, torch::kDouble), log_of_step(4, 2, 5, torch::kDouble);
+  State expected = state;
+  for (int round = 0; round < 4; ++round) {
+    Draws draws = make_draws(Rng(1), Stream::kTest, 30 + round), same = make_draws(Rng(1), Stream::kTest, 30 + round);
+    expected = exchange(expected, temperature, Scheme::kDeo, draws, log);
+    const State before = state;
+    state = tempered_step(
+        state, still, [&](Draws&) { return slice(before, 0, 1); }, temperature, Scheme::kDeo, same, log_of_step);
+    EXPECT_TRUE(torch::equal(state.z, expected.z));
+    EXPECT_TRUE(torch::equal(state.prior.gradient, 4 * state.z));
+    EXPECT_TRUE(torch::equal(state.likelihood.gradient, (5 * state.z.select(-1, 0)).unsqueeze(-1).expand_as(state.z)));
+    EXPECT_TRUE(torch::equal(state.likelihood.log_density, expected.likelihood.log_density));
+    EXPECT_EQ(state.likelihood.gradient.stride(-1), 0);
+    EXPECT_TRUE(torch::equal(log.replica, log_of_step.replica));
+  }
+  EXPECT_FALSE(torch::equal(log.replica.select(0, 0), torch::zeros({2, 5}, torch::kLong))) << "nobody traded";
+}
+
 TEST(Exchange, TriesThePairsOfItsScheme) {
   const at::Tensor l = torch::zeros({5, 2, 3}, torch::kDouble), temperature = row({0, 0.1, 0.2, 0.5, 1});
   const auto attempts = [&](Scheme scheme, int64_t rounds) {
