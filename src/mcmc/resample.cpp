@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include <array>
+#include <cmath>
 
 #include "kaem/core/table.h"
 
@@ -45,7 +46,10 @@ Tensor residual_resample(const Tensor& weights, const Tensor& uniforms) {
   // none.
   const Tensor keep = at::arange(weights.size(1), uniforms.options()).unsqueeze(0) < left.round();
   const Tensor safe = at::where(remainder.sum(1, true) > 0, remainder, at::ones_like(remainder));
-  return certain.to(weights.scalar_type()) + counts_of_points(safe, uniforms, keep).to(weights.scalar_type());
+  // The others need no search. (A GPU would have to be waited for.)
+  const int64_t most = left.is_cpu() && left.numel() > 0 ? std::llround(left.max().item<double>()) : weights.size(1);
+  const Tensor drawn = counts_of_points(safe, uniforms.slice(1, 0, most), keep.slice(1, 0, most));
+  return certain.to(weights.scalar_type()) + drawn.to(weights.scalar_type());
 }
 
 Tensor systematic_resample(const Tensor& weights, const Tensor& uniforms) {

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <torch/library.h>
 
+#include <algorithm>
+
 #include "ops/cpu/parallel.h"
 #include "ops/cpu/plan.h"
 #include "ops/raw_ops.h"
