@@ -4,7 +4,6 @@
 #include <c10/core/GradMode.h>
 
 #include <array>
-#include <cmath>
 
 #include "kaem/core/table.h"
 
@@ -47,7 +46,7 @@ Tensor residual_resample(const Tensor& weights, const Tensor& uniforms) {
   const Tensor keep = at::arange(weights.size(1), uniforms.options()).unsqueeze(0) < left.round();
   const Tensor safe = at::where(remainder.sum(1, true) > 0, remainder, at::ones_like(remainder));
   // The others need no search. (A GPU would have to be waited for.)
-  const int64_t most = left.is_cpu() && left.numel() > 0 ? std::llround(left.max().item<double>()) : weights.size(1);
+  const int64_t most = keep.is_cpu() && keep.numel() > 0 ? keep.sum(1).max().item<int64_t>() : keep.size(1);
   const Tensor drawn = counts_of_points(safe, uniforms.slice(1, 0, most), keep.slice(1, 0, most));
   return certain.to(weights.scalar_type()) + drawn.to(weights.scalar_type());
 }
