@@ -225,7 +225,11 @@ struct Masses : Function<Masses> {
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     refuse_second_order("cell_masses");
-    return {ctx->get_saved_variables()[0] * grads[0].unsqueeze(1), {}, {}};
+    const Tensor gradient = ctx->get_saved_variables()[0], &weight = grads[0];
+    // Where Σ log Z is subtracted from a loss, the weight of every component is the one number 1.
+    const bool one_number = weight.is_cpu() && weight.numel() > 0 && weight.stride(0) == 0;
+    if (one_number && weight[0].item<double>() == 1.0) return {gradient, {}, {}};
+    return {gradient * weight.unsqueeze(1), {}, {}};
   }
 };
 

@@ -2,14 +2,9 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_add.h>
-#include <ATen/ops/_foreach_mul.h>
-#include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_fused_sgd.h>
-#include <ATen/ops/linalg_vector_norm.h>
-#include <ATen/ops/scalar_tensor.h>
-#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
@@ -224,24 +219,5 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, std::
 }
 
 std::vector<std::string> optimizer_names() { return names_of(kRules); }
-
-at::Tensor clip_gradients(const std::vector<NamedParameter>& parameters, double max_norm) {
-  const at::NoGradGuard no_grad;
-  std::vector<at::Tensor> gradients;
-  for (const auto& p : parameters)
-    if (p.value.grad().defined()) gradients.push_back(p.value.grad());
-  if (gradients.empty()) return at::scalar_tensor(0.0, at::kDouble);
-  auto norms = at::_foreach_norm(gradients);
-  for (auto& n : norms) n = n.to(at::kDouble);
-  const auto total = at::linalg_vector_norm(at::stack(norms));
-  if (max_norm <= 0) return total;
-  if (total.is_cpu()) {  // reading the norm costs nothing here, scaling all gradients by 1 would
-    const double norm = total.item<double>();
-    if (norm > max_norm) at::_foreach_mul_(gradients, max_norm / (norm + 1e-6));
-  } else {
-    at::_foreach_mul_(gradients, (max_norm / (total + 1e-6)).clamp_max(1.0).to(gradients.front().scalar_type()));
-  }
-  return total;
-}
 
 }  // namespace kaem
