@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 
 #include "kaem/core/table.h"
 #include "objective/objectives.h"
@@ -93,35 +92,6 @@ WeightedSamples worth_their_time(const Particles& particles, const Weights& weig
   return samples;
 }
 
-/// log Ẑ_k [B,K] with Ẑ_k = Σ_n exp(t_k ℓ_n) / Σ_j N_j exp(t_j ℓ_n) / Ẑ_j and Ẑ_0 = 1 (Shirts and Chodera 2008):
-/// Newton's method on the convex function of which this is the stationary point, and the plain iteration, which always
-/// helps but slowly, where a Newton step did not.
-Tensor self_consistent_normalisers(const Tensor& tilted, const Tensor& log_count, const Tensor& start) {
-  constexpr int kMostIterations = 300;
-  constexpr double kTolerance = 1e-7, kNear = 1, kRidge = 1e-9;
-  const Tensor count = log_count.exp().slice(0, 1), offset = log_count.reshape({1, -1, 1});
-  Tensor log_z = start, fallback = start;
-  Tensor last = at::full({start.size(0)}, std::numeric_limits<double>::infinity(), start.options());
-  Tensor was_newton = at::zeros({start.size(0)}, start.options().dtype(at::kBool));
-  for (int iteration = 0; iteration < kMostIterations; ++iteration) {
-    const Tensor log_share = (tilted + offset - log_z.unsqueeze(2)).log_softmax(1);  // [B,K,n]
-    Tensor change = log_share.logsumexp(2) - log_count;
-    change = change - change.slice(1, 0, 1);
-    const Tensor size = change.abs().amax(1);
-    if (size.max().item<double>() < kTolerance) break;
-    const Tensor failed = was_newton.logical_and((size <= last).logical_not());
-    const Tensor share = log_share.exp().slice(1, 1), sum = share.sum(2);
-    const Tensor hessian = at::diag_embed(sum + kRidge) - share.matmul(share.transpose(1, 2));
-    const Tensor step = std::get<0>(at::linalg_solve_ex(hessian, (sum - count).unsqueeze(2))).squeeze(2);
-    const Tensor newton = log_z + at::constant_pad_nd(step, {1, 0}), plain = log_z + change;
-    was_newton = (size < kNear).logical_and(failed.logical_not());
-    log_z = at::where(failed.unsqueeze(1), fallback, at::where(was_newton.unsqueeze(1), newton, plain));
-    last = at::where(failed, last, size);
-    fallback = plain;
-  }
-  return log_z;
-}
-
 struct Thermodynamic : Objective {
   explicit Thermodynamic(const ObjectiveOptions& objective_options)
       : options(objective_options), gradient(find(kGradients, "thermo_gradient", options.thermo_gradient)) {
@@ -155,24 +125,6 @@ struct Thermodynamic : Objective {
 Tensor evidence_estimate(const std::string& estimator, const Tensor& level_zero, const Tensor& levels,
                          const Tensor& temperature) {
   return find(kEstimators, "estimator", estimator)(level_zero, levels, temperature);
-}
-
-std::pair<Tensor, Tensor> mbar_weights(const Tensor& level_zero, const Tensor& levels, const Tensor& temperature) {
-  const int64_t data = level_zero.size(0), shared = level_zero.size(1), chains = levels.size(2), count = levels.size(0);
-  const Tensor own = levels.permute({1, 0, 2}).reshape({data, -1});                // [B,T·N]
-  const Tensor all = at::cat({level_zero, own}, 1);                                // [B,n]
-  const Tensor t = at::cat({at::zeros({1}, temperature.options()), temperature});  // [K]
-  Tensor log_count = at::full({count + 1}, std::log(static_cast<double>(chains)), t.options());
-  log_count[0] = std::log(static_cast<double>(shared));
-  const Tensor tilted = t.reshape({1, -1, 1}) * all.unsqueeze(1);  // t_k ℓ_n: [B,K,n]
-  // Ẑ_k by thermodynamic integration is a start from which nothing underflows.
-  const Tensor mean = at::cat({level_zero.mean(1, true), levels.mean(2).t()}, 1);  // [B,K]
-  const Tensor rise = 0.5 * (mean.slice(1, 1) + mean.slice(1, 0, -1)) * (t.slice(0, 1) - t.slice(0, 0, -1));
-  const Tensor start = at::cat({at::zeros_like(rise.slice(1, 0, 1)), rise.cumsum(1)}, 1);
-  const Tensor log_z = self_consistent_normalisers(tilted, log_count, start);
-  const Tensor log_mixture = (tilted + log_count.reshape({1, -1, 1}) - log_z.unsqueeze(2)).logsumexp(1);  // [B,n]
-  const Tensor weight = (all - log_mixture).softmax(1);
-  return {weight.slice(1, 0, shared), weight.slice(1, shared).reshape({data, count, chains}).permute({1, 0, 2})};
 }
 
 std::unique_ptr<Objective> make_thermodynamic(const ObjectiveOptions& options) {

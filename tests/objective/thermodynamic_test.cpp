@@ -53,30 +53,62 @@ TEST(Evidence, SteppingStoneIsALowerBoundInExpectation) {
   EXPECT_LT(ss.mean().item<double>(), few.log_evidence - 6 * error);
 }
 
-// One chain at each temperature and levels that hardly overlap, as high-dimensional models have them: with c_n =
-// exp(ℓ_n) / w_n and Ẑ_k = Σ_n exp(t_k ℓ_n) / c_n the mixture Σ_k N_k exp(t_k ℓ_n) / Ẑ_k must be c_n again.
-TEST(Mbar, WeightsAreSelfConsistentWhereLevelsHardlyOverlap) {
-  constexpr int64_t kData = 40, kShared = 300;
-  std::vector<double> t, means = {-90, -60, -20, 15, 30};
-  for (int64_t k = 1; k <= 5; ++k) t.push_back(std::pow(static_cast<double>(k) / 5, 4));
-  const auto normals = [](int64_t step, at::IntArrayRef shape) {
-    return Rng(8).normal(Stream::kTest, step, shape, torch::kDouble);
-  };
-  const at::Tensor zero = -250 + 60 * normals(0, {kData, kShared}), temperature = torch::tensor(t, torch::kDouble);
-  const at::Tensor levels = torch::tensor(means, torch::kDouble).view({5, 1, 1}) + 12 * normals(1, {5, kData, 1});
+at::Tensor normals(int64_t step, at::IntArrayRef shape) {
+  return Rng(8).normal(Stream::kTest, step, shape, torch::kDouble);
+}
+
+// With c_n = exp(ℓ_n) / w_n and Ẑ_k = Σ_n exp(t_k ℓ_n) / c_n the mixture Σ_k N_k exp(t_k ℓ_n) / Ẑ_k must be c_n again.
+// One chain at each temperature: zero [B,S], levels [T,B,1].
+void expect_self_consistent_weights(const at::Tensor& zero, const at::Tensor& levels, const std::vector<double>& t) {
+  const at::Tensor temperature = torch::tensor(t, torch::kDouble);
   const auto [shared, own] = mbar_weights(zero, levels, temperature);
   const at::Tensor all = torch::cat({zero, levels.squeeze(2).t()}, 1),
                    weight = torch::cat({shared, own.squeeze(2).t()}, 1);
   EXPECT_TRUE((weight > 0).all().item<bool>());
   EXPECT_LT((weight.sum(1) - 1).abs().max().item<double>(), 1e-12);
-  const at::Tensor log_c = all - weight.log(),
-                   tilted =
-                       torch::cat({torch::zeros({1}, torch::kDouble), temperature}).view({1, 6, 1}) * all.unsqueeze(1);
+  const int64_t count = temperature.size(0) + 1;
+  const at::Tensor ladder = torch::cat({torch::zeros({1}, torch::kDouble), temperature}).view({1, count, 1});
+  const at::Tensor log_c = all - weight.log(), tilted = ladder * all.unsqueeze(1);
   const at::Tensor log_z = (tilted - log_c.unsqueeze(1)).logsumexp(2, true);
-  at::Tensor count = torch::ones({6}, torch::kDouble);
-  count[0] = static_cast<double>(kShared);
-  const at::Tensor mixture = (count.log().view({1, 6, 1}) + tilted - log_z).logsumexp(1);
+  at::Tensor samples = torch::ones({count}, torch::kDouble);
+  samples[0] = static_cast<double>(zero.size(1));
+  const at::Tensor mixture = (samples.log().view({1, count, 1}) + tilted - log_z).logsumexp(1);
   EXPECT_LT((mixture - log_c).abs().max().item<double>(), 1e-5);
+}
+
+// As high-dimensional models have them, by the ladder t = (k/5)^4 and by an even one.
+TEST(Mbar, WeightsAreSelfConsistentWhereLevelsHardlyOverlap) {
+  const at::Tensor means = torch::tensor({-90, -60, -20, 15, 30}, torch::kDouble).view({5, 1, 1});
+  for (const double scale : {0.1, 1.0}) {
+    const at::Tensor zero = scale * (-250 + 60 * normals(0, {40, 300})),
+                     levels = scale * (means + 12 * normals(1, {5, 40, 1}));
+    expect_self_consistent_weights(zero, levels, {0.0016, 0.0256, 0.1296, 0.4096, 1});
+    expect_self_consistent_weights(zero, levels, {0.2, 0.4, 0.6, 0.8, 1});
+  }
+}
+
+// Chains that contradict their temperatures: the start by thermodynamic integration leaves level 1 no share of any
+// sample.
+TEST(Mbar, WeightsAreSelfConsistentWhereTheStartIsFarOff) {
+  const at::Tensor means = torch::tensor({0, -640}, torch::kDouble).view({2, 1, 1});
+  expect_self_consistent_weights(-320 + 4 * normals(0, {40, 300}), means + 4 * normals(1, {2, 40, 1}), {0.5, 1});
+}
+
+// Levels that are thousands apart: shares vanish to beyond float64's range, and so may weights.
+TEST(Mbar, WeightsAreNumbersWhereLevelsAreThousandsApart) {
+  const Levels l = exact_samples(30, 50, 1);
+  const auto [shared, own] = mbar_weights(1e4 * l.zero, 1e4 * l.levels, l.temperature);
+  EXPECT_TRUE(torch::allclose(shared.sum(1) + own.sum(2).sum(0), torch::ones({30}, torch::kDouble)));
+  EXPECT_TRUE((shared >= 0).all().item<bool>() && (own >= 0).all().item<bool>());
+}
+
+TEST(Mbar, ValuesThatAreNoNumbersMakeNoWeights) {
+  const Levels l = exact_samples(3, 5, 2);
+  at::Tensor levels = l.levels.clone();
+  levels[1][2][0] = std::nan("");
+  const auto [shared, own] = mbar_weights(l.zero, levels, l.temperature);
+  EXPECT_TRUE(shared[2].isnan().all().item<bool>());
+  EXPECT_FALSE(shared.slice(0, 0, 2).isnan().any().item<bool>()) << "the other data have theirs";
 }
 
 TEST(Mbar, WeightsSumToOneAndGiveThePosteriorsMean) {
