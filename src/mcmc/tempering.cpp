@@ -131,9 +131,9 @@ State exchange(const State& state, const Tensor& temperature, Scheme scheme, Dra
 }
 
 State tempered_step(const State& state, const Kernel& kernel, const std::function<State(Draws&)>& refresh,
-                    const Tensor& temperature, Scheme scheme, Draws& draws, ExchangeLog& log, Info* info) {
+                    const Tensor& temperature, Scheme scheme, Draws& draws, ExchangeLog& log, Info* info, bool last) {
   const c10::AutoGradMode no_grad(false);
-  const auto [moved, moved_info] = kernel.step(slice(state, 1, state.z.size(0)), draws);
+  const auto [moved, moved_info] = kernel.move(slice(state, 1, state.z.size(0)), draws, last);
   if (info != nullptr) *info = moved_info;
   const State fresh = refresh(draws);
   const Tensor &below = fresh.likelihood.log_density, &above = moved.likelihood.log_density;

@@ -17,22 +17,29 @@ Kernel ula(const Target& target, const KernelOptions& options) {
     const c10::AutoGradMode no_grad(false);
     return evaluate(target, z.detach(), Want::kGradient);
   };
+  const double eta = options.step_size;
+  const auto move = [=](const State& state, Draws& draws) {
+    const Tensor noise = draws.normal(state.z.sizes(), state.z.options());
+    if (!options.preconditioner.defined())
+      return ops::langevin_move(state.z, state.prior.gradient, state.likelihood.gradient, noise, target.temperature,
+                                eta, target.lower, target.upper);
+    const auto scale = [&](const Tensor& x) { return scaled(x, options.preconditioner); };
+    const Tensor drift = scale(tempered_gradient(state, target.temperature));
+    return fold(state.z + scale(eta * drift + std::sqrt(2 * eta) * noise), target.lower, target.upper).z;
+  };
+  const auto info = [eta](const Tensor& z) { return Info{per_chain(z, 1), per_chain(z, eta)}; };
   const auto step = [=](const State& state, Draws& draws) {
     const c10::AutoGradMode no_grad(false);
-    const double eta = options.step_size;
-    const Tensor noise = draws.normal(state.z.sizes(), state.z.options());
-    const auto scale = [&](const Tensor& x) { return scaled(x, options.preconditioner); };
-    Tensor next;
-    if (options.preconditioner.defined()) {
-      const Tensor drift = scale(tempered_gradient(state, target.temperature));
-      next = fold(state.z + scale(eta * drift + std::sqrt(2 * eta) * noise), target.lower, target.upper).z;
-    } else {
-      next = ops::langevin_move(state.z, state.prior.gradient, state.likelihood.gradient, noise, target.temperature,
-                                eta, target.lower, target.upper);
-    }
-    return std::pair(evaluate(target, next, Want::kGradient), Info{per_chain(next, 1), per_chain(next, eta)});
+    const Tensor next = move(state, draws);
+    return std::pair(evaluate(target, next, Want::kGradient), info(next));
   };
-  return {init, step, /*exact=*/false, /*recordable=*/true};
+  const auto last_step = [=](const State& state, Draws& draws) {
+    const c10::AutoGradMode no_grad(false);
+    State last = {.z = move(state, draws)};
+    if (target.likelihood) last.likelihood.log_density = target.likelihood(last.z, Want::kValue).log_density;
+    return std::pair(last, info(last.z));
+  };
+  return {init, step, /*exact=*/false, /*recordable=*/true, last_step};
 }
 
 }  // namespace kaem::mcmc

@@ -107,15 +107,16 @@ struct LangevinSampling : Posterior {
     if (options.unadjusted > 0 && kernel.exact && !state.white.defined()) {
       const mcmc::Kernel free = mcmc::ula(target, kernel_setting);
       state = free.init(state.z);
-      for (; done < std::min(options.unadjusted, options.iters); ++done) state = free.step(state, draws).first;
+      const int64_t unadjusted = std::min(options.unadjusted, options.iters);
+      for (; done < unadjusted; ++done) state = free.move(state, draws, done + 1 == unadjusted).first;
       state = kernel.init(state.z);
     }
     Tensor acceptance = at::zeros({1}, state.z.options());
     const auto adjusted = static_cast<double>(std::max<int64_t>(1, options.iters - done));
     const bool recorded =
         kernel.recordable && state.z.scalar_type() == at::kFloat && !model.perceptual && ops::records(state.z.device());
-    const auto step_all = [&] {
-      auto [next, info] = kernel.step(state, draws);
+    const auto step_all = [&](bool last) {
+      auto [next, info] = kernel.move(state, draws, last);
       if (recorded)
         mcmc::copy_into(state, next);  // what is replayed reads where it wrote
       else
@@ -123,9 +124,9 @@ struct LangevinSampling : Posterior {
       acceptance += info.acceptance.mean({1, 2}) / adjusted;
     };
     if (recorded)
-      ops::record_and_repeat(state.z.device(), options.iters - done, step_all);
+      ops::record_and_repeat(state.z.device(), options.iters - done, [&] { step_all(/*last=*/false); });
     else
-      for (; done < options.iters; ++done) step_all();
+      for (; done < options.iters; ++done) step_all(done + 1 == options.iters);
     keep(batch, state.z);
     Particles particles = finished(state, temperature);
     particles.info.acceptance = acceptance;
@@ -140,7 +141,8 @@ struct LangevinSampling : Posterior {
     return at::tensor(mcmc::power_ladder(t.levels, mcmc::power_at(t.p_start, t.p_end, t.cycles, share)), at::kDouble);
   }
 
-  /// Level 0 before every exchange: exact draws, or for a prior that has none a chain at t = 0 that goes on from `now`.
+  /// Level 0 before every exchange: exact draws, or for a prior that has none a chain at t = 0 that goes on from `now`,
+  /// whose first call makes its start.
   std::function<mcmc::State(mcmc::Draws&)> level_zero(ModelImpl& model, const mcmc::Target& target,
                                                       const mcmc::State& now, int64_t data, int64_t step,
                                                       const Rng& rng) {
@@ -153,12 +155,11 @@ struct LangevinSampling : Posterior {
     prior_alone.likelihood = nullptr;
     const mcmc::Kernel prior_chain = mcmc::ula(prior_alone, prior_options);
     const bool alternates = mcmc::parse_scheme(options.tempering.exchange) == mcmc::Scheme::kDeo;
-    return [=, &model, &now, &rng, round = int64_t{0}](mcmc::Draws& draws) mutable {
-      // The first call makes the start; then every other exchange leaves level 0 alone, and fresh draws would go
-      // unseen.
-      if (model.prior->normalised() && alternates && round > 0 && round % 2 == 0)
-        return ++round, mcmc::slice(now, 0, 1);
-      if (model.prior->normalised() || round == 0)
+    const bool exact = model.prior->normalised();
+    return [=, &model, &now, &rng, round = exact ? int64_t{1} : int64_t{0}](mcmc::Draws& draws) mutable {
+      // Every other exchange leaves level 0 alone, and fresh draws would go unseen.
+      if (exact && alternates && round % 2 == 0) return ++round, mcmc::slice(now, 0, 1);
+      if (exact || round == 0)
         return kernel.init(prior_chains(*model.prior, chains, rng, Stream::kLevelZero, step, rows * round++));
       return kernel.init(prior_chain.step(prior_chain.init(mcmc::slice(now, 0, 1).z), draws).first.z);
     };
@@ -176,13 +177,16 @@ struct LangevinSampling : Posterior {
     mcmc::State state;
     const auto refresh = level_zero(model, zero, state, data, step, rng);
     mcmc::Draws draws = mcmc::make_draws(rng, Stream::kPosterior, step);
-    state = mcmc::join(refresh(draws), kernel.init(start(model, batch, levels, step, rng)));
+    state = kernel.init(start(model, batch, levels, step, rng));
+    // Exact draws replace level 0 before it is seen: whatever has its shape may stand there.
+    state = mcmc::join(model.prior->normalised() ? mcmc::slice(state, 0, 1) : refresh(draws), state);
     mcmc::ExchangeLog log(levels + 1, data, options.chains_per_datum, number);
     const auto scheme = mcmc::parse_scheme(options.tempering.exchange);
     Tensor acceptance = at::zeros({levels}, number);
     for (int64_t i = 0; i < options.tempering.iters; ++i) {
       mcmc::Info info;
-      state = mcmc::tempered_step(state, kernel, refresh, all, scheme, draws, log, &info);
+      state =
+          mcmc::tempered_step(state, kernel, refresh, all, scheme, draws, log, &info, i + 1 == options.tempering.iters);
       acceptance += info.acceptance.mean({1, 2}) / static_cast<double>(options.tempering.iters);
     }
     const mcmc::State chains = mcmc::slice(state, 1, levels + 1);

@@ -30,7 +30,7 @@ Tensor rows_of_data(const ModelImpl& model, const Tensor& x, at::IntArrayRef cha
 
 mcmc::LogDensity likelihood_density(ModelImpl& model, const Tensor& x, bool with_perceptual) {
   const std::shared_ptr<FrozenGenerator> frozen = model.generator->freeze();
-  return [&model, x, frozen, with_perceptual](const Tensor& z, mcmc::Want) {
+  return [&model, x, frozen, with_perceptual](const Tensor& z, mcmc::Want want) {
     const c10::AutoGradMode no_grad(false);
     const auto chains = z.sizes().slice(0, 3);
     const Tensor u = model.prior->features(flatten_chains(z));
@@ -40,6 +40,7 @@ mcmc::LogDensity likelihood_density(ModelImpl& model, const Tensor& x, bool with
       const auto [term, term_gradient] = model.perceptual->value_and_gradient(*model.likelihood, x, generated);
       value = value + term, gradient = gradient + term_gradient;
     }
+    if (want == mcmc::Want::kValue) return mcmc::Value{value, {}};
     const Tensor pulled = model.prior->features_pullback(frozen->pullback(flatten_chains(gradient)));
     return mcmc::Value{value, unflatten_chains(pulled, chains)};
   };

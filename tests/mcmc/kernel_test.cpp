@@ -157,6 +157,33 @@ TEST(Ula, MovesAlikeInBothPrecisions) {
       }
 }
 
+// The last step ends where any other would, with the likelihood's value there, and asks for no gradient of it.
+TEST(Kernels, LastStepIsAStepWithoutGradients) {
+  const Case c = truncated_gaussian(row({0.3, 1}));
+  for (const auto& name : kernel_names()) {
+    SCOPED_TRACE(name);
+    int64_t gradients = 0;
+    Target target = c.target;
+    target.likelihood = [&](const at::Tensor& z, Want want) {
+      gradients += static_cast<int64_t>(want != Want::kValue);
+      return c.target.likelihood(z, want);
+    };
+    const Kernel kernel = make_kernel(target, {.name = name, .step_size = 0.1, .delta = 0.1});
+    const State start = kernel.init(0.4 * uniforms(13, {2, 1, 50, kDim}));
+    const auto end = [&](bool last) {
+      Draws draws = make_draws(Rng(1), Stream::kTest, 14);
+      gradients = 0;
+      const State state = kernel.move(start, draws, last).first;
+      EXPECT_EQ(gradients == 0, last && name == "ula");
+      return state;
+    };
+    const State middle = end(false), last = end(true);
+    EXPECT_FALSE(torch::equal(last.z, start.z));
+    EXPECT_TRUE(torch::equal(last.z, middle.z));
+    EXPECT_TRUE(torch::equal(last.likelihood.log_density, middle.likelihood.log_density));
+  }
+}
+
 // A proposal whose density is 0 or not a number is refused, and the chain goes on.
 TEST(Kernels, RefuseProposalsWithoutDensity) {
   for (const auto& name : {"mala", "automala", "pcnl"}) {

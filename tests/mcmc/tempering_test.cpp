@@ -141,6 +141,27 @@ TEST(Exchange, InAStepIsThatOfTheJoinedState) {
   EXPECT_FALSE(torch::equal(log.replica.select(0, 0), torch::zeros({2, 5}, torch::kLong))) << "nobody traded";
 }
 
+// Chains that the kernel has moved without gradients trade with a level 0 that has them: z and values go on.
+TEST(Exchange, AfterTheLastStepNeedsNoGradients) {
+  const State state = labelled(3 * Rng(1).normal(Stream::kTest, 26, {3, 2, 20}, torch::kDouble));
+  const auto stay = [](const State& x, Draws&) { return std::pair(x, Info{}); };
+  const Kernel still{{}, stay, false, false, [](const State& x, Draws&) {
+                       return std::pair(State{.z = x.z, .likelihood = {x.likelihood.log_density}}, Info{});
+                     }};
+  const auto end = [&](bool last) {
+    Draws draws = make_draws(Rng(1), Stream::kTest, 27);
+    ExchangeLog log(3, 2, 20, torch::kDouble);
+    return tempered_step(
+        state, still, [&](Draws&) { return slice(state, 0, 1); }, row({0, 0.3, 1}), Scheme::kDeo, draws, log, nullptr,
+        last);
+  };
+  const State middle = end(false), last = end(true);
+  EXPECT_FALSE(torch::equal(last.z, state.z)) << "nobody traded";
+  EXPECT_TRUE(torch::equal(last.z, middle.z));
+  EXPECT_TRUE(torch::equal(last.likelihood.log_density, middle.likelihood.log_density));
+  EXPECT_FALSE(last.prior.gradient.defined() || last.likelihood.gradient.defined());
+}
+
 TEST(Exchange, TriesThePairsOfItsScheme) {
   const at::Tensor l = torch::zeros({5, 2, 3}, torch::kDouble), temperature = row({0, 0.1, 0.2, 0.5, 1});
   const auto attempts = [&](Scheme scheme, int64_t rounds) {

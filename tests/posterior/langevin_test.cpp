@@ -136,6 +136,8 @@ TEST(Posterior, TargetsGradientsAreThoseOfAutograd) {
     const at::Tensor z = prior_chains(*model->prior, {1, 2, 4}, Rng(1), Stream::kTest, 0);
     const auto target = posterior_target(*model, x, t);
     const auto likelihood = target.likelihood(z, mcmc::Want::kBoth), prior = target.prior(z, mcmc::Want::kBoth);
+    const auto value_alone = target.likelihood(z, mcmc::Want::kValue);
+    EXPECT_TRUE(torch::equal(value_alone.log_density, likelihood.log_density) && !value_alone.gradient.defined());
     at::Tensor leaf = z.clone().requires_grad_();
     const at::Tensor rows = mcmc::flatten_chains(leaf);
     std::vector<at::Tensor> own;

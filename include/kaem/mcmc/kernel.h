@@ -28,8 +28,9 @@ struct Value {
   at::Tensor gradient = {};     ///< [T,B,N,latent...]
 };
 
-/// What a kernel needs to know of a log-density: kernels without an acceptance step need no value.
-enum class Want { kGradient, kBoth };
+/// What a kernel needs to know of a log-density: kernels without an acceptance step need no value, chains that have
+/// made their last move no gradient.
+enum class Want { kGradient, kBoth, kValue };
 
 /// z [T,B,N,latent...] -> value; each chain's depends on its own z (and its own datum) alone.
 using LogDensity = std::function<Value(const at::Tensor& z, Want want)>;
@@ -96,6 +97,14 @@ struct Kernel {
   std::function<std::pair<State, Info>(const State& state, Draws& draws)> step;
   bool exact = false;       ///< leaves the target invariant (Metropolis kernels)
   bool recordable = false;  ///< every step is the same work, whatever the chains do: a GPU may record it
+  /// As `step`, but of the new state only z and the likelihood's value are there; empty: the kernel needs more for its
+  /// step itself.
+  std::function<std::pair<State, Info>(const State& state, Draws& draws)> last_step = {};
+
+  /// A step; of the `last` one, gradients that no step will use may be left out.
+  std::pair<State, Info> move(const State& state, Draws& draws, bool last) const {
+    return last && last_step ? last_step(state, draws) : step(state, draws);
+  }
 };
 
 /// Throws ConfigError for an unknown name, UsageError if the target lacks what the kernel needs (pcnl: a whitening).

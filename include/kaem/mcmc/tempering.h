@@ -44,9 +44,10 @@ State exchange(const State& state, const at::Tensor& temperature, Scheme scheme,
 
 /// One step of tempering: `kernel`, made for the temperatures of levels 1..K-1, moves these; level 0 becomes what
 /// `refresh` draws (a state of one temperature, evaluated at the same coordinates); then neighbours exchange.
-/// `info`, if given, is that of the kernel.
+/// `info`, if given, is that of the kernel. After the `last` step gradients may be undefined.
 State tempered_step(const State& state, const Kernel& kernel, const std::function<State(Draws&)>& refresh,
-                    const at::Tensor& temperature, Scheme scheme, Draws& draws, ExchangeLog& log, Info* info = nullptr);
+                    const at::Tensor& temperature, Scheme scheme, Draws& draws, ExchangeLog& log, Info* info = nullptr,
+                    bool last = false);
 
 /// A ladder of K levels with t at equal steps of the cumulative rejection (Syed et al. 2021, algorithm 3): monotone
 /// interpolation; ends fixed. `rejection` [K-1] by pair.
