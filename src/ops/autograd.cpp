@@ -99,11 +99,24 @@ class Tiles {
 };
 
 /// The rows of a gradient that are not zero, where leaving out the others pays; undefined: all are taken. Importance
-/// weights leave few: a layer's backward pass costs what these cost. A GPU would have to be waited for.
+/// weights leave few: a layer's backward pass costs what these cost. A GPU would have to be waited for. Some rows of
+/// zeros make the count a multiple of kShapes: for every new shape oneDNN compiles a product, which takes longer than
+/// the product.
 Tensor rows_in_use(const Tensor& grad) {
+  constexpr int64_t kShapes = 32;
   if (!grad.is_cpu()) return {};
-  const Tensor rows = at::any(grad, 1).nonzero().squeeze(1);
-  return 4 * rows.size(0) <= 3 * grad.size(0) ? rows : Tensor();
+  const Tensor used = at::any(grad, 1);
+  const int64_t count = used.sum().item<int64_t>(), taken = (count + kShapes - 1) / kShapes * kShapes;
+  if (4 * taken > 3 * grad.size(0)) return {};
+  Tensor rows = at::empty({taken}, at::kLong);
+  const bool* in_use = used.const_data_ptr<bool>();
+  int64_t* to = rows.mutable_data_ptr<int64_t>();
+  for (int64_t i = 0, zeros = taken - count; to != rows.const_data_ptr<int64_t>() + taken; ++i) {
+    if (!in_use[i] && zeros == 0) continue;
+    zeros -= static_cast<int64_t>(!in_use[i]);
+    *to++ = i;
+  }
+  return rows;
 }
 
 struct Layer : Function<Layer> {

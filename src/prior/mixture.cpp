@@ -131,14 +131,15 @@ Tensor MixturePrior::score(const Tensor& z) {
   return (responsibilities * (base.defined() ? slopes + base : slopes)).sum(2);
 }
 
-Tensor MixturePrior::weighted_log_prob(const Tensor& z, const Tensor& weight, const Rng& rng, int64_t step) {
+Tensor MixturePrior::weighted_log_prob(const Tensor& all, const Tensor& all_weights, const Rng& rng, int64_t step) {
+  const auto [z, weight] = in_use(all, all_weights);
   if (!options.contrastive_divergence) return (weight * joint(z, log_normaliser()).logsumexp(2).sum(1)).sum();
   // ∇ log p has -Σ_qp R_qp ∇ log Z_qp, R the weighted responsibilities, and ∇ log Z_qp = E[∇(f_qp + log π0)] under the
   // component alone: by fresh draws of every component. The value stays the table's.
   const Tensor terms = joint(z, table().log_normaliser.detach());
   const Tensor positive = (weight * terms.logsumexp(2).sum(1)).sum();
   const Tensor share = (weight.reshape({-1, 1, 1}) * terms.detach().softmax(2)).sum(0);  // R [Q,P]
-  const int64_t draws = z.size(0);
+  const int64_t draws = all.size(0);
   const Tensor negative_z = sample_components(draws, rng, Stream::kPrior, step, draws);
   const Tensor weights = layer->weights() * share.t().unsqueeze(1);
   Tensor negative = ops::edge_sum(negative_z, layer->knots(), layer->bandwidth(), weights, layer->spec).mean();
