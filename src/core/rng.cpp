@@ -10,6 +10,7 @@
 #include <numeric>
 #include <optional>
 
+#include "core/philox_avx512.h"
 #include "kaem/core/each_isa.h"
 #include "kaem/core/philox.h"
 
@@ -25,11 +26,16 @@ constexpr int64_t kLanes = 32;
 using Words = uint32_t[4][kLanes];
 
 /// The words of blocks first, first + 1, ...
-KAEM_EACH_ISA void draw_words(const Sequence& sequence, uint64_t first, Words& words) {
+KAEM_EACH_ISA void plain_words(const Sequence& sequence, uint64_t first, Words& words) {
   for (int64_t lane = 0; lane < kLanes; ++lane) {
     const philox::Block block = sequence.block(first + static_cast<uint64_t>(lane));
     for (int k = 0; k < 4; ++k) words[k][lane] = block.word[k];
   }
+}
+
+void draw_words(const Sequence& sequence, uint64_t first, Words& words) {
+  static const bool wide = philox::has_avx512();
+  return wide ? philox::words_avx512(sequence, first, words) : plain_words(sequence, first, words);
 }
 
 KAEM_EACH_ISA void to_uniforms(const Words& words, float* out) {
@@ -38,12 +44,15 @@ KAEM_EACH_ISA void to_uniforms(const Words& words, float* out) {
 }
 
 KAEM_EACH_ISA void to_normals(const Words& words, float* out) {
+  float normals[4][kLanes];  // put in order by themselves, which takes a quarter less time than on the way
   for (int k = 0; k < 4; k += 2)
     for (int64_t lane = 0; lane < kLanes; ++lane) {
       const philox::Direction pair = philox::normals_of_words(words[k][lane], words[k + 1][lane]);
-      out[4 * lane + k] = pair.cosine;
-      out[4 * lane + k + 1] = pair.sine;
+      normals[k][lane] = pair.cosine;
+      normals[k + 1][lane] = pair.sine;
     }
+  for (int64_t lane = 0; lane < kLanes; ++lane)
+    for (int k = 0; k < 4; ++k) out[4 * lane + k] = normals[k][lane];
 }
 
 void to_uniforms(const Words& words, double* out) {

@@ -66,21 +66,24 @@ TEST(Rng, SinglePrecisionIsDoublePrecisionRounded) {
     EXPECT_EQ(v[i].item<double>(), ((Rng(4).bits(Stream::kTest, 1, i) >> 9) + 0.5) / (1 << 23));
 }
 
-// The formulas that GPUs run, one number at a time, against the vector code.
+// The formulas that GPUs run, one number at a time, against the vector code; also where a block's number outgrows 32
+// bits.
 TEST(Rng, ScalarFormulasGiveTheSameBits) {
-  constexpr int64_t kFirst = 3, kCount = 4001, kStep = (int64_t{1} << 33) + 5;
+  constexpr int64_t kCount = 4001, kStep = (int64_t{1} << 33) + 5;
   const Rng rng(0x123456789abcdefULL);
   const philox::Sequence sequence(rng.seed(), static_cast<uint32_t>(Stream::kTest), kStep);
-  const at::Tensor uniform = rng.uniform(Stream::kTest, kStep, {kCount}, torch::kFloat, kFirst),
-                   normal = rng.normal(Stream::kTest, kStep, {kCount}, torch::kFloat, kFirst);
-  for (int64_t i = 0; i < kCount; ++i) {
-    const auto index = static_cast<uint64_t>(i + kFirst), k = index % 4;
-    const philox::Block words = sequence.block(index / 4);
-    const philox::Direction pair = philox::normals_of_words(words.word[k / 2 * 2], words.word[k / 2 * 2 + 1]);
-    ASSERT_EQ(uniform[i].item<float>(), philox::uniform_of_word(words.word[k])) << i;
+  for (const int64_t first : {int64_t{3}, (int64_t{1} << 34) - 1999}) {
+    const at::Tensor uniform = rng.uniform(Stream::kTest, kStep, {kCount}, torch::kFloat, first),
+                     normal = rng.normal(Stream::kTest, kStep, {kCount}, torch::kFloat, first);
+    for (int64_t i = 0; i < kCount; ++i) {
+      const auto index = static_cast<uint64_t>(i + first), k = index % 4;
+      const philox::Block words = sequence.block(index / 4);
+      const philox::Direction pair = philox::normals_of_words(words.word[k / 2 * 2], words.word[k / 2 * 2 + 1]);
+      ASSERT_EQ(uniform[i].item<float>(), philox::uniform_of_word(words.word[k])) << index;
 #if !defined(__FMA__)  // with it this file's own arithmetic may be contracted
-    ASSERT_EQ(normal[i].item<float>(), k % 2 == 0 ? pair.cosine : pair.sine) << i;
+      ASSERT_EQ(normal[i].item<float>(), k % 2 == 0 ? pair.cosine : pair.sine) << index;
 #endif
+    }
   }
 }
 
