@@ -228,6 +228,24 @@ struct EdgeSum : Function<EdgeSum> {
   }
 };
 
+/// Gradients are found with the value, which is Σ w ∂/∂w.
+struct WeightedEdgeSum : Function<WeightedEdgeSum> {
+  static Tensor forward(AutogradContext* ctx, const Tensor& z, const Tensor& tau, const Tensor& weights,
+                        const Tensor& weight, const Tensor& knots, int64_t kind, int64_t degree, int64_t activation) {
+    const auto [of_z, of_tau, of_weights] = raw::edge_sum_backward(
+        weight, z, knots, tau, weights, kind, degree, activation, {z.requires_grad(), tau.requires_grad(), true});
+    ctx->save_for_backward({of_z, of_tau, of_weights});
+    return (weights * of_weights).sum();
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    refuse_second_order("weighted_edge_sum");
+    variable_list out = ctx->get_saved_variables();
+    for (Tensor& t : out) t = t.defined() ? t * grads[0] : t;
+    out.resize(8);
+    return out;
+  }
+};
+
 struct Masses : Function<Masses> {
   static variable_list forward(AutogradContext* ctx, const Tensor& log_density, const Tensor& widths,
                                bool split_edges) {
@@ -281,6 +299,12 @@ Tensor edge_sum(const Tensor& z, const Tensor& knots, const Tensor& tau, const T
   const auto kind = static_cast<int64_t>(spec.kind), activation = static_cast<int64_t>(spec.activation);
   if (wants({z, tau, weights})) return EdgeSum::apply(z, tau, weights, knots, kind, spec.degree, activation);
   return raw::edge_sum_forward(z, knots, tau, weights, kind, spec.degree, activation);
+}
+
+Tensor weighted_edge_sum(const Tensor& z, const Tensor& weight, const Tensor& knots, const Tensor& tau,
+                         const Tensor& weights, const BasisSpec& spec) {
+  return WeightedEdgeSum::apply(z, tau, weights, weight, knots, static_cast<int64_t>(spec.kind), spec.degree,
+                                static_cast<int64_t>(spec.activation));
 }
 
 CellMasses cell_masses(const Tensor& log_density, const Tensor& widths, bool split_edges) {

@@ -147,6 +147,16 @@ Tensor kan_layer(const Tensor& x, const Tensor& knots, const Tensor& tau, const 
              : reference::kan_layer(x, knots, tau, base_weight, spline_weight, coefficients, spec, precision);
 }
 
+Tensor weighted_edge_sum(const Tensor& z, const Tensor& weight, const Tensor& knots, const Tensor& tau,
+                         const Tensor& weights, const BasisSpec& spec) {
+  check_edges("weighted_edge_sum", z, knots, tau, weights, spec);
+  TORCH_CHECK_VALUE(weight.dim() == 1 && weight.size(0) == z.size(0), "weighted_edge_sum: want weight [", z.size(0),
+                    "], got ", weight.sizes());
+  if (fused(z) && !tracked(knots) && !tracked(weight) && (tracked(z) || tracked(tau) || tracked(weights)))
+    return autograd::weighted_edge_sum(z, weight, knots, tau, weights, spec);
+  return (weight * edge_sum(z, knots, tau, weights, spec)).sum();
+}
+
 Tensor edge_sum(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, const BasisSpec& spec) {
   check_edges("edge_sum", z, knots, tau, weights, spec);
   return fused(z) && !tracked(knots) ? autograd::edge_sum(z, knots, tau, weights, spec)

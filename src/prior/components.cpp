@@ -49,13 +49,6 @@ Tensor ComponentPrior::sample_components(int64_t n, const Rng& rng, Stream strea
   return ops::inverse_cdf(u, table().inverse).reshape({n, layer->outputs, layer->inputs});
 }
 
-std::pair<Tensor, Tensor> ComponentPrior::in_use(const Tensor& z, const Tensor& weight) {
-  if (!weight.is_cpu()) return {z, weight};
-  const Tensor rows = weight.nonzero().squeeze(1);
-  if (4 * rows.size(0) > 3 * weight.size(0)) return {z, weight};
-  return {z.index_select(0, rows), weight.index_select(0, rows)};
-}
-
 Tensor ComponentPrior::minus_infinity_outside(const Tensor& z, const Tensor& value) const {
   const Tensor inside = at::logical_and(z >= reference->domain.first, z <= reference->domain.second).flatten(1).all(1);
   return at::where(inside, value, at::full({}, -std::numeric_limits<double>::infinity(), value.options()));

@@ -30,10 +30,6 @@ struct ComponentPrior : Prior {
   /// Draws of every component, [n,Q,P], by inverse transform.
   at::Tensor sample_components(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index);
 
-  /// The rows of z [n, ...] that carry weight [n], with their weights: resampled draws leave few. All of them where
-  /// leaving out the others would not pay, and on a GPU, which would have to be waited for.
-  static std::pair<at::Tensor, at::Tensor> in_use(const at::Tensor& z, const at::Tensor& weight);
-
   /// `value` [n] where all of z [n, ...] is inside the domain, -inf elsewhere.
   at::Tensor minus_infinity_outside(const at::Tensor& z, const at::Tensor& value) const;
 

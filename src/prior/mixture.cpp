@@ -17,6 +17,19 @@ using at::Tensor;
 constexpr double kMomentum = 0.99;        ///< of the running second moment
 constexpr int64_t kStatisticDraws = 256;  ///< prior draws that move it
 
+namespace {
+
+/// The rows of z [n, ...] that carry weight [n], with their weights: resampled draws leave few. All of them where
+/// leaving out the others would not pay, and on a GPU, which would have to be waited for.
+std::pair<Tensor, Tensor> in_use(const Tensor& z, const Tensor& weight) {
+  if (!weight.is_cpu()) return {z, weight};
+  const Tensor rows = weight.nonzero().squeeze(1);
+  if (4 * rows.size(0) > 3 * weight.size(0)) return {z, weight};
+  return {z.index_select(0, rows), weight.index_select(0, rows)};
+}
+
+}  // namespace
+
 MixturePrior::MixturePrior(const PriorOptions& prior_options, const Rng& rng) : ComponentPrior(prior_options, rng) {
   const MixtureOptions& o = options.mixture;
   if (o.train_proportions && o.use_attention_kernel)

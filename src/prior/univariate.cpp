@@ -54,8 +54,9 @@ Tensor UnivariatePrior::score(const Tensor& z) {
 }
 
 Tensor UnivariatePrior::weighted_log_prob(const Tensor& z, const Tensor& weight, const Rng& rng, int64_t step) {
-  const auto [used, own] = in_use(z, weight);
-  const Tensor positive = (own * unnormalised_log_prob(used)).sum();
+  Tensor positive =
+      ops::weighted_edge_sum(z, weight, layer->knots(), layer->bandwidth(), layer->weights(), layer->spec);
+  if (!reference->is_flat()) positive = positive + (weight * reference->log_density(z).sum({1, 2})).sum();
   if (!options.contrastive_divergence) return positive - log_normaliser().sum();
   // E_p[∇(f + log π0)] = ∇ log Z, by fresh draws; the value stays the table's.
   const Tensor value = table().log_normaliser.detach().sum();

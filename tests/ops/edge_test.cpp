@@ -43,6 +43,17 @@ void compare_with_twin(const Case& c, int64_t samples, int64_t q_count, const st
     expect_within(narrows[1].grad(), wides[1].grad(), 1e-5 * terms.sum().item<double>(), what + " gradient of tau");
   }
   expect_close(narrows[2].grad(), wides[2].grad(), 1e-5, what + " gradient of weights");
+  // Value and gradients in one pass, of weights that are the gradient above, and of twice that sum.
+  Tensor again[] = {narrow(p.z), narrow(p.tau), narrow(p.weights)};
+  for (Tensor& t : again) t.requires_grad_(true);
+  const Tensor sum = weighted_edge_sum(again[0], narrow(p.grad), narrow(p.knots), again[1], again[2], p.spec);
+  const Tensor sizes = (reference::edge_sum(p.z, p.knots, p.tau, p.weights, p.spec) * p.grad).abs().sum();
+  expect_within(sum.detach(), (want.detach() * p.grad).sum(), 1e-5 * sizes.item<double>() + 1e-6,
+                what + " weighted sum");
+  (2 * sum).backward();
+  expect_close(again[0].grad(), 2 * wides[0].grad(), 1e-5, what + " weighted gradient of z");
+  expect_close(again[2].grad(), 2 * wides[2].grad(), 1e-5, what + " weighted gradient of weights");
+  EXPECT_TRUE(at::allclose(again[1].grad(), 2 * narrows[1].grad(), 1e-5, 1e-6)) << what << " weighted gradient of tau";
   for (const int64_t order : {0, 1}) {
     expect_close(edge_values(narrow(p.z), narrow(p.knots), narrow(p.tau), narrow(p.weights), p.spec, order),
                  reference::edge_values(p.z, p.knots, p.tau, p.weights, p.spec, order), 1e-5,
@@ -90,6 +101,22 @@ TEST_P(EveryEdge, TwinGradientsAgreeWithCentralDifferences) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, EveryEdge, ::testing::ValuesIn(kinds()), [](const auto& p) { return p.param.second; });
+
+TEST(WeightedEdgeSum, IsTheSumWithAndWithoutAGraph) {
+  const Problem p({.inputs = 5}, 20, 4);
+  const auto sum = [&](const Tensor& weight, const Tensor& w, const Tensor& knots) {
+    return weighted_edge_sum(narrow(p.z), weight, knots, narrow(p.tau), w, p.spec);
+  };
+  const Tensor plain = sum(narrow(p.grad), narrow(p.weights), narrow(p.knots));
+  EXPECT_FALSE(plain.requires_grad());
+  const Tensor graph = sum(narrow(p.grad), narrow(p.weights).requires_grad_(true), narrow(p.knots));
+  EXPECT_NEAR(graph.item<double>(), plain.item<double>(), 1e-4 * std::abs(plain.item<double>()) + 1e-4);
+  // Weights with a history of their own get their gradient too.
+  const Tensor weight = narrow(p.grad).requires_grad_(true);
+  sum(weight, narrow(p.weights), narrow(p.knots)).backward();
+  expect_close(weight.grad(), reference::edge_sum(p.z, p.knots, p.tau, p.weights, p.spec), 1e-5, "weight");
+  EXPECT_THROW(sum(narrow(p.grad).slice(0, 1), narrow(p.weights), narrow(p.knots)), c10::ValueError);
+}
 
 TEST(EdgeSum, SkipsSamplesWithoutGradient) {
   Problem p({.inputs = 7}, 50, 6);

@@ -77,6 +77,11 @@ at::Tensor kan_layer(const at::Tensor& x, const at::Tensor& knots, const at::Ten
 at::Tensor edge_sum(const at::Tensor& z, const at::Tensor& knots, const at::Tensor& tau, const at::Tensor& weights,
                     const BasisSpec& spec);
 
+/// Σ_s weight_s edge_sum(z)_s, weight [S] -> []. Being linear in the weights [P,F,Q], it takes one pass over the
+/// samples for its value and its gradients together. Differentiable as edge_sum.
+at::Tensor weighted_edge_sum(const at::Tensor& z, const at::Tensor& weight, const at::Tensor& knots,
+                             const at::Tensor& tau, const at::Tensor& weights, const BasisSpec& spec);
+
 /// The univariate functions themselves (`order` 0) or their derivatives (`order` 1): as edge_sum -> [S,Q,P]. Not
 /// differentiable.
 at::Tensor edge_values(const at::Tensor& z, const at::Tensor& knots, const at::Tensor& tau, const at::Tensor& weights,
