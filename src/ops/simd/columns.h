@@ -15,7 +15,8 @@ struct Samples {
   int64_t offset(int64_t i) const { return (list != nullptr ? list[i] : i) * stride; }
   /// Floats of a column: whole vectors.
   int64_t padded() const { return (count + W - 1) / W * W; }
-  /// From one column to the next: an odd number of vectors, so that those at one sample do not share a set of the cache.
+  /// From one column to the next: an odd number of vectors, so that those at one sample do not share a set of the
+  /// cache.
   int64_t pitch() const { return (padded() / W | 1) * W; }
 };
 
