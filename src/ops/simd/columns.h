@@ -15,9 +15,6 @@ struct Samples {
   int64_t offset(int64_t i) const { return (list != nullptr ? list[i] : i) * stride; }
   /// Floats of a column: whole vectors.
   int64_t padded() const { return (count + W - 1) / W * W; }
-  /// From one column to the next: an odd number of vectors, so that those at one sample do not share a set of the
-  /// cache.
-  int64_t pitch() const { return (padded() / W | 1) * W; }
 };
 
 /// Asks for the rows from `first` on, to be read or written: they are a page apart, which the processor does not
@@ -32,33 +29,33 @@ inline void prefetch_rows(const float* matrix, const Samples& samples, int64_t f
 
 /// from [samples, columns] -> out [column][sample]; the padding repeats the last sample.
 inline void gather_columns(const float* from, const Samples& samples, int64_t columns, float* out) {
-  const int64_t whole = columns / W * W, full = samples.count / W * W, pitch = samples.pitch();
+  const int64_t whole = columns / W * W, full = samples.count / W * W, padded = samples.padded();
   for (int64_t s = 0; s < full; s += W) {
     prefetch_rows<0>(from, samples, s + W, columns);
     const float* rows[W];
     for (int64_t i = 0; i < W; ++i) rows[i] = from + samples.offset(s + i);
     for (int64_t c = 0; c < whole; c += W)
-      transpose([&](int i) { return rows[i] + c; }, [&](int i) { return out + (c + i) * pitch + s; });
+      transpose([&](int i) { return rows[i] + c; }, [&](int i) { return out + (c + i) * padded + s; });
   }
-  for (int64_t s = 0; s < samples.padded(); ++s) {
+  for (int64_t s = 0; s < padded; ++s) {
     const float* row = from + samples.offset(s < samples.count ? s : samples.count - 1);
-    for (int64_t c = s < full ? whole : 0; c < columns; ++c) out[c * pitch + s] = row[c];
+    for (int64_t c = s < full ? whole : 0; c < columns; ++c) out[c * padded + s] = row[c];
   }
 }
 
 /// The way back: columns as gather_columns makes them -> to [samples, columns].
 inline void scatter_columns(const float* from, const Samples& samples, int64_t columns, float* to) {
-  const int64_t whole = columns / W * W, full = samples.count / W * W, pitch = samples.pitch();
+  const int64_t whole = columns / W * W, full = samples.count / W * W, padded = samples.padded();
   for (int64_t s = 0; s < full; s += W) {
     prefetch_rows<1>(to, samples, s + W, columns);
     float* rows[W];
     for (int64_t i = 0; i < W; ++i) rows[i] = to + samples.offset(s + i);
     for (int64_t c = 0; c < whole; c += W)
-      transpose([&](int i) { return from + (c + i) * pitch + s; }, [&](int i) { return rows[i] + c; });
+      transpose([&](int i) { return from + (c + i) * padded + s; }, [&](int i) { return rows[i] + c; });
   }
   for (int64_t s = 0; s < samples.count; ++s) {
     float* row = to + samples.offset(s);
-    for (int64_t c = s < full ? whole : 0; c < columns; ++c) row[c] = from[c * pitch + s];
+    for (int64_t c = s < full ? whole : 0; c < columns; ++c) row[c] = from[c * padded + s];
   }
 }
 

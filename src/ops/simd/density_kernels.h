@@ -38,13 +38,13 @@ inline ValueAndSlope edge_pair(const Basis& b, int64_t p, const float* w, const 
 
 /// One q: its column of z, the weights of its edges, log-densities and slopes of W samples.
 int64_t mixture_scratch(const Basis& b, const MixtureRange& r) {
-  return Samples{r.q_count, r.samples}.pitch() + r.p_count * (b.features + 2 * W);
+  return Samples{r.q_count, r.samples}.padded() + r.p_count * (b.features + 2 * W);
 }
 
 template <int64_t kind>
 void mixture_score_of(const Basis& b, const MixtureRange& r, float* out, float* scratch) {
   const Samples samples{r.q_count, r.samples};
-  float *const column = scratch, *const weights = column + samples.pitch();
+  float *const column = scratch, *const weights = column + samples.padded();
   float *const log_density = weights + r.p_count * b.features, *const slopes = log_density + r.p_count * W;
   for (int64_t q = r.begin; q < r.end; ++q) {
     gather_columns(r.z + q, samples, 1, column);

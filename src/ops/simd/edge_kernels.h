@@ -123,23 +123,23 @@ inline EdgeGradient edge_gradient(const Basis& b, int64_t p, const float* w, con
 /// Scratch of the edge kernels: z and results as [edge][sample], sums or gradients of samples, an edge's weights,
 /// accumulators.
 struct EdgeScratch {
-  int64_t padded, pitch;
+  int64_t padded;
   float *z, *out, *samples, *weights, *acc;
 };
 
 inline Samples samples_of(const EdgeRange& r) { return {r.q_count * r.p_count, r.row_count, r.rows}; }
 
 int64_t edge_scratch(const Basis& b, const EdgeRange& r) {
-  return (2 * (r.end - r.begin) + 1) * samples_of(r).pitch() + b.features * (1 + W);
+  return (2 * (r.end - r.begin) + 1) * samples_of(r).padded() + b.features * (1 + W);
 }
 
 inline EdgeScratch split_scratch(const Basis& b, const EdgeRange& r, float* scratch) {
   EdgeScratch s;
-  s.padded = samples_of(r).padded(), s.pitch = samples_of(r).pitch();
+  s.padded = samples_of(r).padded();
   s.z = scratch;
-  s.out = s.z + (r.end - r.begin) * s.pitch;
-  s.samples = s.out + (r.end - r.begin) * s.pitch;
-  s.weights = s.samples + s.pitch;
+  s.out = s.z + (r.end - r.begin) * s.padded;
+  s.samples = s.out + (r.end - r.begin) * s.padded;
+  s.weights = s.samples + s.padded;
   s.acc = s.weights + b.features;
   return s;
 }
@@ -154,7 +154,7 @@ inline void each_edge(const Basis& b, const EdgeRange& r, const EdgeScratch& s, 
   for (int64_t edge = r.begin; edge < r.end; ++edge) {
     const int64_t q = edge / r.p_count, p = edge % r.p_count;
     collect_weights(b, r, q, p, s.weights);
-    use(q, p, (edge - r.begin) * s.pitch);
+    use(q, p, (edge - r.begin) * s.padded);
   }
 }
 

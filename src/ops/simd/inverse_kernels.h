@@ -12,7 +12,7 @@
 namespace kaem::ops::simd {
 namespace {
 
-int64_t inverse_scratch(int64_t components, int64_t samples) { return (components + W) * Samples{0, samples}.pitch(); }
+int64_t inverse_scratch(int64_t components, int64_t samples) { return (components + W) * Samples{0, samples}.padded(); }
 
 /// One component's distribution function: 4W of its values in four registers, for the first steps of the search, as
 /// every gather from memory costs more than a dozen other instructions.
@@ -150,7 +150,7 @@ inline void invert_column(const InverseRange& r, int64_t component, const GuideL
 
 void inverse_cdf(const InverseRange& r, float* scratch) {
   const Samples samples{r.stride, r.samples};
-  const int64_t padded = samples.padded(), pitch = samples.pitch();
+  const int64_t padded = samples.padded();
   gather_columns(r.u + r.begin, samples, r.end - r.begin, scratch);
   // Of the component before: its number of cells is most often the same, its edges are where all share them (mixtures).
   int64_t known = -1, known_cells = -1;
@@ -159,7 +159,7 @@ void inverse_cdf(const InverseRange& r, float* scratch) {
   for (int64_t c = r.begin; c < r.end; ++c) {
     if (r.cells[c] != known_cells) known_cells = r.cells[c], lanes = guide_lanes(known_cells);
     if (r.edge_offset[c] != known) known = r.edge_offset[c], even = evenly_spaced(r.edges + known, r.cells[c]);
-    float* const column = scratch + (c - r.begin) * pitch;
+    float* const column = scratch + (c - r.begin) * padded;
     even ? invert_column<true>(r, c, lanes, padded, column) : invert_column<false>(r, c, lanes, padded, column);
   }
   scatter_columns(scratch, samples, r.end - r.begin, r.z + r.begin);
