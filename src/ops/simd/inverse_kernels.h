@@ -18,7 +18,7 @@ int64_t inverse_scratch(int64_t components, int64_t samples) { return (component
 /// every gather from memory costs more than a dozen other instructions.
 struct Guide {
   V quarter[4];
-  V middle;  // the first value of the upper half
+  V middle, third[2], seventh[4];  // every lane the first value of the upper half; of quarters 1, 3; halfway in each
   int32_t stride, first_step, cells;
 };
 
@@ -39,7 +39,14 @@ inline GuideLanes guide_lanes(int64_t cells) {
 }
 
 inline Guide make_guide(const float* cdf, const GuideLanes& lanes, int64_t cells) {
-  Guide g{{}, V(cdf[lanes.lane[2 * W]]), lanes.stride, lanes.first_step, static_cast<int32_t>(cells)};
+  const auto one = [&](int64_t lane) { return V(cdf[lanes.lane[lane]]); };
+  Guide g{{},
+          one(2 * W),
+          {one(W), one(3 * W)},
+          {one(W / 2), one(W + W / 2), one(2 * W + W / 2), one(3 * W + W / 2)},
+          lanes.stride,
+          lanes.first_step,
+          static_cast<int32_t>(cells)};
   for (int64_t q = 0; q < 4; ++q) g.quarter[q] = gather(cdf, load(lanes.lane + q * W));
   return g;
 }
@@ -54,23 +61,31 @@ struct Cell {
 /// go side by side, as each waits for its own last step most of the time.
 template <int N>
 inline void find_cells(const Guide& g, const float* cdf, const V* u, Cell* at) {
-  Mask upper[N];
-  for (int n = 0; n < N; ++n) {
-    upper[n] = at_most(g.middle, u[n]);
-    at[n] = {VI(0), choose(upper[n], g.middle, V(0.0F)), choose(upper[n], V(1.0F), g.middle)};
-  }
+  Mask upper[N], second[N];
   const auto try_step = [&](int n, const VI& candidate, const V& value) {
     const Mask below = at_most(value, u[n]);
     at[n].index = choose(below, candidate, at[n].index);
     at[n].low = choose(below, value, at[n].low);
     at[n].high = choose(below, at[n].high, value);
+    return below;
   };
-  for (int32_t step = W; step > 0; step /= 2)  // within the half that `upper` says
+  // Three steps with one value, two and four values to choose from; then the others within the quarter that
+  // `upper` and `second` say.
+  const VI quarter_end(static_cast<int32_t>(W)), eighth(static_cast<int32_t>(W / 2));
+  for (int n = 0; n < N; ++n) {
+    upper[n] = at_most(g.middle, u[n]);
+    at[n] = {VI(0), choose(upper[n], g.middle, V(0.0F)), choose(upper[n], V(1.0F), g.middle)};
+    second[n] = try_step(n, quarter_end, choose(upper[n], g.third[1], g.third[0]));
+    try_step(
+        n, at[n].index + eighth,
+        choose(second[n], choose(upper[n], g.seventh[3], g.seventh[1]), choose(upper[n], g.seventh[2], g.seventh[0])));
+  }
+  for (int32_t step = W / 4; step > 0; step /= 2)
     for (int n = 0; n < N; ++n) {
       const VI candidate = at[n].index + VI(step);
       try_step(n, candidate,
-               choose(upper[n], permute(g.quarter[2], g.quarter[3], candidate),
-                      permute(g.quarter[0], g.quarter[1], candidate)));
+               choose(upper[n], permute(g.quarter[2], g.quarter[3], second[n], candidate),
+                      permute(g.quarter[0], g.quarter[1], second[n], candidate)));
     }
   const VI half(static_cast<int32_t>(2 * W)), stride(g.stride), end(g.cells), last(g.cells - 1);
   for (int n = 0; n < N; ++n) at[n].index = choose(upper[n], at[n].index + half, at[n].index) * stride;
@@ -82,8 +97,20 @@ inline void find_cells(const Guide& g, const float* cdf, const V* u, Cell* at) {
   for (int n = 0; n < N; ++n) at[n].index = at::vec::minimum(at[n].index, last);  // only u >= 1 gets there
 }
 
+/// The same for |d| <= 0.4, where 3.4e-7 is missing at most: Σ κ_n(t) d^(n-1)/n! with the cumulants κ_n of a Bernoulli
+/// variable of mean t.
+inline V invert_in_flat_cell(const V& t, const V& d) {
+  const V variance = t * (V(1.0F) - t), skew = fma(t, V(-2.0F), V(1.0F));
+  const V fifth = skew * fma(variance, V(-0.1F), V(1.0F / 120.0F));
+  const V sixth = fma(fma(variance, V(1.0F / 6.0F), V(-1.0F / 24.0F)), variance, V(1.0F / 720.0F));
+  const V third = skew * V(1.0F / 6.0F), fourth = fma(variance, V(-0.25F), V(1.0F / 24.0F));
+  const V series = fma(fma(fma(fma(sixth, d, fifth), d, fourth), d, third), d, V(0.5F));
+  return fma(variance * d, series, t);
+}
+
 /// log1p(t (e^d - 1))/d for t in [0,1], mirrored where d > 0 so that nothing overflows.
 inline V invert_in_cell(const V& t, const V& d) {
+  if (!any(less(V(0.4F), d.abs()))) return invert_in_flat_cell(t, d);
   const V zero(0.0F), one(1.0F), down = d.abs().neg();
   const Mask rising = less(zero, d);
   const V mirrored = choose(rising, one - t, t);
@@ -98,8 +125,12 @@ inline float magnitude(float x) { return x < 0 ? -x : x; }
 inline bool evenly_spaced(const float* edges, int64_t cells) {
   const float first = edges[0], width = (edges[cells] - first) / static_cast<float>(cells);
   const float tolerance = 1.2e-7F * (magnitude(first) + magnitude(edges[cells]));
-  bool even = true;
-  for (int64_t i = 0; i <= cells; ++i)
+  VI index = VI::arange(0, 1);
+  V furthest(0.0F);
+  for (int64_t i = 0; i + W <= cells + 1; i += W, index = index + VI(static_cast<int32_t>(W)))
+    furthest = larger(furthest, (load(edges + i) - fma(to_float(index), V(width), V(first))).abs());
+  bool even = largest(furthest) <= tolerance;
+  for (int64_t i = (cells + 1) / W * W; i <= cells; ++i)
     even &= magnitude(edges[i] - (first + static_cast<float>(i) * width)) <= tolerance;
   return even;
 }
@@ -148,6 +179,12 @@ inline void invert_column(const InverseRange& r, int64_t component, const GuideL
   if (s < padded) invert<even, 1>(c, values + s);
 }
 
+/// Asks for a component's table before it is searched: gathers wait for each of its lines otherwise.
+inline void prefetch_table(const InverseRange& r, int64_t component) {
+  const float *cdf = r.cdf + r.cdf_offset[component], *slope = r.slope + r.slope_offset[component];
+  for (int64_t i = 0; i < r.cells[component]; i += 16) __builtin_prefetch(cdf + i), __builtin_prefetch(slope + i);
+}
+
 void inverse_cdf(const InverseRange& r, float* scratch) {
   const Samples samples{r.stride, r.samples};
   const int64_t padded = samples.padded();
@@ -160,6 +197,7 @@ void inverse_cdf(const InverseRange& r, float* scratch) {
     if (r.cells[c] != known_cells) known_cells = r.cells[c], lanes = guide_lanes(known_cells);
     if (r.edge_offset[c] != known) known = r.edge_offset[c], even = evenly_spaced(r.edges + known, r.cells[c]);
     float* const column = scratch + (c - r.begin) * padded;
+    if (c + 1 < r.end) prefetch_table(r, c + 1);
     even ? invert_column<true>(r, c, lanes, padded, column) : invert_column<false>(r, c, lanes, padded, column);
   }
   scatter_columns(scratch, samples, r.end - r.begin, r.z + r.begin);

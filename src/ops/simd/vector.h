@@ -43,8 +43,10 @@ inline VI shift_right(const VI& a) {
 inline VI truncate(const V& a) { return VI(_mm512_cvttps_epi32(a)); }
 inline V to_float(const VI& a) { return V(_mm512_cvtepi32_ps(a)); }
 inline V permute(const V& a, const VI& index) { return V(_mm512_permutexvar_ps(index, a)); }
-/// Element index of the 2W values (a,b).
-inline V permute(const V& a, const V& b, const VI& index) { return V(_mm512_permutex2var_ps(a, index, b)); }
+/// Element index of the 2W values (a,b); `second` marks those of b.
+inline V permute(const V& a, const V& b, Mask /*second*/, const VI& index) {
+  return V(_mm512_permutex2var_ps(a, index, b));
+}
 inline V gather(const float* base, const VI& index) { return V(_mm512_i32gather_ps(index, base, 4)); }
 /// 1/a but for its last bit; NaN at 0 and infinity.
 inline V reciprocal(const V& a) {
@@ -106,9 +108,8 @@ inline VI shift_right(const VI& a) {
 inline VI truncate(const V& a) { return VI(_mm256_cvttps_epi32(a)); }
 inline V to_float(const VI& a) { return V(_mm256_cvtepi32_ps(a)); }
 inline V permute(const V& a, const VI& index) { return V(_mm256_permutevar8x32_ps(a, index)); }
-inline V permute(const V& a, const V& b, const VI& index) {
-  const __m256 from_b = _mm256_castsi256_ps(_mm256_cmpgt_epi32(index, _mm256_set1_epi32(7)));
-  return _mm256_blendv_ps(_mm256_permutevar8x32_ps(a, index), _mm256_permutevar8x32_ps(b, index), from_b);
+inline V permute(const V& a, const V& b, const Mask& second, const VI& index) {
+  return _mm256_blendv_ps(_mm256_permutevar8x32_ps(a, index), _mm256_permutevar8x32_ps(b, index), second);
 }
 inline V gather(const float* base, const VI& index) { return V(_mm256_i32gather_ps(base, index, 4)); }
 inline V reciprocal(const V& a) { return V(1.0F) / a; }
@@ -211,9 +212,9 @@ inline V permute(const V& a, const VI& index) {
   for (int64_t i = 0; i < W; ++i) out[i] = a[index[i]];
   return V::loadu(out);
 }
-inline V permute(const V& a, const V& b, const VI& index) {
+inline V permute(const V& a, const V& b, const Mask& second, const VI& index) {
   float out[W];
-  for (int64_t i = 0; i < W; ++i) out[i] = index[i] < W ? a[index[i]] : b[index[i] - W];
+  for (int64_t i = 0; i < W; ++i) out[i] = second.lane[i] ? b[index[i] % W] : a[index[i] % W];
   return V::loadu(out);
 }
 inline V reciprocal(const V& a) { return V(1.0F) / a; }
