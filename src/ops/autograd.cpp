@@ -252,10 +252,12 @@ struct Masses : Function<Masses> {
     auto [log_normaliser, error, cdf, slope, gradient] = raw::cell_masses(log_density, widths, split_edges, true);
     ctx->save_for_backward({gradient});
     ctx->mark_non_differentiable({error, cdf, slope});
+    ctx->set_materialize_grads(false);  // or each backward pass would fill tables of zeros for the other three
     return {log_normaliser, error, cdf, slope};
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     refuse_second_order("cell_masses");
+    if (!grads[0].defined()) return {{}, {}, {}};
     const Tensor gradient = ctx->get_saved_variables()[0], &weight = grads[0];
     // Where Σ log Z is subtracted from a loss, the weight of every component is the one number 1.
     const bool one_number = weight.is_cpu() && weight.numel() > 0 && weight.stride(0) == 0;

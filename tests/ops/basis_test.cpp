@@ -1,4 +1,6 @@
 // Features: the fused float32 kernels against the float64 twin; the twin's gradients against central differences.
+#include <torch/csrc/autograd/autograd.h>
+
 #include <functional>
 
 #include "ops/math.h"
@@ -182,6 +184,22 @@ TEST(Basis, TakesOtherTypesAndStrides) {
   const Tensor strided = narrow(p.x).t().contiguous().t();
   expect_close(basis(strided, narrow(p.knots), narrow(p.tau), p.spec), want, kTolerance, "transposed x");
   EXPECT_EQ(basis(narrow(p.x).slice(0, 0, 0), narrow(p.knots), narrow(p.tau), p.spec).size(0), 0);
+}
+
+TEST(Basis, TakesGradientsWithTheirRowsInnermost) {
+  const Problem p({});
+  const Tensor knots = narrow(p.knots), tau = narrow(p.tau).requires_grad_(true);
+  const int64_t inputs = knots.size(0);
+  for (const int64_t rows : {1, 7, 16, 64, 65, 201}) {
+    const Tensor x = (at::rand({rows, inputs}, at::kFloat) * 2 - 1).requires_grad_(true);
+    const Tensor features = basis(x, knots, tau, p.spec), grad = at::randn(features.sizes());
+    const Tensor inside_out = grad.permute({1, 2, 0}).contiguous().permute({2, 0, 1});
+    const auto want = torch::autograd::grad({features}, {x, tau}, {grad}, /*retain_graph=*/true);
+    const auto got = torch::autograd::grad({features}, {x, tau}, {inside_out});
+    EXPECT_TRUE(at::equal(got[0], want[0])) << rows;
+    EXPECT_TRUE(at::equal(got[1], want[1])) << rows;
+    EXPECT_GT(want[0].abs().max().item<float>(), 0.0F);
+  }
 }
 
 TEST(Basis, NamesTheArgumentThatIsWrong) {

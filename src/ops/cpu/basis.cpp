@@ -64,13 +64,31 @@ Tensor basis_derivative_cpu(const Tensor& x, const Tensor& knots, const Tensor& 
   return basis_of_order(x, {}, knots, tau, kind, degree, activation, 1);
 }
 
+/// t [N,I,F], contiguous. What comes out of the table's products has the rows innermost, and LibTorch copies such a
+/// tensor an element at a time.
+Tensor rows_outermost(const Tensor& t) {
+  if (t.is_contiguous() || !t.permute({1, 2, 0}).is_contiguous()) return t.contiguous();
+  constexpr int64_t kRows = 64;  // a task's
+  const int64_t rows = t.size(0), columns = t.size(1) * t.size(2);
+  Tensor out = at::empty(t.sizes(), t.options());
+  const float* from = t.const_data_ptr<float>();
+  float* to = out.mutable_data_ptr<float>();
+  const simd::Kernels& kernels = simd::kernels();
+  cpu::parallel(
+      (rows + kRows - 1) / kRows, std::max<int64_t>(1, 16384 / (kRows * columns + 1)), [&](int64_t begin, int64_t end) {
+        for (int64_t row = begin * kRows; row < std::min(rows, end * kRows); row += kRows)
+          kernels.transpose(from + row, rows, columns, std::min(kRows, rows - row), to + row * columns, columns);
+      });
+  return out;
+}
+
 std::tuple<Tensor, Tensor> basis_backward_cpu(const Tensor& grad_in, const Tensor& x_in, const Optional& cell_in,
                                               const Tensor& knots, const Tensor& tau, int64_t kind, int64_t degree,
                                               int64_t activation, std::array<bool, 2> wanted) {
   if (!fused(x_in))
     return composite::basis_backward(grad_in, x_in, cell_in, knots, tau, kind, degree, activation, wanted);
   const Tensor x = x_in.contiguous(), cell = cell_in.has_value() ? cell_in->contiguous() : Tensor();
-  const Tensor grad = grad_in.contiguous();
+  const Tensor grad = rows_outermost(grad_in);
   const Plan plan(knots, tau, kind, degree, activation);
   const simd::Basis& b = plan.basis();
   Tensor grad_x = wanted[0] ? at::empty_like(x) : Tensor(), grad_tau = wanted[1] ? at::zeros_like(tau) : Tensor();

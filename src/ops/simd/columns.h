@@ -59,5 +59,19 @@ inline void scatter_columns(const float* from, const Samples& samples, int64_t c
   }
 }
 
+/// from [rows, columns] -> to [columns, rows]; rows of either are `stride` floats apart.
+void transpose_matrix(const float* from, int64_t from_stride, int64_t rows, int64_t columns, float* to,
+                      int64_t to_stride) {
+  const int64_t whole = columns / W * W, full = rows / W * W;
+  for (int64_t r = 0; r < full; r += W) {
+    const float* block = from + r * from_stride;
+    for (int64_t c = 0; c < whole; c += W)
+      transpose([&](int i) { return block + i * from_stride + c; },
+                [&](int i) { return to + (c + i) * to_stride + r; });
+  }
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = r < full ? whole : 0; c < columns; ++c) to[c * to_stride + r] = from[r * from_stride + c];
+}
+
 }  // namespace
 }  // namespace kaem::ops::simd

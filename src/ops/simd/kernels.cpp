@@ -7,6 +7,7 @@
 
 #include "ops/simd/basis_kernels.h"
 #include "ops/simd/cell_kernels.h"
+#include "ops/simd/columns.h"
 #include "ops/simd/density_kernels.h"
 #include "ops/simd/edge_kernels.h"
 #include "ops/simd/fold_kernels.h"
@@ -27,9 +28,25 @@ namespace kaem::ops::simd {
 
 extern const Kernels KAEM_KERNELS;
 const Kernels KAEM_KERNELS = {
-    KAEM_LEVEL,        W,           basis_scratch,   edge_scratch,  basis,        basis_backward, edge_sum,
-    edge_sum_backward, edge_values, mixture_scratch, mixture_score, output_error, fold,           fold_backward,
-    cell_scratch,      cell_masses, inverse_scratch, inverse_cdf,
+    KAEM_LEVEL,
+    W,
+    basis_scratch,
+    edge_scratch,
+    basis,
+    basis_backward,
+    edge_sum,
+    edge_sum_backward,
+    edge_values,
+    mixture_scratch,
+    mixture_score,
+    output_error,
+    fold,
+    fold_backward,
+    cell_scratch,
+    cell_masses,
+    inverse_scratch,
+    inverse_cdf,
+    transpose_matrix,
 };
 
 }  // namespace kaem::ops::simd

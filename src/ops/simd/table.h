@@ -115,6 +115,10 @@ struct Kernels {
   void (*cell_masses)(const CellRange&, float* scratch);
   int64_t (*inverse_scratch)(int64_t components, int64_t samples);
   void (*inverse_cdf)(const InverseRange&, float* scratch);
+
+  /// from [rows, columns] -> to [columns, rows]; rows of either are a stride of floats apart.
+  void (*transpose)(const float* from, int64_t from_stride, int64_t rows, int64_t columns, float* to,
+                    int64_t to_stride);
 };
 
 #if defined(KAEM_SIMD_X86)
