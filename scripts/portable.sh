@@ -17,7 +17,7 @@ done
 cp "$source/scripts/run_tests.py" "$out/"
 
 # Libraries that the target machine brings itself: the C and C++ run time, OpenMP, LibTorch and CUDA.
-own_libraries='^(linux-vdso|ld-linux|lib(c|m|dl|rt|pthread|stdc\+\+|gcc_s|gomp|torch|c10|shm|kaem|cu|nv))[^a-z]|^lib(torch|c10|kaem|cu|nv)'
+own_libraries='^(linux-vdso|ld-linux|lib(c|m|dl|rt|pthread|stdc\+\+|gcc_s|gomp|torch|c10|shm|kaem))[^a-z]|^lib(torch|c10|kaem|nv|cu(da|blas|dnn|fft|file|pti|rand|solver|sparse))'
 needed() { readelf -d "$1" 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; }
 path_of() { ldconfig -p | awk -v name="$1" '$1 == name && /x86-64|AArch64/ {print $NF; exit}'; }
 
@@ -83,7 +83,10 @@ nvidia-smi -L
 "$here/run-tests" "$@" || exit 1
 . "$here/environment.sh"
 for program in ops posterior; do # a GPU test that is skipped here has tested nothing
-  "$here/tests/kaem_${program}_test" --gtest_filter='*CUDA*' | tee gpu-check.log
+  "$here/tests/kaem_${program}_test" --gtest_filter='*CUDA*' >gpu-check.log 2>&1
+  status=$?
+  cat gpu-check.log
+  [ $status -eq 0 ] || exit 1
   if grep -q SKIPPED gpu-check.log; then echo "gpu-check: GPU tests were skipped" >&2; exit 1; fi
 done
 sanitizer=$(command -v compute-sanitizer || echo "${CUDA_HOME:-/usr/local/cuda}/bin/compute-sanitizer")

@@ -116,12 +116,13 @@ struct Request {
 at::Tensor draw(at::IntArrayRef shape, at::TensorOptions options, const Request& r) {
   const auto dtype = c10::typeMetaToScalarType(options.dtype());
   const bool wide = dtype == at::kDouble;
-  if (dtype == at::kFloat) {
+  // Uniform numbers have 24 bits, so that those of float64 are the same.
+  if (dtype == at::kFloat || (wide && !r.normal)) {
     if (const auto fill_random = device_operator(options.device())) {
-      at::Tensor out = at::empty(shape, options);
+      at::Tensor out = at::empty(shape, options.dtype(at::kFloat));
       fill_random->call(out, r.counter.defined() ? std::optional(r.counter) : std::nullopt,
                         static_cast<int64_t>(r.seed), static_cast<int64_t>(r.stream), r.step, r.first, r.normal);
-      return out;
+      return out.to(dtype);
     }
   }
   // Else drawn on the CPU and copied: the same numbers on every device.

@@ -172,13 +172,14 @@ State take_levels(const State& first, const State& second, const Tensor& level) 
 
 Draws make_draws(const Rng& rng, Stream stream, int64_t step) {
   // One counter for both kinds, in whole blocks of four numbers: no bits are used twice. A GPU has its own copy, so
-  // that float32 draws there wait for nothing from the host, and a recorded one moves on with every replay.
+  // that float32 draws and uniform ones there wait for nothing from the host, and a recorded one moves on with every
+  // replay.
   const auto next = std::make_shared<int64_t>(0);
   const auto counter = std::make_shared<Tensor>();
   const auto draw = [=](bool normal, at::IntArrayRef shape, at::TensorOptions options) {
     const int64_t first = *next, count = (c10::multiply_integers(shape) + 3) / 4 * 4;
     *next += count;
-    if (options.device().is_cuda() && options.dtype() == caffe2::TypeMeta::Make<float>()) {
+    if (options.device().is_cuda() && (!normal || options.dtype() == caffe2::TypeMeta::Make<float>())) {
       if (!counter->defined()) *counter = at::full({}, first, options.dtype(at::kLong));
       return rng.next(normal, stream, step, shape, options, *counter);
     }

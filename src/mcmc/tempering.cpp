@@ -4,7 +4,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/tensor.h>
+#include <ATen/ops/remainder.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
@@ -13,7 +13,6 @@
 #include <array>
 #include <cmath>
 #include <numbers>
-#include <numeric>
 
 #include "kaem/core/table.h"
 #include "mcmc/internal.h"
@@ -41,12 +40,10 @@ Tensor swap_probability(const Tensor& log_likelihood, const Tensor& temperature,
                                 (upper_levels(l, first) - lower_levels(l, first)));
 }
 
-/// Level that each level of `levels` trades with in the pairs first, first + 2, ...; itself where it is in no pair.
-Tensor partners(int64_t levels, int64_t first, const c10::Device& device) {
-  std::vector<int64_t> partner(levels);
-  std::iota(partner.begin(), partner.end(), int64_t{0});
-  for (int64_t i = first; i + 1 < levels; i += 2) std::swap(partner[i], partner[i + 1]);
-  return at::tensor(partner, at::kLong).to(device);
+/// Level that each of the levels `own` trades with in the pairs first, first + 2, ...; anything where it is in no pair.
+/// Made on the device: copying it there would wait.
+Tensor partners(const Tensor& own, int64_t first) {
+  return at::where((own - first).remainder(2) == 0, own + 1, own - 1);
 }
 
 /// Marks who stands at the two ends. A trip ends where a replica that has been to the top since it left level 0 is
@@ -114,9 +111,8 @@ Tensor trades(const Tensor& log_likelihood, const Tensor& temperature, Scheme sc
   const Tensor swapped = at::zeros(log_likelihood.sizes(), log_likelihood.options().dtype(at::kBool));
   lower_levels(swapped, first).copy_(accepted);
   upper_levels(swapped, first).copy_(accepted);
-  const Tensor partner = partners(levels, first, log_likelihood.device());
-  const Tensor own = at::arange(levels, partner.options()).view({levels, 1, 1});
-  const Tensor source = at::where(swapped, partner.view({levels, 1, 1}), own);
+  const Tensor own = at::arange(levels, log_likelihood.options().dtype(at::kLong)).view({levels, 1, 1});
+  const Tensor source = at::where(swapped, partners(own, first), own);
   log.replica = log.replica.gather(0, source);
   follow_replicas(log);
   return source;

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <torch/version.h>
 
+#include <filesystem>
 #include <mutex>
 #include <string>
 
@@ -62,7 +63,9 @@ void load() {
   at::globalContext().setAllowTF32CuDNN(false);  // LibTorch's default; FP32 is to mean FP32
   const std::string kernels = folder_of(reinterpret_cast<const void*>(&load_cuda)) + "libkaem_cuda.so";
   // Without it every operator still runs on the GPU, by its twin.
-  if (void* library = open_library(kernels)) check_kernel_version(library, kernels);
+  if (void* library = open_library(kernels)) return check_kernel_version(library, kernels);
+  const std::string reason = dlerror();
+  if (std::filesystem::exists(kernels)) throw UsageError(str("device cuda: ", kernels, " cannot be opened: ", reason));
 }
 
 }  // namespace

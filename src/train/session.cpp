@@ -144,7 +144,7 @@ StepValues Session::read_values(int64_t step, const Terms& terms, const at::Tens
     if (name != "loss") names.push_back(name), tensors.push_back(value);
   names.emplace_back("grad_norm"), tensors.push_back(gradient_norm);
   for (auto& t : tensors) t = t.detach().to(terms.total.device(), at::kDouble).reshape({});
-  const auto numbers = at::stack(tensors).cpu();  // the only synchronisation of a step
+  const auto numbers = at::stack(tensors).cpu();  // all at once: each would wait for the device
   StepValues values;
   for (size_t i = 0; i < names.size(); ++i) values.averages.emplace_back(names[i], numbers.const_data_ptr<double>()[i]);
   values.loss = values.averages.front().second;

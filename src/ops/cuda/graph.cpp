@@ -1,4 +1,5 @@
 // Recording of repeated work as a CUDA graph, and the guard against waiting for the GPU.
+#include <ATen/core/CachingHostAllocator.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <ATen/cuda/MemPool.h>
 #include <c10/cuda/CUDACachingAllocator.h>
@@ -7,6 +8,7 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include <map>
+#include <memory>
 
 #include "kaem/ops/gpu.h"
 
@@ -29,11 +31,14 @@ class WaitingMode {
   SyncDebugMode before_;
 };
 
-/// Stream and memory of all recordings on a device: one of each, as a graph's memory goes back to its own pool only.
-/// The default stream cannot be recorded.
+/// Stream and memory of all recordings on a device: one of each, as a graph's memory goes back to its own pool only,
+/// and a pool ends with its last graph, which is therefore kept until the next one is there. The default stream cannot
+/// be recorded.
 struct Recorder {
   c10::cuda::CUDAStream stream;
-  at::cuda::MemPool pool{nullptr, /*is_user_created=*/false};
+  std::unique_ptr<at::cuda::CUDAGraph> last = nullptr;
+
+  c10::MempoolId_t pool() const { return last ? last->pool() : at::cuda::MemPool::graph_pool_handle(false); }
 };
 
 Recorder& recorder_of(const c10::Device& device) {
@@ -43,10 +48,10 @@ Recorder& recorder_of(const c10::Device& device) {
   return all.try_emplace(device.index(), Recorder{c10::cuda::getStreamFromPool(false, device.index())}).first->second;
 }
 
-void record(at::cuda::CUDAGraph& graph, const c10::Device& device, Recorder& recorder,
+void record(at::cuda::CUDAGraph& graph, const c10::Device& device, c10::MempoolId_t pool,
             const std::function<void()>& step) {
   // Other threads (the loader of data) go on meanwhile.
-  graph.capture_begin(recorder.pool.id(), cudaStreamCaptureModeThreadLocal);
+  graph.capture_begin(pool, cudaStreamCaptureModeThreadLocal);
   try {
     step();
   } catch (...) {
@@ -54,8 +59,12 @@ void record(at::cuda::CUDAGraph& graph, const c10::Device& device, Recorder& rec
     try {
       graph.capture_end();
     } catch (const c10::Error&) {
-      c10::cuda::CUDACachingAllocator::endAllocateToPool(device.index(), recorder.pool.id());
-      c10::cuda::CUDACachingAllocator::releasePool(device.index(), recorder.pool.id());
+      // Neither allocator has been told yet; both would go on asking the graph, which goes away.
+      c10::cuda::CUDACachingAllocator::endAllocateToPool(device.index(), pool);
+      c10::cuda::CUDACachingAllocator::releasePool(device.index(), pool);
+      at::HostAllocator* const host = at::getHostAllocator(at::kCUDA);
+      host->end_allocate_to_pool(pool);
+      host->release_pool(pool);
       (void)cudaGetLastError();
     }
     throw;
@@ -67,18 +76,19 @@ void record_and_replay(const c10::Device& device, int64_t replays, const std::fu
   const c10::cuda::CUDAGuard on_device(device);
   const c10::cuda::CUDAStream before = c10::cuda::getCurrentCUDAStream();
   Recorder& recorder = recorder_of(device);
-  at::cuda::CUDAGraph graph;
+  auto graph = std::make_unique<at::cuda::CUDAGraph>();
   {
     const WaitingMode allowed(SyncDebugMode::L_DISABLED);
     before.synchronize();
   }
   {
     const c10::cuda::CUDAStreamGuard guard(recorder.stream);
-    record(graph, device, recorder, step);
-    for (int64_t i = 0; i < replays; ++i) graph.replay();
+    record(*graph, device, recorder.pool(), step);
+    for (int64_t i = 0; i < replays; ++i) graph->replay();
   }
   const WaitingMode allowed(SyncDebugMode::L_DISABLED);
-  recorder.stream.synchronize();  // the graph goes away
+  recorder.stream.synchronize();
+  recorder.last = std::move(graph);
 }
 
 void forbid_synchronisation(bool forbidden) {
