@@ -88,11 +88,11 @@ std::tuple<Tensor, Tensor> basis_backward_cpu(const Tensor& grad_in, const Tenso
   if (!fused(x_in))
     return composite::basis_backward(grad_in, x_in, cell_in, knots, tau, kind, degree, activation, wanted);
   const Tensor x = x_in.contiguous(), cell = cell_in.has_value() ? cell_in->contiguous() : Tensor();
-  const Tensor grad = rows_outermost(grad_in);
   const Plan plan(knots, tau, kind, degree, activation);
   const simd::Basis& b = plan.basis();
   Tensor grad_x = wanted[0] ? at::empty_like(x) : Tensor(), grad_tau = wanted[1] ? at::zeros_like(tau) : Tensor();
   if (!wanted[0] && plan.tau_factor() == 0.0) return {grad_x, grad_tau};
+  const Tensor grad = rows_outermost(grad_in);
   const float* from = grad.const_data_ptr<float>();
   float* to = wanted[0] ? grad_x.mutable_data_ptr<float>() : nullptr;
   const Blocks blocks{x.size(0), x.size(1)};

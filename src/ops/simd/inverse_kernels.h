@@ -18,7 +18,8 @@ int64_t inverse_scratch(int64_t components, int64_t samples) { return (component
 /// every gather from memory costs more than a dozen other instructions.
 struct Guide {
   V quarter[4];
-  V middle, third[2], seventh[4];  // every lane the first value of the upper half; of quarters 1, 3; halfway in each
+  // One value in every lane: the first of the upper half, of quarters 1 and 3, and of every quarter's second half.
+  V middle, odd_quarter[2], quarter_middle[4];
   int32_t stride, first_step, cells;
 };
 
@@ -75,10 +76,10 @@ inline void find_cells(const Guide& g, const float* cdf, const V* u, Cell* at) {
   for (int n = 0; n < N; ++n) {
     upper[n] = at_most(g.middle, u[n]);
     at[n] = {VI(0), choose(upper[n], g.middle, V(0.0F)), choose(upper[n], V(1.0F), g.middle)};
-    second[n] = try_step(n, quarter_end, choose(upper[n], g.third[1], g.third[0]));
-    try_step(
-        n, at[n].index + eighth,
-        choose(second[n], choose(upper[n], g.seventh[3], g.seventh[1]), choose(upper[n], g.seventh[2], g.seventh[0])));
+    second[n] = try_step(n, quarter_end, choose(upper[n], g.odd_quarter[1], g.odd_quarter[0]));
+    try_step(n, at[n].index + eighth,
+             choose(second[n], choose(upper[n], g.quarter_middle[3], g.quarter_middle[1]),
+                    choose(upper[n], g.quarter_middle[2], g.quarter_middle[0])));
   }
   for (int32_t step = W / 4; step > 0; step /= 2)
     for (int n = 0; n < N; ++n) {
@@ -97,8 +98,8 @@ inline void find_cells(const Guide& g, const float* cdf, const V* u, Cell* at) {
   for (int n = 0; n < N; ++n) at[n].index = at::vec::minimum(at[n].index, last);  // only u >= 1 gets there
 }
 
-/// The same for |d| <= 0.4, where 3.4e-7 is missing at most: Σ κ_n(t) d^(n-1)/n! with the cumulants κ_n of a Bernoulli
-/// variable of mean t.
+/// What invert_in_cell gives, for |d| <= 0.4, where 3.4e-7 is missing at most: Σ κ_n(t) d^(n-1)/n! with the cumulants
+/// κ_n of a Bernoulli variable of mean t.
 inline V invert_in_flat_cell(const V& t, const V& d) {
   const V variance = t * (V(1.0F) - t), skew = fma(t, V(-2.0F), V(1.0F));
   const V fifth = skew * fma(variance, V(-0.1F), V(1.0F / 120.0F));
