@@ -228,12 +228,28 @@ KAEM_HD inline double grid_scale(int64_t kind, int64_t intervals, double first, 
   return kind == kFft ? tau / (last - first) : static_cast<double>(intervals) / (tau * (last - first));
 }
 
+/// a b, rounded: what is derived from its rounding must not see it fused into a sum, as nvcc does by default.
+KAEM_HD inline float rounded_product(float a, float b) {
+#ifdef __CUDA_ARCH__
+  return __fmul_rn(a, b);
+#else
+  return a * b;
+#endif
+}
+KAEM_HD inline double rounded_product(double a, double b) {
+#ifdef __CUDA_ARCH__
+  return __dmul_rn(a, b);
+#else
+  return a * b;
+#endif
+}
+
 /// cos(π·frequency·κ·(x - a) - π·shift) with the phase's rounding carried along: it would count k times.
 template <class T>
 KAEM_HD inline T fourier(const Grid<T>& g, T x, T frequency, T shift) {
-  const T d = x - g.knots[0], turns = d * g.scale;
+  const T d = x - g.knots[0], turns = rounded_product(d, g.scale);
   const T rest = fma(d, g.scale, -turns) + d * g.scale_low;
-  const T phase = turns - 2 * rint(turns / 2), p = frequency * phase;
+  const T phase = turns - 2 * rint(turns / 2), p = rounded_product(frequency, phase);
   const T lost = fma(frequency, phase, -p) + frequency * rest;
   return cos(T(kPi) * ((p - 2 * rint(p / 2)) - shift + lost));
 }

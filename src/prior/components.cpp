@@ -26,7 +26,7 @@ ComponentPrior::ComponentPrior(const PriorOptions& prior_options, const Rng& rng
 
 const PriorTable& ComponentPrior::table() {
   if (!table_) {
-    table_ = build_table(*layer, *reference, options.quadrature_nodes);
+    table_ = build_table(*layer, *reference, options.quadrature_nodes, cells_);
     fresh_graph_ = table_->log_normaliser.requires_grad();
   }
   return *table_;

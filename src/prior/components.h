@@ -34,6 +34,7 @@ struct ComponentPrior : Prior {
   at::Tensor minus_infinity_outside(const at::Tensor& z, const at::Tensor& value) const;
 
  private:
+  MadeFrom<TableCells> cells_;
   std::optional<PriorTable> table_;
   bool fresh_graph_ = false;  ///< the table's graph has not been handed out yet
 };

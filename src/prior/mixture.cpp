@@ -55,15 +55,12 @@ Tensor MixturePrior::log_proportions() const {
 void MixturePrior::invalidate() {
   ComponentPrior::invalidate();
   mixture_table_.reset();
-  shared_.reset();
 }
 
 bool MixturePrior::shared_knots() {
-  if (!shared_) {
-    const Tensor knots = layer->knots().detach();
-    shared_ = !layer->has_trainable_knots() && knots.eq(knots.slice(0, 0, 1)).all().item<bool>();
-  }
-  return *shared_;
+  if (layer->has_trainable_knots()) return false;
+  const Tensor knots = layer->knots();
+  return shared_.get(knots, [&] { return knots.eq(knots.slice(0, 0, 1)).all().item<bool>(); });
 }
 
 Tensor MixturePrior::energies(const Tensor& z) {
@@ -108,11 +105,14 @@ const ops::InverseTable& MixturePrior::inverse() {
     const Tensor chosen = which.defined() ? constant.index_select(0, which) : constant;
     return (density + chosen.t().unsqueeze(-1)).logsumexp(0).unsqueeze(0);
   };
-  const Tensor knots = layer->knots().to(at::kDouble);
-  // Where knots differ between inputs, the mixture has all of them.
-  const Tensor breaks = shared_knots() ? knots.slice(0, 0, 1) : std::get<0>(at::_unique(knots)).unsqueeze(0);
-  mixture_table_ = tabulate({1, layer->outputs, jumps_at_knots(layer->spec), layer->knots().options(), at_nodes},
-                            cell_edges(breaks, layer->spec, options.quadrature_nodes));
+  const Tensor knots = layer->knots();
+  const TableDensity density = {1, layer->outputs, jumps_at_knots(layer->spec), knots.options(), at_nodes};
+  mixture_table_ = tabulate(density, mixture_cells_.get(knots, [&] {
+    const Tensor wide = knots.to(at::kDouble);
+    // Where knots differ between inputs, the mixture has all of them.
+    const Tensor breaks = shared_knots() ? wide.slice(0, 0, 1) : std::get<0>(at::_unique(wide)).unsqueeze(0);
+    return lay_out(density, cell_edges(breaks, layer->spec, options.quadrature_nodes));
+  }));
   return mixture_table_->inverse;
 }
 

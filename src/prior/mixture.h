@@ -44,7 +44,8 @@ struct MixturePrior : ComponentPrior {
   const ops::InverseTable& inverse();
 
   std::optional<PriorTable> mixture_table_;
-  std::optional<bool> shared_;
+  MadeFrom<TableCells> mixture_cells_;
+  MadeFrom<bool> shared_;
 };
 
 }  // namespace kaem

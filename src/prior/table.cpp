@@ -37,82 +37,70 @@ Tensor subdivide(const Tensor& edges, int64_t factor) {
   return at::cat({(start + (end - start) * share).flatten(1), edges.slice(1, -1)}, 1);
 }
 
-/// Integrates log-densities of components at the nodes of their cells.
-class Integrator {
+/// Nodes and widths of cells, without their places in a table.
+TableCells nodes_of(const TableDensity& density, const Tensor& edges) {
+  const Tensor left = edges.slice(1, 0, -1), right = edges.slice(1, 1), middle = 0.5 * (left + right);
+  TableCells cells;
+  Tensor nodes;
+  if (density.split) {
+    nodes = at::stack({left, middle, right}, 2).flatten(1);
+    cells.cell = middle.unsqueeze(2).expand({-1, -1, 3}).flatten(1).t().to(density.options).contiguous();
+  } else {
+    nodes = at::cat({at::stack({left, middle}, 2).flatten(1), edges.slice(1, -1)}, 1);
+  }
+  cells.edges = edges;
+  cells.nodes = nodes.t().to(density.options).contiguous();
+  cells.widths = (right - left).to(density.options).contiguous();
+  return cells;
+}
+
+/// All components of the groups that the cells describe; or components `which` (int64 [n]) of one group.
+ops::CellMasses integrate(const TableDensity& density, const TableCells& cells, std::optional<int64_t> group = {},
+                          const Tensor& which = {}) {
+  const Tensor log_density = density.at_nodes(cells.nodes, cells.cell, group, which).flatten(0, 1).contiguous();
+  return ops::cell_masses(log_density, cells.widths, density.split);
+}
+
+/// A table some of whose components are given finer cells than the others.
+class Refinement {
  public:
-  explicit Integrator(const TableDensity& density) : density_(density) {}
+  Refinement(PriorTable& table, int64_t groups)
+      : table_(table),
+        groups_(groups),
+        cdf_{table.inverse.cdf},
+        slope_{table.inverse.slope},
+        edges_{table.inverse.edges},
+        cdf_size_(cdf_[0].numel()),
+        slope_size_(slope_[0].numel()),
+        edge_size_(edges_[0].numel()) {
+    auto& inverse = table.inverse;
+    for (Tensor* t : {&inverse.cells, &inverse.cdf_offset, &inverse.slope_offset, &inverse.edge_offset})
+      *t = t->clone();  // they may be another table's too
+  }
 
-  /// All components of the groups that `edges` [groups,M+1] (float64) describe.
-  ops::CellMasses all(const Tensor& edges) const { return integrate(edges, {}, {}); }
+  /// Components q (int64 [n]) of group p take cells of their own: component (p,q) is z's q·P + p.
+  void replace(int64_t p, const Tensor& q, const Tensor& cdf, const Tensor& slope, const Tensor& edges) {
+    const int64_t cells = edges.size(1) - 1;
+    const Tensor at_z = q * groups_ + p, row = at::arange(q.size(0), q.options());
+    table_.inverse.cells.index_fill_(0, at_z, cells);
+    table_.inverse.cdf_offset.index_copy_(0, at_z, cdf_size_ + row * (cells + 1));
+    table_.inverse.slope_offset.index_copy_(0, at_z, slope_size_ + row * cells);
+    table_.inverse.edge_offset.index_fill_(0, at_z, edge_size_);
+    cdf_.push_back(cdf.flatten()), slope_.push_back(slope.flatten());
+    edges_.push_back(edges.detach().flatten().to(cdf.scalar_type()));
+    cdf_size_ += cdf.numel(), slope_size_ += slope.numel(), edge_size_ += edges.numel();
+    table_.refined += q.size(0);
+  }
 
-  /// Components `which` (int64 [n]) of one group: edges [1,M+1].
-  ops::CellMasses some(const Tensor& edges, int64_t group, const Tensor& which) const {
-    return integrate(edges, group, which);
+  void finish() {
+    table_.inverse.cdf = at::cat(cdf_), table_.inverse.slope = at::cat(slope_), table_.inverse.edges = at::cat(edges_);
   }
 
  private:
-  ops::CellMasses integrate(const Tensor& edges, std::optional<int64_t> group, const Tensor& which) const {
-    const Tensor left = edges.slice(1, 0, -1), right = edges.slice(1, 1), middle = 0.5 * (left + right);
-    Tensor nodes, cell;
-    if (density_.split) {
-      nodes = at::stack({left, middle, right}, 2).flatten(1);
-      cell = middle.unsqueeze(2).expand({-1, -1, 3}).flatten(1).t().to(density_.options).contiguous();
-    } else {
-      nodes = at::cat({at::stack({left, middle}, 2).flatten(1), edges.slice(1, -1)}, 1);
-    }
-    const Tensor x = nodes.t().to(density_.options).contiguous();
-    const Tensor log_density = density_.at_nodes(x, cell, group, which).flatten(0, 1).contiguous();
-    return ops::cell_masses(log_density, (right - left).to(density_.options).contiguous(), density_.split);
-  }
-
-  const TableDensity& density_;
-};
-
-/// The ragged table under construction: every component starts with the shared cells, some are replaced.
-struct Builder {
-  PriorTable table;
-  std::vector<Tensor> cdf, slope, edges;
-  int64_t cdf_size = 0, slope_size = 0, edge_size = 0;
-
-  /// Component (p,q) (group p, q of its Q) at p·Q + q of the storage serves z's component q·P + p.
-  void start(const ops::CellMasses& masses, const Tensor& all_edges, int64_t q_count) {
-    const int64_t p_count = all_edges.size(0), cells = all_edges.size(1) - 1;
-    const Tensor p = at::arange(p_count, at::kLong).unsqueeze(0), q = at::arange(q_count, at::kLong).unsqueeze(1);
-    const Tensor stored = (p * q_count + q).flatten();
-    table.inverse.cells = at::full_like(stored, cells);
-    table.inverse.cdf_offset = stored * (cells + 1);
-    table.inverse.slope_offset = stored * cells;
-    table.inverse.edge_offset = (p.expand({q_count, p_count}) * (cells + 1)).flatten();
-    append(masses, all_edges);
-  }
-
-  void append(const ops::CellMasses& masses, const Tensor& new_edges) {
-    cdf.push_back(masses.cdf.flatten()), slope.push_back(masses.slope.flatten());
-    edges.push_back(new_edges.detach().flatten().to(masses.cdf.scalar_type()));
-    cdf_size += cdf.back().numel(), slope_size += slope.back().numel(), edge_size += edges.back().numel();
-  }
-
-  /// Components q of group p take the refined cells.
-  void replace(int64_t p, const Tensor& q, int64_t p_count, const ops::CellMasses& masses, const Tensor& new_edges) {
-    const int64_t cells = new_edges.size(1) - 1;
-    const Tensor at_z = q.cpu() * p_count + p, row = at::arange(q.size(0), at::kLong);
-    table.inverse.cells.index_fill_(0, at_z, cells);
-    table.inverse.cdf_offset.index_copy_(0, at_z, cdf_size + row * (cells + 1));
-    table.inverse.slope_offset.index_copy_(0, at_z, slope_size + row * cells);
-    table.inverse.edge_offset.index_fill_(0, at_z, edge_size);
-    append(masses, new_edges);
-  }
-
-  PriorTable finish(Tensor log_normaliser) {
-    const auto device = log_normaliser.device();
-    const auto join = [](const std::vector<Tensor>& parts) { return parts.size() == 1 ? parts[0] : at::cat(parts); };
-    auto& inverse = table.inverse;
-    inverse.cdf = join(cdf), inverse.slope = join(slope), inverse.edges = join(edges);
-    for (Tensor* t : {&inverse.cells, &inverse.cdf_offset, &inverse.slope_offset, &inverse.edge_offset})
-      *t = t->to(device);
-    table.log_normaliser = std::move(log_normaliser);
-    return table;
-  }
+  PriorTable& table_;
+  int64_t groups_;
+  std::vector<Tensor> cdf_, slope_, edges_;
+  int64_t cdf_size_, slope_size_, edge_size_;
 };
 
 /// Said once a process: the draws of such a component are off by more than they should be.
@@ -125,23 +113,21 @@ void warn_of_error(double error) {
 }
 
 /// Doubles the cells of group p's components until their error estimates are small: all of `flagged` (int64 [n]) end up
-/// in the builder, their log-normalisers [n] are returned in the order of `order`.
-void refine_group(const Integrator& integrator, const Tensor& edges, int64_t p, int64_t p_count, Tensor flagged,
-                  Builder& builder, std::vector<Tensor>& index, std::vector<Tensor>& value, int64_t q_count) {
+/// in the refinement, their places and log-normalisers are added to `index` and `value`.
+void refine_group(const TableDensity& density, const Tensor& edges, int64_t p, Tensor flagged, PriorTable& table,
+                  Refinement& refinement, std::vector<Tensor>& index, std::vector<Tensor>& value) {
   for (int64_t factor = 2; flagged.numel() > 0; factor *= 2) {
     const Tensor fine = subdivide(edges.slice(0, p, p + 1), factor);
-    const ops::CellMasses masses = integrator.some(fine, p, flagged);
+    const ops::CellMasses masses = integrate(density, nodes_of(density, fine), p, flagged);
     const bool last = factor >= kMostRefinement;
     const Tensor bad = last ? at::zeros_like(masses.error, at::kBool) : masses.error > kErrorBound;
     const Tensor good = at::logical_not(bad).nonzero().squeeze(1);
     if (good.numel() > 0) {
       const Tensor settled = flagged.index_select(0, good);
-      builder.replace(p, settled, p_count,
-                      {{}, {}, masses.cdf.index_select(0, good), masses.slope.index_select(0, good)}, fine);
-      index.push_back(settled + p * q_count);
+      refinement.replace(p, settled, masses.cdf.index_select(0, good), masses.slope.index_select(0, good), fine);
+      index.push_back(settled + p * density.components);
       value.push_back(masses.log_normaliser.index_select(0, good));
-      builder.table.refined += good.numel();
-      builder.table.error = std::max(builder.table.error, masses.error.index_select(0, good).max().item<double>());
+      table.error = std::max(table.error, masses.error.index_select(0, good).max().item<double>());
     }
     flagged = flagged.index_select(0, bad.nonzero().squeeze(1));
   }
@@ -149,26 +135,46 @@ void refine_group(const Integrator& integrator, const Tensor& edges, int64_t p, 
 
 }  // namespace
 
-PriorTable tabulate(const TableDensity& density, const Tensor& edges) {
+TableCells lay_out(const TableDensity& density, const Tensor& edges) {
+  TableCells cells = nodes_of(density, edges);
+  // Component (p,q) (group p, q of its Q) at p·Q + q of the storage serves z's component q·P + p.
+  const int64_t p_count = density.groups, q_count = density.components, m = edges.size(1) - 1;
+  const auto whole = edges.options().dtype(at::kLong);
+  const Tensor p = at::arange(p_count, whole).unsqueeze(0), q = at::arange(q_count, whole).unsqueeze(1);
+  const Tensor stored = (p * q_count + q).flatten();
+  cells.inverse.cells = at::full_like(stored, m);
+  cells.inverse.cdf_offset = stored * (m + 1);
+  cells.inverse.slope_offset = stored * m;
+  cells.inverse.edge_offset = (p.expand({q_count, p_count}) * (m + 1)).flatten();
+  cells.inverse.edges = edges.detach().flatten().to(density.options);
+  return cells;
+}
+
+PriorTable tabulate(const TableDensity& density, const TableCells& cells) {
   const int64_t p_count = density.groups, q_count = density.components;
-  const Integrator integrator(density);
-  const ops::CellMasses masses = integrator.all(edges);
-  Builder builder;
-  builder.start(masses, edges, q_count);
+  const ops::CellMasses masses = integrate(density, cells);
+  PriorTable table;
+  table.inverse = cells.inverse;
+  table.inverse.cdf = masses.cdf.flatten(), table.inverse.slope = masses.slope.flatten();
+  table.log_normaliser = masses.log_normaliser.reshape({p_count, q_count});
+  table.error = masses.error.max().item<double>();  // a GPU is waited for here, and nowhere else in most updates
+  if (table.error <= kErrorBound) return table;
   const Tensor bad = masses.error > kErrorBound;
-  builder.table.error = at::where(bad, at::zeros({}, masses.error.options()), masses.error).max().item<double>();
-  Tensor log_normaliser = masses.log_normaliser;
-  if (bad.any().item<bool>()) {
-    const Tensor by_group = bad.reshape({p_count, q_count}).cpu();
-    std::vector<Tensor> index, value;
-    for (int64_t p = 0; p < p_count; ++p) {
-      const Tensor flagged = by_group[p].nonzero().squeeze(1).to(edges.device());
-      refine_group(integrator, edges, p, p_count, flagged, builder, index, value, q_count);
-    }
-    log_normaliser = log_normaliser.index_copy(0, at::cat(index), at::cat(value));
-    warn_of_error(builder.table.error);
+  table.error = at::where(bad, at::zeros({}, masses.error.options()), masses.error).max().item<double>();
+  const Tensor by_group = bad.reshape({p_count, q_count}).cpu();
+  Refinement refinement(table, p_count);
+  std::vector<Tensor> index, value;
+  for (int64_t p = 0; p < p_count; ++p) {
+    const Tensor flagged = by_group[p].nonzero().squeeze(1).to(cells.edges.device());
+    refine_group(density, cells.edges, p, flagged, table, refinement, index, value);
   }
-  return builder.finish(log_normaliser.reshape({p_count, q_count}));
+  refinement.finish();
+  if (!index.empty()) {  // none where estimates are not numbers
+    table.log_normaliser =
+        masses.log_normaliser.index_copy(0, at::cat(index), at::cat(value)).reshape({p_count, q_count});
+  }
+  warn_of_error(table.error);
+  return table;
 }
 
 Tensor cell_edges(const Tensor& knots, const ops::BasisSpec& spec, int64_t least_cells) {
@@ -203,13 +209,16 @@ Tensor ComponentDensity::operator()(const Tensor& x, const Tensor& cell, std::op
   return at::baddbmm(log_reference, weights.transpose(1, 2), features);
 }
 
-PriorTable build_table(const KanLayerImpl& layer, const ReferenceDensity& reference, int64_t least_cells) {
+PriorTable build_table(const KanLayerImpl& layer, const ReferenceDensity& reference, int64_t least_cells,
+                       MadeFrom<TableCells>& cells) {
   const ComponentDensity component(layer, reference);
-  return tabulate({layer.inputs, layer.outputs, jumps_at_knots(layer.spec), layer.knots().options(),
-                   [&](const Tensor& x, const Tensor& cell, std::optional<int64_t> input, const Tensor& outputs) {
-                     return component(x, cell, input, outputs);
-                   }},
-                  cell_edges(layer.knots().to(at::kDouble), layer.spec, least_cells));
+  const Tensor knots = layer.knots();
+  const TableDensity density = {layer.inputs, layer.outputs, jumps_at_knots(layer.spec), knots.options(),
+                                [&](const Tensor& x, const Tensor& cell, std::optional<int64_t> input,
+                                    const Tensor& outputs) { return component(x, cell, input, outputs); }};
+  return tabulate(density, cells.get(knots, [&] {
+    return lay_out(density, cell_edges(knots.to(at::kDouble), layer.spec, least_cells));
+  }));
 }
 
 }  // namespace kaem

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "kaem/kan/layer.h"
+#include "prior/made_from.h"
 #include "prior/reference_density.h"
 
 namespace kaem {
@@ -30,9 +31,20 @@ struct TableDensity {
       at_nodes;
 };
 
-/// Integrates cells `edges` [groups,M+1] (float64), doubled up to 64 times where the error estimate asks for it.
-/// docs/mathematics.md section 2, "One table per component".
-PriorTable tabulate(const TableDensity& density, const at::Tensor& edges);
+/// Where a density is looked at, and the places of the results: what depends on the cells alone.
+struct TableCells {
+  at::Tensor edges;           ///< [groups,M+1] float64
+  at::Tensor nodes, cell;     ///< [K,groups], as TableDensity is asked for them
+  at::Tensor widths;          ///< [groups,M]
+  ops::InverseTable inverse;  ///< of all components, cdf and slope not filled in
+};
+
+/// Cells between neighbouring edges [groups,M+1] (float64) for a density's components.
+TableCells lay_out(const TableDensity& density, const at::Tensor& edges);
+
+/// Integrates cells, doubled up to 64 times where the error estimate asks for it. docs/mathematics.md section 2, "One
+/// table per component".
+PriorTable tabulate(const TableDensity& density, const TableCells& cells);
 
 /// At least `least_cells` cells between the ends of knots [groups,B] (float64): edges [groups,M+1], aligned with
 /// B-spline knots and with 0 where the base activation has a kink. Differentiable where knots decide (B-splines).
@@ -57,7 +69,8 @@ class ComponentDensity {
   at::Tensor weights_, tau_, knots_;
 };
 
-/// The table of all components exp(f_qp) π0_p of a layer.
-PriorTable build_table(const KanLayerImpl& layer, const ReferenceDensity& reference, int64_t least_cells);
+/// The table of all components exp(f_qp) π0_p of a layer; `cells` keeps their cells as long as the knots stay.
+PriorTable build_table(const KanLayerImpl& layer, const ReferenceDensity& reference, int64_t least_cells,
+                       MadeFrom<TableCells>& cells);
 
 }  // namespace kaem

@@ -55,9 +55,7 @@ at::Tensor joint_norm(const std::vector<at::Tensor>& gradients) {
     for (const auto& g : gradients) sum += squared_norm(g);
     return at::scalar_tensor(std::sqrt(sum), at::kDouble);
   }
-  auto norms = at::_foreach_norm(gradients);
-  for (auto& n : norms) n = n.to(at::kDouble);
-  return at::linalg_vector_norm(at::stack(norms));
+  return at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients)).to(at::kDouble));
 }
 
 }  // namespace

@@ -1,6 +1,11 @@
 // The CUDA kernels against the float64 twin on the CPU. Without a GPU they are skipped, and say so.
+#include <limits>
+#include <string>
+#include <vector>
+
 #include "kaem/core/error.h"
 #include "kaem/core/rng.h"
+#include "kaem/ops/density.h"
 #include "support.h"
 
 namespace kaem::ops {
@@ -52,25 +57,95 @@ TEST_P(Kernels_CUDA, BasisAgreesWithTheTwin) {
   }
 }
 
+/// Edges of a prior, their weights and a gradient of each sample's sum.
+struct Edges {
+  explicit Edges(BasisKind kind) : c{.kind = kind, .intervals = 8, .inputs = 5, .rows = 33 * 4} {
+    knots = make_knots(c), tau = as_float_sees(at::full({}, 0.9, wide()));
+    z = as_float_sees(make_points(c, knots).clamp(-3, 3)).reshape({33, 4, 5});
+    weights = as_float_sees(at::randn({5, c.features(), 4}, wide()));
+    grad = as_float_sees(at::randn({33}, wide()));
+  }
+  Case c;
+  Tensor knots, tau, z, weights, grad;
+};
+
 TEST_P(Kernels_CUDA, EdgesAgreeWithTheTwin) {
   at::manual_seed(6);
-  const Case c{.kind = GetParam().first, .intervals = 8, .inputs = 5, .rows = 33 * 4};
-  const Tensor knots = make_knots(c), tau = as_float_sees(at::full({}, 0.9, wide()));
-  const Tensor z0 = as_float_sees(make_points(c, knots).clamp(-3, 3)).reshape({33, 4, 5});
-  const Tensor w0 = as_float_sees(at::randn({5, c.features(), 4}, wide())),
-               grad = as_float_sees(at::randn({33}, wide()));
-  const Tensor z = z0.clone().requires_grad_(true), w = w0.clone().requires_grad_(true);
-  const Tensor z_gpu = on_gpu(z0).requires_grad_(true), w_gpu = on_gpu(w0).requires_grad_(true);
-  const Tensor want = reference::edge_sum(z, knots, tau, w, c.spec());
-  const Tensor got = edge_sum(z_gpu, on_gpu(knots), on_gpu(tau), w_gpu, c.spec());
-  want.backward(grad);
-  got.backward(on_gpu(grad));
-  expect_close(got.detach().cpu(), want.detach(), 1e-5, "sum");
-  expect_close(z_gpu.grad().cpu(), z.grad(), 1e-5, "gradient of z");
-  expect_close(w_gpu.grad().cpu(), w.grad(), 1e-5, "gradient of weights");
+  const Edges e(GetParam().first);
+  for (const bool weighted : {false, true}) {
+    const Tensor z = e.z.clone().requires_grad_(true), w = e.weights.clone().requires_grad_(true),
+                 tau = e.tau.clone().requires_grad_(true);
+    const Tensor z_gpu = on_gpu(e.z).requires_grad_(true), w_gpu = on_gpu(e.weights).requires_grad_(true),
+                 tau_gpu = on_gpu(e.tau).requires_grad_(true);
+    const Tensor want = reference::edge_sum(z, e.knots, tau, w, e.c.spec());
+    want.backward(e.grad);
+    if (weighted) {
+      const Tensor got = weighted_edge_sum(z_gpu, on_gpu(e.grad), on_gpu(e.knots), tau_gpu, w_gpu, e.c.spec());
+      got.backward();
+      expect_within(got.detach().cpu(), (want * e.grad).sum().detach(),
+                    1e-5 * (want * e.grad).abs().sum().item<double>(), "weighted sum");
+    } else {
+      const Tensor got = edge_sum(z_gpu, on_gpu(e.knots), tau_gpu, w_gpu, e.c.spec());
+      got.backward(on_gpu(e.grad));
+      expect_close(got.detach().cpu(), want.detach(), 1e-5, "sum");
+    }
+    expect_close(z_gpu.grad().cpu(), z.grad(), 1e-5, "gradient of z");
+    expect_close(w_gpu.grad().cpu(), w.grad(), 1e-5, "gradient of weights");
+    if (!tau.grad().defined()) continue;
+    const Tensor slopes = reference::basis_tau_derivative(e.z.flatten(0, 1), e.knots, e.tau, e.c.spec());
+    const Tensor terms = slopes.view({33, 4, 5, -1}) * e.weights.permute({2, 0, 1}) * e.grad.view({33, 1, 1, 1});
+    expect_within(tau_gpu.grad().cpu(), tau.grad(), 1e-5 * terms.abs().sum().item<double>(), "gradient of tau");
+  }
   for (const int64_t order : {0, 1}) {
-    expect_close(edge_values(z_gpu.detach(), on_gpu(knots), on_gpu(tau), w_gpu.detach(), c.spec(), order).cpu(),
-                 reference::edge_values(z0, knots, tau, w0, c.spec(), order), 1e-5, "values");
+    expect_close(edge_values(on_gpu(e.z), on_gpu(e.knots), on_gpu(e.tau), on_gpu(e.weights), e.c.spec(), order).cpu(),
+                 reference::edge_values(e.z, e.knots, e.tau, e.weights, e.c.spec(), order), 1e-5, "values");
+  }
+}
+
+/// A layer of `outputs` on the GPU against the twin in float64, there too: it is large.
+void expect_layer(BasisKind kind, int64_t inputs, int64_t outputs) {
+  const Case c{.kind = kind, .intervals = 9, .inputs = inputs, .rows = 37};
+  const auto wide_gpu = wide().device(at::kCUDA);
+  const auto random = [&](at::IntArrayRef shape) { return at::randn(shape, wide_gpu).to(at::kFloat).to(at::kDouble); };
+  const Tensor knots = make_knots(c).cuda(), weighting = random({c.rows, outputs});
+  const std::vector<Tensor> leaves = {make_points(c, knots.cpu()).clamp(-3, 3).cuda(), at::full({}, 0.75, wide_gpu),
+                                      random({inputs, outputs}), random({inputs, outputs}),
+                                      random({inputs, c.features() - 1, outputs})};
+  std::vector<Tensor> want, got;
+  Tensor want_y, got_y;
+  for (const auto type : {at::kDouble, at::kFloat}) {
+    std::vector<Tensor> own;
+    for (const Tensor& leaf : leaves) own.push_back(leaf.clone().to(type).requires_grad_(true));
+    const bool twin = type == at::kDouble;
+    Tensor& y = twin ? want_y : got_y;
+    y = twin ? reference::kan_layer(own[0], knots, own[1], own[2], own[3], own[4], c.spec(), Precision::kFull)
+             : kan_layer(own[0], knots.to(type), own[1], own[2], own[3], own[4], c.spec());
+    y.backward(weighting.to(type));
+    for (const Tensor& leaf : own) (twin ? want : got).push_back(leaf.grad());
+  }
+  expect_close(got_y.detach(), want_y.detach(), 1e-5, "outputs");
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    if (i == 1) continue;  // τ's is a sum with cancellations: BasisAgreesWithTheTwin
+    expect_close(got[i], want[i], 1e-5, "gradient " + std::to_string(i));
+  }
+}
+
+TEST_P(Kernels_CUDA, LayersAgreeWithTheTwin) {
+  at::manual_seed(7);
+  expect_layer(GetParam().first, 19, 33);
+}
+
+TEST_P(Kernels_CUDA, MixtureScoresAgreeWithTheTwin) {
+  at::manual_seed(5);
+  for (const int64_t inputs : {1, 9, 40}) {
+    const Case c{.kind = GetParam().first, .intervals = 8, .inputs = inputs};
+    const Tensor knots = make_knots(c), tau = as_float_sees(at::full({}, 0.9, wide()));
+    const Tensor z = as_float_sees(at::rand({37, 5}, wide()) * 3 - 1.5);
+    const Tensor weights = as_float_sees(at::randn({inputs, c.features(), 5}, wide()));
+    const Tensor constant = as_float_sees(at::randn({5, inputs}, wide()) * 5);
+    expect_close(
+        mixture_score(on_gpu(z), on_gpu(knots), on_gpu(tau), on_gpu(weights), on_gpu(constant), c.spec()).cpu(),
+        reference::mixture_score(z, knots, tau, weights, constant, c.spec()), 1e-5, "score");
   }
 }
 
@@ -83,6 +158,47 @@ class Tables_CUDA : public ::testing::Test {
     if (!obstacle().empty()) GTEST_SKIP() << "NOT TESTED on a GPU: " << obstacle();
   }
 };
+
+TEST_F(Tables_CUDA, MassesAgreeWithTheTwin) {
+  at::manual_seed(10);
+  for (const bool split : {false, true})
+    for (const int64_t cells : {1, 37, 256, 257, 700})  // within a block, and more than one
+      for (const double energy : {0.1, 3.0, 50.0}) {
+        const int64_t nodes = split ? 3 * cells : 2 * cells + 1;
+        Tensor density = as_float_sees(at::randn({6, nodes}, wide()) * energy);
+        if (nodes > 30) density[1].slice(0, 0, nodes / 2).fill_(-std::numeric_limits<double>::infinity());
+        const Tensor widths = as_float_sees(at::rand({3, cells}, wide()) + 0.1);
+        const Tensor d = density.clone().requires_grad_(true), d_gpu = on_gpu(density).requires_grad_(true);
+        const CellMasses want = reference::cell_masses(d, widths, split),
+                         got = cell_masses(d_gpu, on_gpu(widths), split);
+        const Tensor weight = as_float_sees(at::randn({6}, wide()));
+        want.log_normaliser.backward(weight);
+        got.log_normaliser.backward(on_gpu(weight));
+        const std::string what = std::to_string(cells) + " cells, energies of " + std::to_string(energy);
+        expect_within(got.log_normaliser.detach().cpu(), want.log_normaliser.detach(), 1e-5 + 1e-7 * energy, what);
+        expect_within(got.cdf.cpu(), want.cdf, 2e-6, what);
+        expect_close(got.slope.cpu(), want.slope, 1e-6, what + " slope");
+        EXPECT_LE(((got.error.cpu() - want.error).abs() - 1e-5 * want.error).max().item<double>(), 1e-6) << what;
+        expect_close(d_gpu.grad().cpu(), d.grad(), 1e-5, what + " gradient");
+        EXPECT_TRUE((got.cdf.slice(1, 1) >= got.cdf.slice(1, 0, -1)).all().item<bool>()) << what;
+      }
+}
+
+TEST_F(Tables_CUDA, OutputErrorsAgreeWithTheTwin) {
+  at::manual_seed(8);
+  for (const double steepness : {0.0, 1.0, 2.0})
+    for (const int64_t width : {1, 35, 784}) {
+      const Tensor x = as_float_sees(at::rand({3, width}, wide())),
+                   generated = as_float_sees(at::randn({2, 3, 4, width}, wide())),
+                   scale = as_float_sees(at::full({}, 1.7, wide()));
+      const auto [want_distance, want_gradient] = reference::output_error(x, generated, steepness, scale);
+      for (const Tensor& where : {scale, on_gpu(scale)}) {  // a fixed deviation is the host's, a trained one is not
+        const auto [distance, gradient] = output_error(on_gpu(x), on_gpu(generated), steepness, where);
+        expect_close(distance.cpu(), want_distance, 1e-5, "distance");
+        expect_close(gradient.cpu(), want_gradient, 1e-5, "gradient");
+      }
+    }
+}
 
 TEST_F(Tables_CUDA, InverseTransformsAgreeWithTheTwin) {
   at::manual_seed(8);
@@ -102,6 +218,11 @@ TEST_F(Tables_CUDA, InverseTransformsAgreeWithTheTwin) {
   const Tensor u = as_float_sees(at::rand({101, 9}, wide()) * 0.998 + 0.001), z = inverse_cdf(on_gpu(u), table);
   expect_close(z.cpu(), reference::inverse_cdf(u, exact), 1e-4, "draws");
   expect_close(forward_cdf(z, table).cpu(), u, 2e-5, "round trip");
+}
+
+TEST_F(Tables_CUDA, LayersInTilesAgreeWithTheTwin) {
+  at::manual_seed(7);
+  expect_layer(BasisKind::kRbf, 151, 16'000);  // more folded weights than a tile has
 }
 
 TEST_F(Tables_CUDA, RandomNumbersAreThoseOfTheProcessor) {

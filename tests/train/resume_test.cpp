@@ -2,6 +2,7 @@
 #include <ATen/Parallel.h>
 
 #include "train/tiny_run.h"
+#include "train/ways.h"
 
 namespace kaem {
 namespace {
@@ -21,43 +22,6 @@ void expect_exact_resume(const Config& config, const std::string& out) {
   expect_same_runs(straight.folder, second.folder);
   EXPECT_GT(column_sum(straight.folder, "grid_moved"), 0) << "the runs must go across grid updates";
   EXPECT_EQ(straight.folder, out + "/DARCY_FLOW/" + config.run.mode + "/straight");
-}
-
-/// Every way of training, each with state of its own beside the weights.
-std::vector<std::pair<std::string, Config>> ways_of_training(const std::string& out) {
-  std::vector<std::pair<std::string, Config>> ways;
-  const auto add = [&](const std::string& name, const std::string& mode, const std::string& sampler, auto change) {
-    Config c = tiny_config(out + "/" + name);
-    c.run.mode = mode, c.run.use_variational = mode == "variational";
-    c.posterior.sampler = sampler, c.posterior.iters = 3, c.posterior.step_size = 0.01;
-    c.objective.kind = mode == "thermo"          ? "thermodynamic"
-                       : mode == "variational"   ? "variational"
-                       : sampler == "importance" ? "importance"
-                                                 : "langevin";
-    c.posterior.encoder.widths = {6};
-    if (mode == "thermo") c.posterior.tempering.levels = 3, c.posterior.tempering.iters = 4;
-    change(c);
-    ways.emplace_back(name, c);
-  };
-  add("persistent", "vanilla", "ula", [](Config& c) { c.posterior.chain_start = "persistent"; });
-  add("adaptive", "thermo", "mala", [](Config& c) { c.posterior.tempering.schedule = "adaptive"; });
-  add("path", "thermo", "ula", [](Config& c) { c.objective.thermo_gradient = "path"; });
-  add("variational", "variational", "encoder", [](Config& c) { c.model.generator.sigma_trainable = true; });
-  add("from_encoder", "vanilla", "pcnl", [](Config& c) { c.posterior.chain_start = "encoder"; });
-  add("attention", "vanilla", "importance", [](Config& c) {
-    c.model.prior.mixture.enabled = c.model.prior.mixture.use_attention_kernel = true;
-    c.model.prior.mixture.lambda_reg = 0.01;
-  });
-  add("deep", "thermo", "ula", [](Config& c) {
-    c.model.prior.layer_widths = {5, 4, 1}, c.model.prior.reference = "gaussian", c.model.prior.layernorm = true;
-    c.model.prior.deep.iters = 5;
-  });
-  add("cnn", "vanilla", "automala", [](Config& c) {
-    auto& cnn = c.model.generator.cnn;
-    cnn.use = cnn.batchnorm = true;
-    cnn.dims = {4}, cnn.strides = {1, 2}, cnn.kernels = {2, 2}, cnn.paddings = {0, 0};
-  });
-  return ways;
 }
 
 TEST(ResumeTest, EveryWayOfTrainingResumesWithTheSameBits) {

@@ -28,12 +28,14 @@ __global__ void sum_kernel(Basis b, const float* z, const float* weights, int64_
   }
 }
 
+/// Neighbouring threads share p: they read neighbouring weights, of which there are many more than points.
 __global__ void values_kernel(Basis b, const float* z, const float* weights, const float* grad, int64_t count,
                               int64_t outputs, int order, float* out) {
   for (int64_t j = first_element(); j < count; j += element_step()) {
-    const int64_t p = j % b.inputs, q = j / b.inputs % outputs, s = j / b.inputs / outputs;
+    const int64_t q = j % outputs, p = j / outputs % b.inputs, s = j / outputs / b.inputs;
+    const int64_t at = (s * outputs + q) * b.inputs + p;
     const float scale = grad ? grad[s] : 1.0F;
-    out[j] = scale == 0.0F ? 0.0F : scale * edge(b, weights, q, p, outputs, z[j], order);
+    out[at] = scale == 0.0F ? 0.0F : scale * edge(b, weights, q, p, outputs, z[at], order);
   }
 }
 
@@ -59,8 +61,8 @@ __global__ void tau_kernel(Basis b, const float* z, const float* weights, const 
                            int64_t outputs, double* partial) {
   double tau = 0.0;
   for (int64_t j = first_element(); j < count; j += element_step()) {
-    const int64_t p = j % b.inputs, q = j / b.inputs % outputs, s = j / b.inputs / outputs;
-    const float g = grad[s], x = z[j];
+    const int64_t q = j % outputs, p = j / outputs % b.inputs, s = j / outputs / b.inputs;
+    const float g = grad[s], x = z[(s * outputs + q) * b.inputs + p];
     if (g == 0.0F) continue;
     const math::Grid<float> grid = grid_of(b, p);
     const float* w = weights + p * b.features * outputs + q;

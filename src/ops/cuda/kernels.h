@@ -46,6 +46,44 @@ void edge_weight_gradient(const Basis& basis, const float* z, const float* grad,
 void edge_tau_gradient(const Basis& basis, const float* z, const float* weights, const float* grad, int64_t samples,
                        int64_t outputs, float* grad_tau, double* partial, Stream stream);
 
+/// A layer's folded weights [I,F,O]: functions and, if F is one more, the base weight.
+struct Fold {
+  int64_t inputs, functions, features, outputs;
+};
+
+/// base [I,O] (null without), spline [I,O], coefficients [I,F',O] -> out [I,F,O].
+void fold(const Fold& fold, const float* base, const float* spline, const float* coefficients, float* out,
+          Stream stream);
+
+/// grad [I,F,O] -> gradients of all three (null: not wanted).
+void fold_backward(const Fold& fold, const float* grad, const float* spline, const float* coefficients, float* to_base,
+                   float* to_spline, float* to_coefficients, Stream stream);
+
+/// z [S,Q], weights [P,F,Q], constant [Q,P] -> out [S,Q]: mixture_score of kaem/ops/density.h.
+void mixture_score(const Basis& basis, const float* z, const float* weights, const float* constant, int64_t samples,
+                   int64_t outputs, float* out, Stream stream);
+
+/// output_error of kaem/ops/density.h: `rows` generated of `width` numbers, `repeat` for each of `data` in turn.
+struct Error {
+  int64_t rows, width, repeat, data;
+  float steepness, factor;
+};
+
+/// x [data,width], generated [rows,width], scale [] (null: 1), which multiplies `factor` -> distance [rows], gradient
+/// [rows,width].
+void output_error(const Error& error, const float* x, const float* generated, const float* scale, float* distance,
+                  float* gradient, Stream stream);
+
+/// cell_masses of kaem/ops/ops.h: log_density [C,K], widths [C/rows_per_width,M]; the outputs' `gradient` (or null)
+/// [C,K] is that of log_normaliser.
+struct Cells {
+  const float *log_density, *widths;
+  int64_t components, nodes, cells, rows_per_width;
+  bool split;
+  float *log_normaliser, *error, *cdf, *slope, *gradient;
+};
+void cell_masses(const Cells& cells, Stream stream);
+
 /// Blocks of a launch over `count` elements.
 int64_t partial_sums(int64_t count);
 

@@ -159,6 +159,98 @@ Tensor edge_values_cuda(const Tensor& z_in, const Tensor& knots, const Tensor& t
   return out;
 }
 
+Tensor mixture_score_cuda(const Tensor& z_in, const Tensor& knots, const Tensor& tau, const Tensor& weights_in,
+                          const Tensor& constant_in, int64_t kind, int64_t degree, int64_t activation) {
+  if (!fused(z_in))
+    return composite::mixture_score(z_in, knots, tau, weights_in, constant_in, kind, degree, activation);
+  const Launch launch(z_in, knots, tau, kind, degree, activation);
+  const Tensor z = z_in.contiguous(), weights = weights_in.contiguous(), constant = constant_in.contiguous();
+  const Tensor out = at::empty_like(z);
+  if (z.numel() > 0) {
+    cuda::mixture_score(launch.basis, data(z), data(weights), data(constant), z.size(0), z.size(1), room(out),
+                        launch.stream);
+  }
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  return out;
+}
+
+std::tuple<Tensor, Tensor> output_error_cuda(const Tensor& x_in, const Tensor& generated_in, double steepness,
+                                             const Tensor& scale) {
+  if (!fused(generated_in) || !fused(x_in)) return composite::output_error(x_in, generated_in, steepness, scale);
+  const c10::cuda::CUDAGuard guard(x_in.device());
+  const Tensor x = x_in.contiguous(), generated = generated_in.contiguous();
+  // A number of the host's goes along with the launch: nothing is copied, so nothing is waited for.
+  const Tensor scales = scale.is_cpu() ? Tensor() : scale.to(x.options());
+  const float factor = scale.is_cpu() ? scale.item<float>() : 1.0F;
+  const int64_t repeat = generated.size(2), rows = generated.size(0) * generated.size(1) * repeat;
+  const Tensor distance = at::empty({generated.size(0), generated.size(1), repeat}, x.options());
+  const Tensor gradient = at::empty_like(generated);
+  if (rows > 0) {
+    cuda::output_error({rows, x.size(1), repeat, x.size(0), static_cast<float>(steepness), factor}, data(x),
+                       data(generated), data(scales), room(distance), room(gradient),
+                       c10::cuda::getCurrentCUDAStream().stream());
+  }
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  return {distance, gradient};
+}
+
+cuda::Fold fold_of(const Tensor& coefficients, bool base) {
+  return {coefficients.size(0), coefficients.size(1), coefficients.size(1) + (base ? 1 : 0), coefficients.size(2)};
+}
+
+Tensor fold_forward_cuda(const Optional& base_in, const Tensor& spline_in, const Tensor& coefficients_in) {
+  if (!fused(coefficients_in)) return composite::fold_forward(base_in, spline_in, coefficients_in);
+  const c10::cuda::CUDAGuard guard(coefficients_in.device());
+  const Tensor base = base_in.has_value() ? base_in->contiguous() : Tensor(), spline = spline_in.contiguous(),
+               coefficients = coefficients_in.contiguous();
+  const cuda::Fold fold = fold_of(coefficients, base.defined());
+  const Tensor out = at::empty({fold.inputs, fold.features, fold.outputs}, coefficients.options());
+  if (out.numel() > 0) {
+    cuda::fold(fold, data(base), data(spline), data(coefficients), room(out),
+               c10::cuda::getCurrentCUDAStream().stream());
+  }
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  return out;
+}
+
+void fold_backward_cuda(const Tensor& grad_in, const Tensor& spline_in, const Tensor& coefficients_in,
+                        const Optional& base_out, const Optional& spline_out, const Optional& coefficients_out) {
+  if (!fused(coefficients_in))
+    return composite::fold_backward(grad_in, spline_in, coefficients_in, base_out, spline_out, coefficients_out);
+  const c10::cuda::CUDAGuard guard(coefficients_in.device());
+  const Tensor grad = grad_in.contiguous(), spline = spline_in.contiguous(),
+               coefficients = coefficients_in.contiguous();
+  const auto target = [](const Optional& out) {
+    TORCH_CHECK(!out || out->is_contiguous(), "fold_backward: want contiguous results");
+    return out ? out->mutable_data_ptr<float>() : nullptr;
+  };
+  const cuda::Fold fold = fold_of(coefficients, grad.size(1) > coefficients.size(1));
+  if (grad.numel() > 0) {
+    cuda::fold_backward(fold, data(grad), data(spline), data(coefficients), target(base_out), target(spline_out),
+                        target(coefficients_out), c10::cuda::getCurrentCUDAStream().stream());
+  }
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+}
+
+Five cell_masses_cuda(const Tensor& log_density_in, const Tensor& widths_in, bool split_edges, bool with_gradient) {
+  if (!fused(log_density_in)) return composite::cell_masses(log_density_in, widths_in, split_edges, with_gradient);
+  const c10::cuda::CUDAGuard guard(log_density_in.device());
+  const Tensor log_density = log_density_in.contiguous(), widths = widths_in.contiguous();
+  const int64_t components = log_density.size(0), nodes = log_density.size(1), cells = widths.size(1);
+  const auto options = log_density.options();
+  const Tensor log_normaliser = at::empty({components}, options), error = at::empty({components}, options);
+  const Tensor cdf = at::empty({components, cells + 1}, options), slope = at::empty({components, cells}, options);
+  const Tensor gradient = with_gradient ? at::empty({components, nodes}, options) : at::empty({0}, options);
+  if (components > 0) {
+    cuda::cell_masses(
+        {data(log_density), data(widths), components, nodes, cells, components / widths.size(0), split_edges,
+         room(log_normaliser), room(error), room(cdf), room(slope), with_gradient ? room(gradient) : nullptr},
+        c10::cuda::getCurrentCUDAStream().stream());
+  }
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  return {log_normaliser, error, cdf, slope, gradient};
+}
+
 Tensor langevin_move_cuda(const Tensor& z, const Tensor& prior, const Optional& likelihood, int64_t repeat,
                           const Tensor& noise, const Tensor& temperature, double step, double lower, double upper) {
   if (!fused(z)) return composite::langevin_move(z, prior, likelihood, repeat, noise, temperature, step, lower, upper);
@@ -240,6 +332,11 @@ TORCH_LIBRARY_IMPL(kaem, CUDA, m) {
   m.impl("edge_sum_forward", raw::edge_sum_forward_cuda);
   m.impl("edge_sum_backward", raw::edge_sum_backward_cuda);
   m.impl("edge_values", raw::edge_values_cuda);
+  m.impl("mixture_score", raw::mixture_score_cuda);
+  m.impl("output_error", raw::output_error_cuda);
+  m.impl("fold_forward", raw::fold_forward_cuda);
+  m.impl("fold_backward", raw::fold_backward_cuda);
+  m.impl("cell_masses", raw::cell_masses_cuda);
   m.impl("langevin_move", raw::langevin_move_cuda);
   m.impl("fill_random", raw::fill_random_cuda);
   m.impl("inverse_cdf", raw::inverse_cdf_cuda);
