@@ -12,7 +12,8 @@ Step::Step(const Config& c, const Dataset& data, at::Device device)
     : config(c),
       rng(c.run.seed),
       model(c.model, data.shape, rng),
-      posterior(make_posterior(c.posterior, *model, {}, rng)),
+      posterior(make_posterior(c.posterior, *model,
+                               {.shape = data.shape, .options = at::TensorOptions(device).dtype(at::kFloat)}, rng)),
       objective(make_objective(c.objective)) {
   model->to(device);
   model->initialise_grids(rng, c.posterior.samples);
@@ -20,17 +21,13 @@ Step::Step(const Config& c, const Dataset& data, at::Device device)
   for (const auto& p : model->named_parameters())
     if (p.value().requires_grad()) parameters.push_back({p.key(), p.value(), p.key().starts_with("prior.")});
   optimizer = make_optimizer(c.optimizer, std::move(parameters));
+  update = std::make_unique<Update>(config, *model, *posterior, *objective, *optimizer, rng);
 }
 
 void Step::operator()(const Tensor& x) {
-  const Particles particles = posterior->sample(*model, {x, {}}, step, rng);
-  const Terms terms = objective->evaluate(*model, x, particles, step, rng);
-  optimizer->zero_grad();
-  terms.total.backward();
-  clip_gradients(optimizer->parameters, config.optimizer.max_grad_norm);
+  loss = update->gradients({x, {}}, step).front().second;
   optimizer->step(1);
   model->prior->invalidate();
-  loss = terms.total.item<double>();  // waits for the device, as the trainer does
   ++step;
 }
 

@@ -8,6 +8,7 @@
 #include "kaem/objective/objective.h"
 #include "kaem/posterior/posterior.h"
 #include "kaem/train/optimizer.h"
+#include "kaem/train/update.h"
 
 namespace kaem::bench {
 
@@ -25,6 +26,7 @@ struct Step {
   std::unique_ptr<Posterior> posterior;
   std::unique_ptr<Objective> objective;
   std::unique_ptr<Optimizer> optimizer;
+  std::unique_ptr<Update> update;
   int64_t step = 0;
   double loss = 0;
 };

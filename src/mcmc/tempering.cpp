@@ -88,7 +88,7 @@ ExchangeLog::ExchangeLog(int64_t levels, int64_t data, int64_t chains, at::Tenso
 
 Tensor ExchangeLog::swap_rate() const { return 1 - rejection_sum / attempts.clamp_min(1); }
 
-double ExchangeLog::barrier() const { return (1 - swap_rate()).sum().item<double>(); }
+Tensor ExchangeLog::barrier() const { return (1 - swap_rate()).sum(); }
 
 namespace {
 

@@ -141,7 +141,7 @@ SteppingStone stepping_stone_log_likelihood(ModelImpl& model, const Tensor& x, c
   std::tie(result.left, result.left_error) = riemann(0);
   std::tie(result.right, result.right_error) = riemann(1);
   result.temperature = temperature, result.swap_rate = log.swap_rate().to(at::kCPU, at::kDouble),
-  result.barrier = log.barrier();
+  result.barrier = log.barrier().item<double>();
   return result;
 }
 

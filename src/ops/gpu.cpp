@@ -1,9 +1,10 @@
 #include "kaem/ops/gpu.h"
 
-#include <ATen/Context.h>
+#include <ATen/ATen.h>
 
 #include <cstdlib>
 #include <string_view>
+#include <vector>
 
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
@@ -18,23 +19,54 @@ GpuServices& services() {
 
 bool graphs_wanted() {
   const char* wish = std::getenv("KAEM_CUDA_GRAPHS");
-  const std::string_view word = wish != nullptr ? wish : "0";
+  const std::string_view word = wish != nullptr ? wish : "1";
   if (word != "0" && word != "1") throw UsageError(str("KAEM_CUDA_GRAPHS=", word, ": want 0 or 1"));
   return word == "1";
 }
+
+/// What the recording of this thread has been told, if there is one.
+struct Open {
+  bool recording = false;
+  std::vector<at::Tensor> conditions;
+};
+thread_local Open open;
+
+/// Marks this thread as recording.
+class Opened {
+ public:
+  Opened() { open.recording = true; }
+  ~Opened() { open = {}; }
+  Opened(const Opened&) = delete;
+  Opened& operator=(const Opened&) = delete;
+};
 
 }  // namespace
 
 void set_gpu_services(const GpuServices& given) { services() = given; }
 
 bool records(const c10::Device& device) {
-  return device.is_cuda() && services().record_and_replay != nullptr && graphs_wanted() &&
-         !at::globalContext().deterministicAlgorithms();  // whose replacements wait for the GPU
+  return device.is_cuda() && services().record != nullptr && graphs_wanted() && !open.recording &&
+         !at::globalContext().deterministicAlgorithms();
+}
+
+std::unique_ptr<Recording> record(const c10::Device& device, const std::function<void()>& work) {
+  const Opened opened;
+  return services().record(device, work);
+}
+
+bool is_recording() { return open.recording; }
+
+void check_later(const at::Tensor& holds) { open.conditions.push_back(holds); }
+
+at::Tensor failed_checks(const c10::Device& device) {
+  if (open.conditions.empty()) return at::zeros({}, at::TensorOptions(device).dtype(at::kDouble));
+  return at::stack(open.conditions).logical_not().sum().to(at::kDouble);
 }
 
 void record_and_repeat(const c10::Device& device, int64_t count, const std::function<void()>& step) {
   if (count > 2 && records(device)) {
     step();  // what libraries set up at their first call cannot be recorded
+    const Opened opened;
     services().record_and_replay(device, count - 1, step);
     return;
   }

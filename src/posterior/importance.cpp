@@ -37,6 +37,8 @@ struct ImportanceSampling : Posterior {
     return particles;
   }
 
+  bool recordable() const override { return true; }
+
   /// Rows whose ESS is below the threshold take resampled counts/S as weights: -inf for particles that were dropped.
   Tensor resampled(const Tensor& log_weight, const Tensor& weight, const Tensor& ess, int64_t step,
                    const Rng& rng) const {

@@ -43,6 +43,17 @@ struct LangevinSampling : Posterior {
     return particles;
   }
 
+  bool recordable() const override {
+    return options.sampler == "ula" && options.chain_start == "prior" &&
+           (!tempered || (options.tempering.schedule != "adaptive" && options.tempering.exchange != "random"));
+  }
+
+  void prepare(int64_t step) override {
+    if (!tempered) return;
+    if (!prepared.defined()) prepared = at::empty({options.tempering.levels + 1}, context.options);
+    prepared.copy_(temperatures(step));
+  }
+
   std::shared_ptr<torch::nn::Module> module() override { return encoder ? encoder.ptr() : nullptr; }
 
   std::vector<std::pair<std::string, Tensor>> named_state() override {
@@ -169,7 +180,7 @@ struct LangevinSampling : Posterior {
     const c10::AutoGradMode no_grad(false);
     const int64_t levels = options.tempering.levels, data = batch.x.size(0);
     const auto number = batch.x.options().dtype(context.options.dtype());
-    const Tensor all = temperatures(step).to(number), upper = all.slice(0, 1);
+    const Tensor all = ops::is_recording() ? prepared : temperatures(step).to(number), upper = all.slice(0, 1);
     const mcmc::Target target = posterior_target(model, batch.x, upper, /*with_perceptual=*/true);
     mcmc::Target zero = target;
     zero.temperature = all.slice(0, 0, 1);
@@ -196,7 +207,7 @@ struct LangevinSampling : Posterior {
                       .log_evidence = {},
                       .acceptance = acceptance,
                       .swap_rate = log.swap_rate(),
-                      .barrier = at::full({}, log.barrier(), number),
+                      .barrier = log.barrier().to(number),
                       .round_trips = log.round_trips.to(number).mean()};
     particles.prior_z = model.prior->sample(options.samples, rng, Stream::kPrior, step, levels * data);
     particles.prior_log_likelihood = model.log_likelihood(batch.x, particles.prior_z);
@@ -226,6 +237,7 @@ struct LangevinSampling : Posterior {
   bool tempered;
   Encoder encoder{nullptr};
   std::optional<ChainStore> store;
+  Tensor prepared;                 ///< t_0..t_N of an update whose sampling is recorded, on the device
   Tensor ladder;                   ///< adaptive schedule: t_0..t_N [K], float64
   Tensor rejection_sum, attempts;  ///< [K-1] since the round began
   Tensor exchanges;                ///< int64 [1]

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kaem/ops/gpu.h"
+
 namespace kaem {
 namespace {
 
@@ -157,7 +159,9 @@ PriorTable tabulate(const TableDensity& density, const TableCells& cells) {
   table.inverse = cells.inverse;
   table.inverse.cdf = masses.cdf.flatten(), table.inverse.slope = masses.slope.flatten();
   table.log_normaliser = masses.log_normaliser.reshape({p_count, q_count});
-  table.error = masses.error.max().item<double>();  // a GPU is waited for here, and nowhere else in most updates
+  const Tensor worst = masses.error.max();
+  if (ops::is_recording()) return ops::check_later(worst <= kErrorBound), table;
+  table.error = worst.item<double>();  // a GPU is waited for here, and nowhere else in most updates
   if (table.error <= kErrorBound) return table;
   const Tensor bad = masses.error > kErrorBound;
   table.error = at::where(bad, at::zeros({}, masses.error.options()), masses.error).max().item<double>();

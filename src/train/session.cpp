@@ -136,17 +136,9 @@ int64_t Session::restore(const TrainState& state) {
   return done;
 }
 
-StepValues Session::read_values(int64_t step, const Terms& terms, const at::Tensor& gradient_norm,
-                                const Optimizer& optimizer) const {
-  std::vector<std::string> names = {"loss"};
-  std::vector<at::Tensor> tensors = {terms.total};
-  for (const auto& [name, value] : terms.named)
-    if (name != "loss") names.push_back(name), tensors.push_back(value);
-  names.emplace_back("grad_norm"), tensors.push_back(gradient_norm);
-  for (auto& t : tensors) t = t.detach().to(terms.total.device(), at::kDouble).reshape({});
-  const auto numbers = at::stack(tensors).cpu();  // all at once: each would wait for the device
+StepValues Session::checked(int64_t step, NamedNumbers averages, const Optimizer& optimizer) const {
   StepValues values;
-  for (size_t i = 0; i < names.size(); ++i) values.averages.emplace_back(names[i], numbers.const_data_ptr<double>()[i]);
+  values.averages = std::move(averages);
   values.loss = values.averages.front().second;
   if (std::isfinite(values.loss) && std::isfinite(values.averages.back().second)) return values;
   const auto saved = folder_.checkpoint_steps();

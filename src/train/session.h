@@ -56,9 +56,9 @@ class Session {
   /// Brings the state to the newest checkpoint of a resumed run; returns the number of updates done.
   int64_t restore(const TrainState& state);
 
-  /// Reads the values of update `step` (0-based); Error that names what is not finite and the last good checkpoint.
-  StepValues read_values(int64_t step, const Terms& terms, const at::Tensor& gradient_norm,
-                         const Optimizer& optimizer) const;
+  /// The values of update `step` (0-based), loss first and grad_norm last; Error that names what is not finite and the
+  /// last good checkpoint.
+  StepValues checked(int64_t step, NamedNumbers averages, const Optimizer& optimizer) const;
 
   /// After `done` updates: row, picture, checkpoint when due; Interrupted after a signal.
   void tick(int64_t done, const StepValues& values, const TrainState& state);

@@ -10,6 +10,7 @@
 #include "kaem/core/str.h"
 #include "kaem/data/loader.h"
 #include "kaem/data/text.h"
+#include "kaem/train/update.h"
 #include "session.h"
 #include "state.h"
 
@@ -76,19 +77,14 @@ Report train(const Config& config, const TrainOptions& options) {
 
   BatchLoader loader(data, config.run.batch_size, rng, /*pinned=*/at::Device(device).is_cuda());
   const TrainState state{*model, *posterior, *optimizer, ema, data};
+  Update update(config, *model, *posterior, *objective, *optimizer, rng);
   Session session(config, options, data, device, length);
   if (!precision.empty()) log::info(precision);
   try {
     int64_t step = session.restore(state);
     for (; step < length.last; ++step) {
       const Batch batch = next_batch(config, loader, step, at::Device(device));
-      const Particles particles = posterior->sample(*model, batch, step, rng);
-      const Terms terms = objective->evaluate(*model, batch.x, particles, step, rng);
-
-      optimizer->zero_grad();
-      terms.total.backward();
-      const auto norm = clip_gradients(optimizer->parameters, config.optimizer.max_grad_norm);
-      StepValues values = session.read_values(step, terms, norm, *optimizer);
+      StepValues values = session.checked(step, update.gradients(batch, step), *optimizer);
       const double factor = schedule_factor(config.schedule, step, length.steps_per_epoch, length.total);
       values.learning_rate = factor * config.optimizer.learning_rate;
       optimizer->step(factor);
@@ -96,7 +92,10 @@ Report train(const Config& config, const TrainOptions& options) {
       model->prior->update_statistics(rng, step);
       ema.update();
 
-      if (config.grid.due(step + 1)) values.grid = update_grids(config, *model, ema, rng, step + 1);
+      if (config.grid.due(step + 1)) {
+        values.grid = update_grids(config, *model, ema, rng, step + 1);
+        update.forget();
+      }
       session.tick(step + 1, values, state);
     }
     return session.finish(step, state);

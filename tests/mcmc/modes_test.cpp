@@ -54,9 +54,9 @@ Result right_mode(Scheme scheme, KernelOptions options, int64_t chains, int64_t 
   const at::Tensor average = count / static_cast<double>(steps - warm_up);
   const Result result = {average.mean().item<double>(),
                          average.std().item<double>() / std::sqrt(static_cast<double>(chains))};
-  std::cout << options.name << ": weight " << result.weight << " +- " << result.error << ", barrier " << log.barrier()
-            << ", least swap rate " << log.swap_rate().min().item<double>() << ", round trips a chain "
-            << log.round_trips.to(torch::kDouble).mean().item<double>() << "\n";
+  std::cout << options.name << ": weight " << result.weight << " +- " << result.error << ", barrier "
+            << log.barrier().item<double>() << ", least swap rate " << log.swap_rate().min().item<double>()
+            << ", round trips a chain " << log.round_trips.to(torch::kDouble).mean().item<double>() << "\n";
   return result;
 }
 

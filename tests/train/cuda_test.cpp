@@ -5,6 +5,9 @@
 
 #include "kaem/core/error.h"
 #include "kaem/ops/ops.h"
+#include "kaem/train/update.h"
+#include "prior/components.h"
+#include "support/files.h"
 #include "train/tiny_run.h"
 #include "train/ways.h"
 
@@ -49,9 +52,10 @@ TEST_F(Training_CUDA, GoesWhereTheProcessorGoesInEveryWay) {
   ways.emplace_back("importance", tiny_config(temp / "importance"));
   for (auto& [name, config] : ways) {
     SCOPED_TRACE(name);
-    config.run.max_steps = 10, config.run.log_steps = 1;  // beyond the first update of grids
+    // Beyond the first update of grids; where a chain decides by a comparison, until one may fall the other way.
+    config.run.max_steps = config.posterior.sampler == "automala" ? 4 : 10, config.run.log_steps = 1;
     const auto want = run_tiny(on("cpu", config)), got = run_tiny(on("cuda", config));
-    EXPECT_EQ(got.steps, 10);
+    EXPECT_EQ(got.steps, config.run.max_steps);
     expect_close_metrics(want.folder, got.folder);
     EXPECT_NO_THROW(load_run(got.folder, "cpu")) << "a checkpoint made on a GPU is read without one";
   }
@@ -78,6 +82,93 @@ TEST_F(Training_CUDA, StoppedRunsGoOnWithTheSameBits) {
     ASSERT_EQ(x.tensors.size(), y.tensors.size());
     for (const auto& [key, tensor] : x.tensors) EXPECT_TRUE(at::equal(tensor, y.tensors.at(key))) << key;
   }
+}
+
+/// A model in training, its updates recorded or not.
+struct Trained {
+  Trained(const Config& c, bool recorded, double steepness = 1)
+      : config(c),
+        graphs("KAEM_CUDA_GRAPHS", recorded ? "1" : "0"),
+        model(c.model, DataShape{1, 4, 4}, rng),
+        posterior(make_posterior(c.posterior, *model, {.shape = {1, 4, 4}, .options = gpu()}, rng)),
+        objective(make_objective(c.objective)) {
+    model->to(at::kCUDA);
+    model->initialise_grids(rng, c.posterior.samples);
+    {
+      const at::NoGradGuard no_grad;
+      for (auto& p : model->prior->named_parameters())
+        if (p.key() == "layer.coefficients") p.value().mul_(steepness);
+    }
+    model->prior->invalidate();
+    std::vector<NamedParameter> parameters;
+    for (const auto& p : model->named_parameters())
+      parameters.push_back({p.key(), p.value(), p.key().starts_with("prior.")});
+    optimizer = make_optimizer(c.optimizer, std::move(parameters));
+    update = std::make_unique<Update>(config, *model, *posterior, *objective, *optimizer, rng);
+  }
+
+  static at::TensorOptions gpu() { return at::TensorOptions(at::kCUDA).dtype(at::kFloat); }
+
+  NamedNumbers step(int64_t number) {
+    const at::Tensor x = rng.uniform(Stream::kTest, number, {10, 16}, gpu());
+    const NamedNumbers values = update->gradients({x, {}}, number);
+    optimizer->step(1);
+    model->prior->invalidate();
+    return values;
+  }
+
+  Config config;
+  test::Environment graphs;
+  Rng rng{5};
+  Model model;
+  std::unique_ptr<Posterior> posterior;
+  std::unique_ptr<Objective> objective;
+  std::unique_ptr<Optimizer> optimizer;
+  std::unique_ptr<Update> update;
+};
+
+std::vector<std::pair<std::string, Config>> recorded_ways(const std::string& out) {
+  std::vector<std::pair<std::string, Config>> ways = {{"importance", tiny_config(out)}, {"ula", tiny_config(out)}};
+  ways[1].second.posterior.sampler = "ula", ways[1].second.objective.kind = "langevin";
+  ways[1].second.posterior.iters = 4, ways[1].second.posterior.step_size = 0.01;
+  ways.emplace_back("thermo", ways[1].second);
+  ways[2].second.objective.kind = "thermodynamic";
+  ways[2].second.posterior.tempering.levels = 3, ways[2].second.posterior.tempering.iters = 4;
+  return ways;
+}
+
+std::vector<NamedNumbers> steps_of(const Config& config, bool recorded, double steepness) {
+  Trained trained(config, recorded, steepness);
+  std::vector<NamedNumbers> all;
+  for (int64_t i = 0; i < 8; ++i) {
+    all.push_back(trained.step(i));
+    EXPECT_EQ(trained.update->is_recorded(), recorded && i > 0);
+  }
+  return all;
+}
+
+/// The second update is recorded, the others are replays: other random numbers, other temperatures, other data. Steep
+/// energies ask for a finer table, which a recording has not.
+TEST_F(Training_CUDA, RecordedUpdatesAreThoseThatWereNot) {
+  const TempFolder temp("cuda_recorded");
+  for (const auto& [name, config] : recorded_ways(temp.path))
+    for (const double steepness : {1.0, 300.0}) {
+      SCOPED_TRACE(name + (steepness > 1 ? ", steep" : ""));
+      {
+        Trained trained(config, false, steepness);
+        auto& prior = dynamic_cast<ComponentPrior&>(*trained.model->prior);
+        EXPECT_EQ(prior.table().refined > 0, steepness > 1);
+      }
+      const auto want = steps_of(config, false, steepness), got = steps_of(config, true, steepness);
+      for (size_t i = 0; i < want.size(); ++i) {
+        ASSERT_EQ(want[i].size(), got[i].size());
+        for (size_t k = 0; k < want[i].size(); ++k) {
+          EXPECT_EQ(want[i][k].first, got[i][k].first);
+          EXPECT_NEAR(want[i][k].second, got[i][k].second, 1e-4 * std::max(1.0, std::abs(want[i][k].second)))
+              << want[i][k].first << " of update " << i;
+        }
+      }
+    }
 }
 
 }  // namespace

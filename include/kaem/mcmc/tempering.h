@@ -35,7 +35,7 @@ struct ExchangeLog {
   int64_t count = 0;       ///< exchanges so far: its parity decides DEO's pairs
 
   at::Tensor swap_rate() const;  ///< [K-1] mean acceptance of each pair (1 where it was never tried)
-  double barrier() const;        ///< Λ = Σ_i mean rejection
+  at::Tensor barrier() const;    ///< [] Λ = Σ_i mean rejection
 };
 
 /// One exchange among neighbouring levels of `state` [K,B,N,...], per chain and datum, with probability

@@ -1,20 +1,43 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 
 /// What a GPU can do beside operators, if libkaem_cuda.so has been opened (kaem/ops/ops.h, load_cuda).
 namespace kaem::ops {
 
-/// True if `record_and_repeat` records on this device: a GPU whose kernels are open, and KAEM_CUDA_GRAPHS=1. (Not the
-/// default yet: see docs/performance.md.)
+/// True if work can be recorded on this device now: a GPU whose kernels are open, unless KAEM_CUDA_GRAPHS=0, algorithms
+/// have to be deterministic (LibTorch's then wait for the GPU), or something is being recorded already.
 bool records(const c10::Device& device);
 
-/// Calls `step` so many times: where `records`, it runs once, is then recorded as a CUDA graph, and replayed for the
-/// rest: a single launch each instead of one for every operator. A step that is recorded must launch the same work
-/// every time, on tensors that stay where they are (results are copied into them), and must not wait for the GPU.
+/// Work recorded as a CUDA graph: a single launch does all of it again.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  /// Does the work, with the random numbers (kaem/core/rng.h) of `later` steps after those it was recorded with.
+  virtual void replay(int64_t later) = 0;
+};
+
+/// Records `work` without doing it. It must launch the same every time, on tensors that stay where they are, and must
+/// not wait for the GPU: c10::Error if it does, and nothing has happened then.
+std::unique_ptr<Recording> record(const c10::Device& device, const std::function<void()>& work);
+
+/// True while something is being recorded.
+bool is_recording();
+
+/// In work that is recorded nothing can be looked at: a condition (bool []) that has to hold for its results to be good
+/// is left here, and looked at after every replay.
+void check_later(const at::Tensor& holds);
+
+/// How many of the conditions that were left since the recording began do not hold: float64 [] on the device.
+at::Tensor failed_checks(const c10::Device& device);
+
+/// Calls `step` so many times: where `records`, it runs once, is then recorded, and replayed for the rest: results are
+/// copied into the tensors that it reads.
 void record_and_repeat(const c10::Device& device, int64_t count, const std::function<void()>& step);
 
 /// While it lives, whatever waits for the GPU throws c10::Error. Does nothing without kernels for one.
@@ -29,6 +52,7 @@ class NoSynchronisation {
 /// The functions behind these, given by libkaem_cuda.so when it is opened.
 struct GpuServices {
   void (*record_and_replay)(const c10::Device&, int64_t replays, const std::function<void()>& step) = nullptr;
+  std::unique_ptr<Recording> (*record)(const c10::Device&, const std::function<void()>& work) = nullptr;
   void (*forbid_synchronisation)(bool forbidden) = nullptr;
 };
 void set_gpu_services(const GpuServices& services);

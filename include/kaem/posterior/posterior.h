@@ -49,6 +49,13 @@ struct Posterior {
   /// With gradients enabled `generated` and `log_q` carry their graphs, so that nothing is computed twice.
   virtual Particles sample(ModelImpl& model, const Batch& batch, int64_t step, const Rng& rng) = 0;
 
+  /// Puts what the host alone makes of update `step` where `sample` finds it: before a recorded `sample` is replayed.
+  virtual void prepare(int64_t) {}
+
+  /// True if `sample` can be recorded (kaem/ops/gpu.h): it launches the same at every step, keeps no state, and waits
+  /// for nothing. (Then the prior and the generator decide.)
+  virtual bool recordable() const { return false; }
+
   /// Module that is trained beside the model (the encoder); nullptr: none.
   virtual std::shared_ptr<torch::nn::Module> module() { return nullptr; }
 

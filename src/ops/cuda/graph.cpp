@@ -1,4 +1,5 @@
 // Recording of repeated work as a CUDA graph, and the guard against waiting for the GPU.
+#include <ATen/ATen.h>
 #include <ATen/core/CachingHostAllocator.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <ATen/cuda/MemPool.h>
@@ -11,6 +12,7 @@
 #include <memory>
 
 #include "kaem/ops/gpu.h"
+#include "ops/cuda/steps_later.h"
 
 namespace kaem::ops {
 namespace {
@@ -91,6 +93,37 @@ void record_and_replay(const c10::Device& device, int64_t replays, const std::fu
   recorder.last = std::move(graph);
 }
 
+/// A recording with memory of its own.
+class Graph : public Recording {
+ public:
+  Graph(const c10::Device& device, const std::function<void()>& work)
+      : device_(device), later_(at::zeros({}, at::TensorOptions(device).dtype(at::kLong))) {
+    const c10::cuda::CUDAGuard on_device(device);
+    {
+      const WaitingMode allowed(SyncDebugMode::L_DISABLED);
+      c10::cuda::getCurrentCUDAStream().synchronize();
+    }
+    const cuda::StepsLater steps_later(later_.const_data_ptr<int64_t>());
+    const c10::cuda::CUDAStreamGuard guard(recorder_of(device).stream);
+    record(graph_, device, at::cuda::MemPool::graph_pool_handle(false), work);
+  }
+
+  void replay(int64_t later) override {
+    const c10::cuda::CUDAGuard on_device(device_);
+    later_.fill_(later);
+    graph_.replay();
+  }
+
+ private:
+  c10::Device device_;
+  at::Tensor later_;  ///< int64 []: how much later than the recorded step a replay is
+  at::cuda::CUDAGraph graph_;
+};
+
+std::unique_ptr<Recording> record_graph(const c10::Device& device, const std::function<void()>& work) {
+  return std::make_unique<Graph>(device, work);
+}
+
 void forbid_synchronisation(bool forbidden) {
   static SyncDebugMode before = SyncDebugMode::L_DISABLED;
   auto& state = c10::cuda::warning_state();
@@ -99,7 +132,7 @@ void forbid_synchronisation(bool forbidden) {
 }
 
 [[maybe_unused]] const bool kGiven = [] {
-  set_gpu_services({record_and_replay, forbid_synchronisation});
+  set_gpu_services({record_and_replay, record_graph, forbid_synchronisation});
   return true;
 }();
 

@@ -87,10 +87,17 @@ void cell_masses(const Cells& cells, Stream stream);
 /// Blocks of a launch over `count` elements.
 int64_t partial_sums(int64_t count);
 
-/// Numbers first, first + 1, ... of (seed, stream, step) as kaem/core/rng.h defines them -> out [count]. `counter` (or
-/// null), on the device, is added to `first`.
-void fill_random(uint64_t seed, uint32_t stream, int64_t step, int64_t first, int64_t count, bool normal,
-                 const int64_t* counter, float* out, Stream cuda_stream);
+/// Which random numbers: kaem/core/rng.h. `later` (or null), on the device, is added to `step`.
+struct Numbers {
+  uint64_t seed;
+  uint32_t stream;
+  int64_t step;
+  const int64_t* later;
+};
+
+/// Numbers first, first + 1, ... -> out [count]. `counter` (or null), on the device, is added to `first`.
+void fill_random(const Numbers& numbers, int64_t first, int64_t count, bool normal, const int64_t* counter, float* out,
+                 Stream stream);
 
 /// langevin_move of kaem/ops/ops.h: `count` numbers, `level_size` of each temperature; `likelihood` (or null) holds one
 /// gradient for every `repeat` of them.

@@ -7,8 +7,10 @@ namespace kaem::ops::cuda {
 namespace {
 
 /// A thread per block of four numbers.
-__global__ void random_kernel(philox::Sequence sequence, int64_t first, int64_t count, bool normal,
-                              const int64_t* counter, float* out) {
+__global__ void random_kernel(Numbers numbers, int64_t first, int64_t count, bool normal, const int64_t* counter,
+                              float* out) {
+  const int64_t step = numbers.later == nullptr ? numbers.step : numbers.step + *numbers.later;
+  const philox::Sequence sequence(numbers.seed, numbers.stream, step);
   if (counter != nullptr) first += *counter;
   const int64_t first_block = first / 4, blocks = (first + count + 3) / 4 - first_block;
   for (int64_t b = first_element(); b < blocks; b += element_step()) {
@@ -39,10 +41,9 @@ __global__ void move_kernel(Move m, float* out) {
 
 }  // namespace
 
-void fill_random(uint64_t seed, uint32_t stream, int64_t step, int64_t first, int64_t count, bool normal,
-                 const int64_t* counter, float* out, Stream cuda_stream) {
-  random_kernel<<<blocks_for(count / 4 + 2), kThreads, 0, cuda_stream>>>(philox::Sequence(seed, stream, step), first,
-                                                                         count, normal, counter, out);
+void fill_random(const Numbers& numbers, int64_t first, int64_t count, bool normal, const int64_t* counter, float* out,
+                 Stream stream) {
+  random_kernel<<<blocks_for(count / 4 + 2), kThreads, 0, stream>>>(numbers, first, count, normal, counter, out);
 }
 
 void langevin_move(const Move& m, float* out, Stream stream) {

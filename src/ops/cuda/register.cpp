@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "ops/cuda/kernels.h"
+#include "ops/cuda/steps_later.h"
 #include "ops/math.h"
 #include "ops/raw_ops.h"
 
@@ -280,8 +281,8 @@ void fill_random_cuda(const Tensor& out, const Optional& counter, int64_t seed, 
   TORCH_CHECK(fused(out) && out.is_contiguous(), "fill_random: want a contiguous float32 tensor");
   const c10::cuda::CUDAGuard guard(out.device());
   if (out.numel() > 0)
-    cuda::fill_random(static_cast<uint64_t>(seed), static_cast<uint32_t>(stream), step, first, out.numel(), normal,
-                      counter ? counter->const_data_ptr<int64_t>() : nullptr, room(out),
+    cuda::fill_random({static_cast<uint64_t>(seed), static_cast<uint32_t>(stream), step, cuda::StepsLater::now()},
+                      first, out.numel(), normal, counter ? counter->const_data_ptr<int64_t>() : nullptr, room(out),
                       c10::cuda::getCurrentCUDAStream().stream());
   C10_CUDA_KERNEL_LAUNCH_CHECK();
 }
