@@ -33,6 +33,7 @@ const std::vector<Benchmark>& benchmarks() {
       {"kan_layer_morlet", "the same", kan_layer<ops::BasisKind::kMorlet>},
       {"kan_layer_shannon", "the same", kan_layer<ops::BasisKind::kShannon>},
       {"generate", "10,000 samples of the MNIST model", generate},
+      {"generate_batch", "100 of them", generate_batch},
       {"loading", "updates whose batches are loaded while they run against updates on a batch in memory", loading},
       {"startup", "kaem --version against /bin/true", startup},
   };

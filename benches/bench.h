@@ -55,6 +55,7 @@ Result prior_grad(const Options& options);
 template <ops::BasisKind kind>
 Result kan_layer(const Options& options);
 Result generate(const Options& options);
+Result generate_batch(const Options& options);
 Result loading(const Options& options);
 Result startup(const Options& options);
 

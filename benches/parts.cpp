@@ -103,8 +103,9 @@ template Result kan_layer<ops::BasisKind::kMexicanHat>(const Options&);
 template Result kan_layer<ops::BasisKind::kMorlet>(const Options&);
 template Result kan_layer<ops::BasisKind::kShannon>(const Options&);
 
-Result generate(const Options& options) {
-  constexpr int64_t kSamples = 10000, kChunk = 250;  // chunks as `kaem sample` takes them
+namespace {
+
+Result generate(const Options& options, int64_t samples, int64_t chunk) {
   const at::Device device(options.device);
   const Config config = mnist_config();
   const Rng rng(1);
@@ -114,17 +115,24 @@ Result generate(const Options& options) {
   const auto& generator = config.model.generator;
   const int64_t features = features_of(generator.basis);
   Floor floor(device);
-  floor.draws(*model->prior, kChunk, kSamples / kChunk);
-  floor.generator_forward(*model, kChunk, kSamples / kChunk);
-  for (const int64_t width : generator.widths) floor.exponentials("the generator's basis", kSamples * width * features);
+  floor.draws(*model->prior, chunk, static_cast<double>(samples) / static_cast<double>(chunk));
+  floor.generator_forward(*model, chunk, static_cast<double>(samples) / static_cast<double>(chunk));
+  for (const int64_t width : generator.widths) floor.exponentials("the generator's basis", samples * width * features);
   const at::NoGradGuard no_grad;
   return measure(
       [&] {
-        for (int64_t first = 0; first < kSamples; first += kChunk)
-          finish(model->generate(model->prior->sample(kChunk, rng, Stream::kSample, 0, first)));
+        for (int64_t first = 0; first < samples; first += chunk)
+          finish(model->generate(model->prior->sample(chunk, rng, Stream::kSample, 0, first)));
       },
       floor, 8);
 }
+
+}  // namespace
+
+Result generate(const Options& options) {
+  return generate(options, 10000, 250);  // chunks as `kaem sample` takes them
+}
+Result generate_batch(const Options& options) { return generate(options, 100, 100); }
 
 Result startup(const Options&) {
   const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();

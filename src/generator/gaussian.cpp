@@ -78,6 +78,8 @@ struct GaussianLikelihood : Likelihood {
     return half * (log_two_pi + 2 * log_sigma);
   }
   Tensor log_prob(const Tensor& squared_distance, int64_t data_size) const {
+    if (fixed_sigma > 0)  // in one launch: chains want it at every step
+      return at::rsub(squared_distance, -log_constant(data_size).item<double>(), half_precision().item<double>());
     return -(squared_distance * half_precision() + log_constant(data_size));
   }
   Tensor weighted(const Tensor& squared_distance, const Tensor& total, int64_t data_size) const {

@@ -35,7 +35,7 @@ KanLayerImpl::KanLayerImpl(int64_t in, int64_t out, BasisOptions layer_options, 
   const bool trainable = options.tau_trainable && has_bandwidth(spec.kind);
   const Tensor start = at::full({}, options.tau);
   tau = trainable ? register_parameter("tau", start) : register_buffer("tau", start);
-  if (options.grid_trainable && has_movable_knots(spec.kind)) {
+  if (options.grid_trainable && has_movable_knots(spec.kind) && options.grid_size > 1) {
     gaps = register_parameter("gaps", at::zeros({inputs, options.grid_size}));
     ends_ = register_buffer("knot_ends", at::zeros({inputs, 2}));
   } else {

@@ -2,6 +2,7 @@
 #include <c10/core/GradMode.h>
 
 #include <cmath>
+#include <memory>
 
 #include "kaem/mcmc/kernel.h"
 #include "kaem/ops/ops.h"
@@ -27,7 +28,12 @@ Kernel ula(const Target& target, const KernelOptions& options) {
     const Tensor drift = scale(tempered_gradient(state, target.temperature));
     return fold(state.z + scale(eta * drift + std::sqrt(2 * eta) * noise), target.lower, target.upper).z;
   };
-  const auto info = [eta](const Tensor& z) { return Info{per_chain(z, 1), per_chain(z, eta)}; };
+  // Always the same: made once, as a launch costs a GPU as much as a move.
+  const auto info = [eta, same = std::make_shared<Info>()](const Tensor& z) {
+    if (!same->acceptance.defined() || same->acceptance.sizes() != z.sizes().slice(0, 3))
+      *same = {per_chain(z, 1), per_chain(z, eta)};
+    return *same;
+  };
   const auto step = [=](const State& state, Draws& draws) {
     const c10::AutoGradMode no_grad(false);
     const Tensor next = move(state, draws);

@@ -122,7 +122,7 @@ struct LangevinSampling : Posterior {
       for (; done < unadjusted; ++done) state = free.move(state, draws, done + 1 == unadjusted).first;
       state = kernel.init(state.z);
     }
-    Tensor acceptance = at::zeros({1}, state.z.options());
+    Tensor acceptance = kernel.exact ? at::zeros({1}, state.z.options()) : at::ones({1}, state.z.options());
     const auto adjusted = static_cast<double>(std::max<int64_t>(1, options.iters - done));
     const bool recorded =
         kernel.recordable && state.z.scalar_type() == at::kFloat && !model.perceptual && ops::records(state.z.device());
@@ -132,7 +132,7 @@ struct LangevinSampling : Posterior {
         mcmc::copy_into(state, next);  // what is replayed reads where it wrote
       else
         state = std::move(next);
-      acceptance += info.acceptance.mean({1, 2}) / adjusted;
+      if (kernel.exact) acceptance += info.acceptance.mean({1, 2}) / adjusted;
     };
     if (recorded)
       ops::record_and_repeat(state.z.device(), options.iters - done, [&] { step_all(/*last=*/false); });
@@ -193,12 +193,12 @@ struct LangevinSampling : Posterior {
     state = mcmc::join(model.prior->normalised() ? mcmc::slice(state, 0, 1) : refresh(draws), state);
     mcmc::ExchangeLog log(levels + 1, data, options.chains_per_datum, number);
     const auto scheme = mcmc::parse_scheme(options.tempering.exchange);
-    Tensor acceptance = at::zeros({levels}, number);
+    Tensor acceptance = kernel.exact ? at::zeros({levels}, number) : at::ones({levels}, number);
     for (int64_t i = 0; i < options.tempering.iters; ++i) {
       mcmc::Info info;
       state =
           mcmc::tempered_step(state, kernel, refresh, all, scheme, draws, log, &info, i + 1 == options.tempering.iters);
-      acceptance += info.acceptance.mean({1, 2}) / static_cast<double>(options.tempering.iters);
+      if (kernel.exact) acceptance += info.acceptance.mean({1, 2}) / static_cast<double>(options.tempering.iters);
     }
     const mcmc::State chains = mcmc::slice(state, 1, levels + 1);
     keep(batch, chains.z);

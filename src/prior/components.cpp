@@ -34,6 +34,14 @@ const PriorTable& ComponentPrior::table() {
   return *table_;
 }
 
+const ComponentPrior::Edges& ComponentPrior::frozen() {
+  if (!frozen_) {
+    const c10::AutoGradMode no_grad(false);
+    frozen_ = {layer->knots(), layer->bandwidth(), layer->weights()};
+  }
+  return *frozen_;
+}
+
 Tensor ComponentPrior::log_normaliser() {
   if (!c10::GradMode::is_enabled()) return table().log_normaliser.detach();
   // A graph serves one backward pass: the first caller gets that of the table, later ones a new one.
@@ -62,7 +70,8 @@ PriorCurves ComponentPrior::curves(int64_t points) {
   const auto dtype = layer->coefficients.options();
   const Tensor z = at::linspace(a, b, points, dtype.dtype(at::kDouble)).to(dtype);
   const Tensor grid = z.reshape({-1, 1, 1}).expand({points, layer->outputs, layer->inputs}).contiguous();
-  const Tensor energy = ops::edge_values(grid, layer->knots(), layer->bandwidth(), layer->weights(), layer->spec, 0);
+  const auto& [knots, tau, weights] = frozen();
+  const Tensor energy = ops::edge_values(grid, knots, tau, weights, layer->spec, 0);
   const Tensor log_reference = reference->log_density(grid);
   const Tensor cdf = ops::forward_cdf(grid.flatten(1), table().inverse).reshape_as(grid);
   return {z, energy, log_reference, (energy + log_reference - table().log_normaliser.detach().t()).exp(), cdf};

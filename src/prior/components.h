@@ -13,7 +13,7 @@ struct ComponentPrior : Prior {
   ComponentPrior(const PriorOptions& options, const Rng& rng);
 
   PriorCurves curves(int64_t points) override;
-  void invalidate() override { table_.reset(), fresh_graph_ = false; }
+  void invalidate() override { table_.reset(), fresh_graph_ = false, frozen_.reset(); }
   std::pair<double, double> domain() const override { return reference->domain; }
 
   /// The table of the present parameters; made when first asked for.
@@ -24,6 +24,14 @@ struct ComponentPrior : Prior {
   std::shared_ptr<ReferenceDensity> reference;
 
  protected:
+  /// What the edges are made of, without graphs.
+  struct Edges {
+    at::Tensor knots, tau, weights;
+  };
+
+  /// The edges of the present parameters; made when first asked for: a chain asks at every step.
+  const Edges& frozen();
+
   /// log Z [P,Q] with a graph of its own for each caller, if gradients are enabled.
   at::Tensor log_normaliser();
 
@@ -36,6 +44,7 @@ struct ComponentPrior : Prior {
  private:
   MadeFrom<TableCells> cells_;
   std::optional<PriorTable> table_;
+  std::optional<Edges> frozen_;
   bool fresh_graph_ = false;  ///< the table's graph has not been handed out yet
 };
 

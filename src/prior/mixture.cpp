@@ -16,6 +16,7 @@ using at::Tensor;
 
 constexpr double kMomentum = 0.99;        ///< of the running second moment
 constexpr int64_t kStatisticDraws = 256;  ///< prior draws that move it
+constexpr int64_t kFewFeatures = 4;
 
 namespace {
 
@@ -55,6 +56,7 @@ Tensor MixturePrior::log_proportions() const {
 void MixturePrior::invalidate() {
   ComponentPrior::invalidate();
   mixture_table_.reset();
+  constant_ = Tensor();
 }
 
 bool MixturePrior::shared_knots() {
@@ -78,7 +80,7 @@ Tensor MixturePrior::energies(const Tensor& z) {
 
 Tensor MixturePrior::energy_slopes(const Tensor& z) {
   const int64_t n = z.size(0), q = layer->outputs, p = layer->inputs;
-  const Tensor weights = layer->weights(), knots = layer->knots(), tau = layer->bandwidth();
+  const auto& [knots, tau, weights] = frozen();
   if (!shared_knots())
     return ops::edge_values(z.unsqueeze(-1).expand({n, q, p}).contiguous(), knots, tau, weights, layer->spec, 1);
   const Tensor slopes =
@@ -107,10 +109,11 @@ const ops::InverseTable& MixturePrior::inverse() {
   };
   const Tensor knots = layer->knots();
   const TableDensity density = {1, layer->outputs, jumps_at_knots(layer->spec), knots.options(), at_nodes};
-  mixture_table_ = tabulate(density, mixture_cells_.get(knots, [&] {
+  mixture_table_ = tabulate(density, mixture_cells_.get(cells_source(*layer), [&] {
     const Tensor wide = knots.to(at::kDouble);
-    // Where knots differ between inputs, the mixture has all of them.
-    const Tensor breaks = shared_knots() ? wide.slice(0, 0, 1) : std::get<0>(at::_unique(wide)).unsqueeze(0);
+    // Where pieces differ between inputs, the mixture has all of them. The ends are the domain's.
+    const bool one = layer->spec.kind != ops::BasisKind::kBSpline || shared_knots();
+    const Tensor breaks = one ? wide.slice(0, 0, 1) : std::get<0>(at::_unique(wide)).unsqueeze(0);
     return lay_out(density, cell_edges(breaks, layer->spec, options.quadrature_nodes));
   }));
   return mixture_table_->inverse;
@@ -133,10 +136,14 @@ Tensor MixturePrior::log_prob(const Tensor& z) {
 Tensor MixturePrior::score(const Tensor& z) {
   const c10::AutoGradMode no_grad(false);
   const Tensor base = reference->is_flat() ? Tensor() : reference->score(z.unsqueeze(-1));  // [S,Q,1 or P]
-  if (!shared_knots() && (!base.defined() || base.size(2) == 1)) {
+  // Where all inputs have the same knots, one evaluation of the features serves all components; of few features, and on
+  // a GPU, for which it is a single launch, the kernel that evaluates them for each is faster all the same.
+  const bool fused = frozen().weights.size(1) <= kFewFeatures || z.is_cuda() || !shared_knots();
+  if (fused && (!base.defined() || base.size(2) == 1)) {
     // A reference density of all components has no part in the responsibilities, which sum to 1.
-    const Tensor score = ops::mixture_score(z, layer->knots(), layer->bandwidth(), layer->weights(),
-                                            log_proportions() - log_normaliser().t(), layer->spec);
+    if (!constant_.defined()) constant_ = log_proportions() - log_normaliser().t();
+    const auto& [knots, tau, weights] = frozen();
+    const Tensor score = ops::mixture_score(z, knots, tau, weights, constant_, layer->spec);
     return base.defined() ? score + base.squeeze(2) : score;
   }
   const Tensor responsibilities = joint(z, log_normaliser()).softmax(2);

@@ -46,6 +46,7 @@ struct MixturePrior : ComponentPrior {
   std::optional<PriorTable> mixture_table_;
   MadeFrom<TableCells> mixture_cells_;
   MadeFrom<bool> shared_;
+  at::Tensor constant_;  ///< log α - log Z [Q,P] of the present parameters, without a graph; made when first asked for
 };
 
 }  // namespace kaem

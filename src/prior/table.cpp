@@ -220,7 +220,7 @@ PriorTable build_table(const KanLayerImpl& layer, const ReferenceDensity& refere
   const TableDensity density = {layer.inputs, layer.outputs, jumps_at_knots(layer.spec), knots.options(),
                                 [&](const Tensor& x, const Tensor& cell, std::optional<int64_t> input,
                                     const Tensor& outputs) { return component(x, cell, input, outputs); }};
-  return tabulate(density, cells.get(knots, [&] {
+  return tabulate(density, cells.get(cells_source(layer), [&] {
     return lay_out(density, cell_edges(knots.to(at::kDouble), layer.spec, least_cells));
   }));
 }

@@ -69,6 +69,11 @@ class ComponentDensity {
   at::Tensor weights_, tau_, knots_;
 };
 
+/// The tensor that decides the cells of a layer's components (cell_edges): for B-splines all knots, else their ends.
+inline at::Tensor cells_source(const KanLayerImpl& layer) {
+  return layer.spec.kind == ops::BasisKind::kBSpline ? layer.knots() : layer.ends_buffer();
+}
+
 /// The table of all components exp(f_qp) π0_p of a layer; `cells` keeps their cells as long as the knots stay.
 PriorTable build_table(const KanLayerImpl& layer, const ReferenceDensity& reference, int64_t least_cells,
                        MadeFrom<TableCells>& cells);

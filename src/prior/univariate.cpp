@@ -49,7 +49,8 @@ Tensor UnivariatePrior::log_prob(const Tensor& z) {
 
 Tensor UnivariatePrior::score(const Tensor& z) {
   const c10::AutoGradMode no_grad(false);
-  const Tensor energy = ops::edge_values(z, layer->knots(), layer->bandwidth(), layer->weights(), layer->spec, 1);
+  const auto& [knots, tau, weights] = frozen();
+  const Tensor energy = ops::edge_values(z, knots, tau, weights, layer->spec, 1);
   return reference->is_flat() ? energy : energy + reference->score(z);
 }
 
@@ -86,7 +87,8 @@ Tensor UnivariatePrior::features_pullback(const Tensor& grad) const {
 std::pair<Tensor, Tensor> UnivariatePrior::from_white(const Tensor& y) {
   const c10::AutoGradMode no_grad(false);
   const Tensor z = icdf(uniform_of_normal(y));
-  Tensor log_density = ops::edge_values(z, layer->knots(), layer->bandwidth(), layer->weights(), layer->spec, 0);
+  const auto& [knots, tau, weights] = frozen();
+  Tensor log_density = ops::edge_values(z, knots, tau, weights, layer->spec, 0);
   if (!reference->is_flat()) log_density = log_density + reference->log_density(z);
   log_density = log_density - table().log_normaliser.detach().t();  // [P,Q] -> [Q,P]
   return {z, (log_standard_normal(y) - log_density).exp()};

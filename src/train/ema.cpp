@@ -1,6 +1,7 @@
 #include "kaem/train/ema.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/_foreach_lerp.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/equal.h>
@@ -41,13 +42,15 @@ void Ema::update() {
   if (!enabled()) return;
   const at::NoGradGuard no_grad;
   const auto values = named_values(*module_);
+  std::vector<at::Tensor> averages, parameters;  // all at once: a launch each would take a GPU longer than the numbers
   for (size_t i = 0; i < entries_.size(); ++i) {
     auto& average = entries_[i].average;
     if (entries_[i].is_parameter)
-      average.lerp_(values[i].value.to(average.scalar_type()), 1 - decay_);
+      averages.push_back(average), parameters.push_back(values[i].value.to(average.scalar_type()));
     else
       average.copy_(values[i].value);
   }
+  if (!averages.empty()) at::_foreach_lerp_(averages, parameters, 1 - decay_);
 }
 
 void Ema::refit() {

@@ -44,6 +44,10 @@ struct KanLayerImpl : torch::nn::Module {
   /// True if the knots are parameters (`grid_trainable` and a basis that has inner knots).
   bool has_trainable_knots() const { return gaps.defined(); }
 
+  /// What fixes the ends of every input's grid: the buffer of fixed knots [I,G+1], of trainable ones that of their ends
+  /// [I,2]. It is written to only where grids are moved.
+  const at::Tensor& ends_buffer() const { return has_trainable_knots() ? ends_ : knots_; }
+
   /// Moves the knots towards r·uniform + (1-r)·quantiles of x [N,I] and refits the coefficients (float64, ridge), with
   /// the domain fixed (`keep_ends`, priors) or taken from the inputs (generators). Trainable knots stay.
   /// docs/mathematics.md section 1, "Grid update".

@@ -13,28 +13,37 @@ __global__ void prepare_kernel(Basis b) {
 }
 
 /// A thread per feature: stores are contiguous.
+template <int64_t kind>
 __global__ void basis_kernel(Basis b, const float* x, const float* cell, int64_t count, int order, float* out) {
   for (int64_t j = first_element(); j < count; j += element_step()) {
     const int64_t at = j / b.features, f = j - at * b.features;
     const float value = x[at];
-    out[j] = math::feature(grid_of(b, at % b.inputs), value, cell ? cell[at] : value, f, order);
+    out[j] = math::feature(grid_of<kind>(b, at % b.inputs), value, cell ? cell[at] : value, f, order);
   }
 }
 
-/// A thread per input value.
+constexpr int kLanes = 8;  // threads that share an input value: they read neighbouring gradients
+
+template <int64_t kind>
 __global__ void backward_kernel(Basis b, const float* x, const float* cell, const float* grad, int64_t count,
                                 float* grad_x, double* partial) {
   double tau = 0.0;
-  for (int64_t at = first_element(); at < count; at += element_step()) {
-    const math::Grid<float> grid = grid_of(b, at % b.inputs);
-    const float value = x[at], where = cell ? cell[at] : value;
+  const int lane = static_cast<int>(threadIdx.x % kLanes);
+  const int64_t rounds = (count + element_step() / kLanes - 1) / (element_step() / kLanes);
+  for (int64_t round = 0; round < rounds; ++round) {  // as many for every thread: a warp's sums need all of them
+    const int64_t at = first_element() / kLanes + round * (element_step() / kLanes);
     float total = 0.0F, sum = 0.0F;
-    for (int64_t f = 0; f < b.features; ++f) {
-      const float slope = grad[at * b.features + f] * math::feature(grid, value, where, f, 1);
-      total += slope;
-      sum += slope * math::tau_distance(grid, value, f);
+    if (at < count) {
+      const math::Grid<float> grid = grid_of<kind>(b, at % b.inputs);
+      const float value = x[at], where = cell ? cell[at] : value;
+      for (int64_t f = lane; f < b.features; f += kLanes) {
+        const float slope = grad[at * b.features + f] * math::feature(grid, value, where, f, 1);
+        total += slope;
+        sum += slope * math::tau_distance(grid, value, f);
+      }
     }
-    if (grad_x) grad_x[at] = total;
+    total = lane_sum<kLanes>(total);
+    if (at < count && lane == 0 && grad_x) grad_x[at] = total;
     tau += static_cast<double>(sum);
   }
   if (partial == nullptr) return;
@@ -52,13 +61,15 @@ __global__ void finish_tau_kernel(Basis b, const double* partial, int64_t count,
 
 }  // namespace
 
-int64_t partial_sums(int64_t count) { return blocks_for(count); }
+int64_t partial_sums(int64_t count) { return blocks_for(count * kLanes); }
 
 void prepare(const Basis& b, Stream stream) { prepare_kernel<<<blocks_for(b.inputs), kThreads, 0, stream>>>(b); }
 
 void basis(const Basis& b, const float* x, const float* cell, int64_t rows, int order, float* out, Stream stream) {
   const int64_t count = rows * b.inputs * b.features;
-  basis_kernel<<<blocks_for(count), kThreads, 0, stream>>>(b, x, cell, count, order, out);
+  with_kind(b.kind, [&](auto kind) {
+    basis_kernel<kind()><<<blocks_for(count), kThreads, 0, stream>>>(b, x, cell, count, order, out);
+  });
 }
 
 void finish_tau(const Basis& b, const double* partial, int64_t count, float* grad_tau, Stream stream) {
@@ -69,8 +80,10 @@ void basis_backward(const Basis& b, const float* x, const float* cell, const flo
                     float* grad_tau, double* partial, Stream stream) {
   const int64_t count = rows * b.inputs;
   double* sums = grad_tau ? partial : nullptr;
-  backward_kernel<<<blocks_for(count), kThreads, 0, stream>>>(b, x, cell, grad, count, grad_x, sums);
-  if (grad_tau) finish_tau(b, partial, blocks_for(count), grad_tau, stream);
+  with_kind(b.kind, [&](auto kind) {
+    backward_kernel<kind()><<<blocks_for(count * kLanes), kThreads, 0, stream>>>(b, x, cell, grad, count, grad_x, sums);
+  });
+  if (grad_tau) finish_tau(b, partial, blocks_for(count * kLanes), grad_tau, stream);
 }
 
 }  // namespace kaem::ops::cuda

@@ -3,18 +3,13 @@
 namespace kaem::ops::cuda {
 namespace {
 
-constexpr int kWarp = 32;
-
 __device__ inline float warp_max(float value) {
   for (int step = kWarp / 2; step > 0; step /= 2) value = fmaxf(value, __shfl_xor_sync(0xffffffffU, value, step));
   return value;
 }
-__device__ inline float warp_sum(float value) {
-  for (int step = kWarp / 2; step > 0; step /= 2) value += __shfl_xor_sync(0xffffffffU, value, step);
-  return value;
-}
 
 /// A warp per point z[s,q], its threads share the components p. Sums are kept relative to the largest energy so far.
+template <int64_t kind>
 __global__ void mixture_kernel(Basis b, const float* z, const float* weights, const float* constant, int64_t count,
                                int64_t outputs, float* out) {
   const int64_t warps = element_step() / kWarp;
@@ -24,7 +19,7 @@ __global__ void mixture_kernel(Basis b, const float* z, const float* weights, co
     const float x = z[j];
     float top = -INFINITY, total = 0.0F, slope = 0.0F;
     for (int64_t p = lane; p < b.inputs; p += kWarp) {
-      const math::Grid<float> grid = grid_of(b, p);
+      const math::Grid<float> grid = grid_of<kind>(b, p);
       const float* w = weights + p * b.features * outputs + q;
       float energy = constant[q * b.inputs + p], derivative = 0.0F;
       for (int64_t f = 0; f < b.features; ++f) {
@@ -37,7 +32,7 @@ __global__ void mixture_kernel(Basis b, const float* z, const float* weights, co
       total = total * old + now, slope = slope * old + now * derivative, top = higher;
     }
     const float highest = warp_max(top), share = top > -INFINITY ? expf(top - highest) : 0.0F;
-    total = warp_sum(total * share), slope = warp_sum(slope * share);
+    total = lane_sum<kWarp>(total * share), slope = lane_sum<kWarp>(slope * share);
     if (lane == 0) out[j] = slope / total;
   }
 }
@@ -66,7 +61,10 @@ __global__ void error_kernel(Error e, const float* x, const float* generated, co
 void mixture_score(const Basis& b, const float* z, const float* weights, const float* constant, int64_t samples,
                    int64_t outputs, float* out, Stream stream) {
   const int64_t count = samples * outputs;
-  mixture_kernel<<<blocks_for(count * kWarp), kThreads, 0, stream>>>(b, z, weights, constant, count, outputs, out);
+  with_kind(b.kind, [&](auto kind) {
+    mixture_kernel<kind()>
+        <<<blocks_for(count * kWarp), kThreads, 0, stream>>>(b, z, weights, constant, count, outputs, out);
+  });
 }
 
 void output_error(const Error& e, const float* x, const float* generated, const float* scale, float* distance,

@@ -4,9 +4,10 @@ namespace kaem::ops::cuda {
 namespace {
 
 /// f or f' of the edge (q,p) at x.
+template <int64_t kind>
 __device__ inline float edge(const Basis& b, const float* weights, int64_t q, int64_t p, int64_t outputs, float x,
                              int order) {
-  const math::Grid<float> grid = grid_of(b, p);
+  const math::Grid<float> grid = grid_of<kind>(b, p);
   const float* w = weights + p * b.features * outputs + q;
   float total = 0.0F;
   for (int64_t f = 0; f < b.features; ++f) total += w[f * outputs] * math::feature(grid, x, x, f, order);
@@ -14,6 +15,7 @@ __device__ inline float edge(const Basis& b, const float* weights, int64_t q, in
 }
 
 /// A block per sample; neighbouring threads share p and read neighbouring weights.
+template <int64_t kind>
 __global__ void sum_kernel(Basis b, const float* z, const float* weights, int64_t samples, int64_t outputs,
                            float* out) {
   const int64_t edges = outputs * b.inputs;
@@ -21,7 +23,7 @@ __global__ void sum_kernel(Basis b, const float* z, const float* weights, int64_
     double own = 0.0;
     for (int64_t e = threadIdx.x; e < edges; e += kThreads) {
       const int64_t p = e / outputs, q = e - p * outputs;
-      own += static_cast<double>(edge(b, weights, q, p, outputs, z[(s * outputs + q) * b.inputs + p], 0));
+      own += static_cast<double>(edge<kind>(b, weights, q, p, outputs, z[(s * outputs + q) * b.inputs + p], 0));
     }
     const double sum = block_sum(own);
     if (threadIdx.x == 0) out[s] = static_cast<float>(sum);
@@ -29,23 +31,25 @@ __global__ void sum_kernel(Basis b, const float* z, const float* weights, int64_
 }
 
 /// Neighbouring threads share p: they read neighbouring weights, of which there are many more than points.
+template <int64_t kind>
 __global__ void values_kernel(Basis b, const float* z, const float* weights, const float* grad, int64_t count,
                               int64_t outputs, int order, float* out) {
   for (int64_t j = first_element(); j < count; j += element_step()) {
     const int64_t q = j % outputs, p = j / outputs % b.inputs, s = j / outputs / b.inputs;
     const int64_t at = (s * outputs + q) * b.inputs + p;
     const float scale = grad ? grad[s] : 1.0F;
-    out[at] = scale == 0.0F ? 0.0F : scale * edge(b, weights, q, p, outputs, z[at], order);
+    out[at] = scale == 0.0F ? 0.0F : scale * edge<kind>(b, weights, q, p, outputs, z[at], order);
   }
 }
 
 /// A thread per weight: no two add to the same one, and samples are added in order.
+template <int64_t kind>
 __global__ void weights_kernel(Basis b, const float* z, const float* grad, int64_t samples, int64_t outputs,
                                float* to) {
   const int64_t count = b.inputs * b.features * outputs;
   for (int64_t j = first_element(); j < count; j += element_step()) {
     const int64_t q = j % outputs, f = j / outputs % b.features, p = j / outputs / b.features;
-    const math::Grid<float> grid = grid_of(b, p);
+    const math::Grid<float> grid = grid_of<kind>(b, p);
     float total = 0.0F;
     for (int64_t s = 0; s < samples; ++s) {
       const float g = grad[s];
@@ -57,6 +61,7 @@ __global__ void weights_kernel(Basis b, const float* z, const float* grad, int64
   }
 }
 
+template <int64_t kind>
 __global__ void tau_kernel(Basis b, const float* z, const float* weights, const float* grad, int64_t count,
                            int64_t outputs, double* partial) {
   double tau = 0.0;
@@ -64,7 +69,7 @@ __global__ void tau_kernel(Basis b, const float* z, const float* weights, const 
     const int64_t q = j % outputs, p = j / outputs % b.inputs, s = j / outputs / b.inputs;
     const float g = grad[s], x = z[(s * outputs + q) * b.inputs + p];
     if (g == 0.0F) continue;
-    const math::Grid<float> grid = grid_of(b, p);
+    const math::Grid<float> grid = grid_of<kind>(b, p);
     const float* w = weights + p * b.features * outputs + q;
     float sum = 0.0F;
     for (int64_t f = 0; f < b.functions; ++f) {
@@ -81,25 +86,33 @@ __global__ void tau_kernel(Basis b, const float* z, const float* weights, const 
 void edge_sum(const Basis& b, const float* z, const float* weights, int64_t samples, int64_t outputs, float* out,
               Stream stream) {
   const int64_t blocks = samples < 65535 ? samples : 65535;
-  sum_kernel<<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(b, z, weights, samples, outputs, out);
+  with_kind(b.kind, [&](auto kind) {
+    sum_kernel<kind()><<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(b, z, weights, samples, outputs, out);
+  });
 }
 
 void edge_values(const Basis& b, const float* z, const float* weights, const float* grad, int64_t samples,
                  int64_t outputs, int order, float* out, Stream stream) {
   const int64_t count = samples * outputs * b.inputs;
-  values_kernel<<<blocks_for(count), kThreads, 0, stream>>>(b, z, weights, grad, count, outputs, order, out);
+  with_kind(b.kind, [&](auto kind) {
+    values_kernel<kind()><<<blocks_for(count), kThreads, 0, stream>>>(b, z, weights, grad, count, outputs, order, out);
+  });
 }
 
 void edge_weight_gradient(const Basis& b, const float* z, const float* grad, int64_t samples, int64_t outputs,
                           float* grad_weights, Stream stream) {
   const int64_t count = b.inputs * b.features * outputs;
-  weights_kernel<<<blocks_for(count), kThreads, 0, stream>>>(b, z, grad, samples, outputs, grad_weights);
+  with_kind(b.kind, [&](auto kind) {
+    weights_kernel<kind()><<<blocks_for(count), kThreads, 0, stream>>>(b, z, grad, samples, outputs, grad_weights);
+  });
 }
 
 void edge_tau_gradient(const Basis& b, const float* z, const float* weights, const float* grad, int64_t samples,
                        int64_t outputs, float* grad_tau, double* partial, Stream stream) {
   const int64_t count = samples * outputs * b.inputs;
-  tau_kernel<<<blocks_for(count), kThreads, 0, stream>>>(b, z, weights, grad, count, outputs, partial);
+  with_kind(b.kind, [&](auto kind) {
+    tau_kernel<kind()><<<blocks_for(count), kThreads, 0, stream>>>(b, z, weights, grad, count, outputs, partial);
+  });
   finish_tau(b, partial, blocks_for(count), grad_tau, stream);
 }
 

@@ -4,9 +4,11 @@
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime.h>
 #include <torch/library.h>
 #include <torch/version.h>
 
+#include <array>
 #include <cmath>
 
 #include "ops/cuda/kernels.h"
@@ -26,6 +28,41 @@ namespace {
 
 bool fused(const Tensor& t) { return t.scalar_type() == at::kFloat; }
 
+/// Number of what is being recorded on a stream, 0 if nothing is.
+unsigned long long recording_on(cuda::Stream stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  unsigned long long number = 0;
+  C10_CUDA_CHECK(cudaStreamGetCaptureInfo(stream, &status, &number));
+  return status == cudaStreamCaptureStatusActive ? number : 0;
+}
+
+/// Scales of a basis, and what they were made of. Those that are made while something is recorded hold for the rest of
+/// that recording alone.
+struct Scales {
+  Tensor knots, tau, values;
+  int64_t kind = 0, knots_version = 0, tau_version = 0;
+  cuda::Stream stream = nullptr;
+  unsigned long long recording = 0;
+
+  bool are_of(const Tensor& k, const Tensor& t, int64_t basis, cuda::Stream where, unsigned long long number) const {
+    return values.defined() && k.is_same(knots) && t.is_same(tau) && k._version() == knots_version &&
+           t._version() == tau_version && basis == kind && where == stream && number == recording;
+  }
+};
+
+/// The scales that this thread used last: a chain asks for the same few at every step.
+Scales& recent_scales(const Tensor& knots, const Tensor& tau, int64_t kind, cuda::Stream stream) {
+  constexpr size_t kKept = 8;
+  thread_local auto& kept = *new std::array<Scales, kKept>();  // never destroyed: CUDA may be gone by then
+  thread_local size_t oldest = 0;
+  const unsigned long long recording = recording_on(stream);
+  for (Scales& s : kept)
+    if (s.are_of(knots, tau, kind, stream, recording)) return s;
+  Scales& s = kept[oldest];
+  oldest = (oldest + 1) % kKept;
+  return s = {knots, tau, {}, kind, knots._version(), tau._version(), stream, recording};
+}
+
 /// The device and stream of a call, and the basis' scales on it.
 class Launch {
  public:
@@ -37,7 +74,10 @@ class Launch {
     const int64_t inputs = knots.size(0), intervals = knots.size(1) - 1;
     const int64_t features =
         feature_count({static_cast<BasisKind>(kind), degree, static_cast<Activation>(activation)}, intervals);
-    scales_ = at::empty({2, inputs}, knots_.options());
+    Scales& scales = recent_scales(knots, tau, kind, stream);
+    const bool made = scales.values.defined();
+    if (!made) scales.values = at::empty({2, inputs}, knots_.options());
+    scales_ = scales.values;
     basis = {kind,
              degree,
              activation,
@@ -48,7 +88,7 @@ class Launch {
              knots_.const_data_ptr<float>(),
              tau_.const_data_ptr<float>(),
              scales_.mutable_data_ptr<float>()};
-    if (inputs > 0) cuda::prepare(basis, stream);
+    if (inputs > 0 && !made) cuda::prepare(basis, stream);
   }
 
   /// Room for the partial sums of a launch over `count` elements.
