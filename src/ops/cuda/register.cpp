@@ -36,8 +36,14 @@ unsigned long long recording_on(cuda::Stream stream) {
   return status == cudaStreamCaptureStatusActive ? number : 0;
 }
 
-/// Scales of a basis, and what they were made of. Those that are made while something is recorded hold for the rest of
-/// that recording alone.
+/// True if `now` is what `then`, which shares its memory, was: nothing was written since, and the view is the same.
+bool is_same(const Tensor& now, const Tensor& then, int64_t version) {
+  return now.const_data_ptr() == then.const_data_ptr() && now._version() == version && now.sizes() == then.sizes() &&
+         now.strides() == then.strides();
+}
+
+/// Scales of a basis, and what they were made of (detached: a graph kept here would be kept for long). Those that are
+/// made while something is recorded hold for the rest of that recording alone.
 struct Scales {
   Tensor knots, tau, values;
   int64_t kind = 0, knots_version = 0, tau_version = 0;
@@ -45,8 +51,8 @@ struct Scales {
   unsigned long long recording = 0;
 
   bool are_of(const Tensor& k, const Tensor& t, int64_t basis, cuda::Stream where, unsigned long long number) const {
-    return values.defined() && k.is_same(knots) && t.is_same(tau) && k._version() == knots_version &&
-           t._version() == tau_version && basis == kind && where == stream && number == recording;
+    return values.defined() && is_same(k, knots, knots_version) && is_same(t, tau, tau_version) && basis == kind &&
+           where == stream && number == recording;
   }
 };
 
@@ -60,7 +66,7 @@ Scales& recent_scales(const Tensor& knots, const Tensor& tau, int64_t kind, cuda
     if (s.are_of(knots, tau, kind, stream, recording)) return s;
   Scales& s = kept[oldest];
   oldest = (oldest + 1) % kKept;
-  return s = {knots, tau, {}, kind, knots._version(), tau._version(), stream, recording};
+  return s = {knots.detach(), tau.detach(), {}, kind, knots._version(), tau._version(), stream, recording};
 }
 
 /// The device and stream of a call, and the basis' scales on it.
