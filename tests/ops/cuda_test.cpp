@@ -59,19 +59,17 @@ TEST_P(Kernels_CUDA, BasisAgreesWithTheTwin) {
 
 /// Edges of a prior, their weights and a gradient of each sample's sum.
 struct Edges {
-  explicit Edges(BasisKind kind) : c{.kind = kind, .intervals = 8, .inputs = 5, .rows = 33 * 4} {
+  Edges(BasisKind kind, int64_t p, int64_t q) : c{.kind = kind, .intervals = 8, .inputs = p, .rows = 33 * q} {
     knots = make_knots(c), tau = as_float_sees(at::full({}, 0.9, wide()));
-    z = as_float_sees(make_points(c, knots).clamp(-3, 3)).reshape({33, 4, 5});
-    weights = as_float_sees(at::randn({5, c.features(), 4}, wide()));
+    z = as_float_sees(make_points(c, knots).clamp(-3, 3)).reshape({33, q, p});
+    weights = as_float_sees(at::randn({p, c.features(), q}, wide()));
     grad = as_float_sees(at::randn({33}, wide()));
   }
   Case c;
   Tensor knots, tau, z, weights, grad;
 };
 
-TEST_P(Kernels_CUDA, EdgesAgreeWithTheTwin) {
-  at::manual_seed(6);
-  const Edges e(GetParam().first);
+void expect_edges(const Edges& e) {
   for (const bool weighted : {false, true}) {
     const Tensor z = e.z.clone().requires_grad_(true), w = e.weights.clone().requires_grad_(true),
                  tau = e.tau.clone().requires_grad_(true);
@@ -93,13 +91,20 @@ TEST_P(Kernels_CUDA, EdgesAgreeWithTheTwin) {
     expect_close(w_gpu.grad().cpu(), w.grad(), 1e-5, "gradient of weights");
     if (!tau.grad().defined()) continue;
     const Tensor slopes = reference::basis_tau_derivative(e.z.flatten(0, 1), e.knots, e.tau, e.c.spec());
-    const Tensor terms = slopes.view({33, 4, 5, -1}) * e.weights.permute({2, 0, 1}) * e.grad.view({33, 1, 1, 1});
+    const Tensor terms =
+        slopes.view({33, e.z.size(1), e.z.size(2), -1}) * e.weights.permute({2, 0, 1}) * e.grad.view({33, 1, 1, 1});
     expect_within(tau_gpu.grad().cpu(), tau.grad(), 1e-5 * terms.abs().sum().item<double>(), "gradient of tau");
   }
   for (const int64_t order : {0, 1}) {
     expect_close(edge_values(on_gpu(e.z), on_gpu(e.knots), on_gpu(e.tau), on_gpu(e.weights), e.c.spec(), order).cpu(),
                  reference::edge_values(e.z, e.knots, e.tau, e.weights, e.c.spec(), order), 1e-5, "values");
   }
+}
+
+TEST_P(Kernels_CUDA, EdgesAgreeWithTheTwin) {
+  at::manual_seed(6);
+  expect_edges({GetParam().first, 5, 4});
+  expect_edges({GetParam().first, 17, 35});  // more than a tile each way
 }
 
 /// A layer of `outputs` on the GPU against the twin in float64, there too: it is large.

@@ -30,15 +30,34 @@ __global__ void sum_kernel(Basis b, const float* z, const float* weights, int64_
   }
 }
 
-/// Neighbouring threads share p: they read neighbouring weights, of which there are many more than points.
+constexpr int kTileInputs = 8, kTileOutputs = kThreads / kTileInputs;
+
+/// A block per tile of a sample's points. Points lie with p innermost, weights, of which there are many more, with q:
+/// threads take the points as they lie and change places, so that neighbours read neighbouring weights.
 template <int64_t kind>
-__global__ void values_kernel(Basis b, const float* z, const float* weights, const float* grad, int64_t count,
+__global__ void values_kernel(Basis b, const float* z, const float* weights, const float* grad, int64_t samples,
                               int64_t outputs, int order, float* out) {
-  for (int64_t j = first_element(); j < count; j += element_step()) {
-    const int64_t q = j % outputs, p = j / outputs % b.inputs, s = j / outputs / b.inputs;
-    const int64_t at = (s * outputs + q) * b.inputs + p;
+  __shared__ float tile[kTileOutputs][kTileInputs + 1];
+  const int64_t across = (b.inputs + kTileInputs - 1) / kTileInputs;
+  const int64_t tiles = across * ((outputs + kTileOutputs - 1) / kTileOutputs);
+  const int row = threadIdx.x / kTileInputs, column = threadIdx.x % kTileInputs;     // where a point lies
+  const int own_q = threadIdx.x % kTileOutputs, own_p = threadIdx.x / kTileOutputs;  // which edge a thread takes
+  for (int64_t t = blockIdx.x; t < samples * tiles; t += gridDim.x) {
+    const int64_t s = t / tiles, q0 = t % tiles / across * kTileOutputs, p0 = t % tiles % across * kTileInputs;
+    const int64_t at = (s * outputs + q0 + row) * b.inputs + p0 + column;
+    const bool held = q0 + row < outputs && p0 + column < b.inputs;
+    if (held) tile[row][column] = z[at];
+    __syncthreads();
+    const int64_t q = q0 + own_q, p = p0 + own_p;
     const float scale = grad ? grad[s] : 1.0F;
-    out[at] = scale == 0.0F ? 0.0F : scale * edge<kind>(b, weights, q, p, outputs, z[at], order);
+    float value = 0.0F;
+    if (q < outputs && p < b.inputs && scale != 0.0F)
+      value = scale * edge<kind>(b, weights, q, p, outputs, tile[own_q][own_p], order);
+    __syncthreads();
+    tile[own_q][own_p] = value;
+    __syncthreads();
+    if (held) out[at] = tile[row][column];
+    __syncthreads();
   }
 }
 
@@ -93,9 +112,10 @@ void edge_sum(const Basis& b, const float* z, const float* weights, int64_t samp
 
 void edge_values(const Basis& b, const float* z, const float* weights, const float* grad, int64_t samples,
                  int64_t outputs, int order, float* out, Stream stream) {
-  const int64_t count = samples * outputs * b.inputs;
+  const int64_t tiles = (b.inputs + kTileInputs - 1) / kTileInputs * ((outputs + kTileOutputs - 1) / kTileOutputs);
   with_kind(b.kind, [&](auto kind) {
-    values_kernel<kind()><<<blocks_for(count), kThreads, 0, stream>>>(b, z, weights, grad, count, outputs, order, out);
+    values_kernel<kind()><<<blocks_for(samples * tiles * kThreads), kThreads, 0, stream>>>(b, z, weights, grad, samples,
+                                                                                           outputs, order, out);
   });
 }
 
