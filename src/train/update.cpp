@@ -36,7 +36,10 @@ Update::Part Update::part_of(const Config& config, const Posterior& posterior) {
 }
 
 NamedNumbers Update::gradients(const Batch& batch, int64_t step) {
-  if (part_ != Part::kNothing && ops::records(batch.x.device()) && replay(batch, step)) return read();
+  if (part_ != Part::kNothing && ops::records(batch.x.device()) && replay(batch, step)) {
+    ++replayed_;
+    return read();
+  }
   finish(batch, step, sample(batch, step));
   warm_ = true;
   return read();

@@ -28,8 +28,8 @@ class Update {
   /// To be called when something that is no parameter has changed (grids): recordings would not see it.
   void forget();
 
-  /// True if the next update of this kind will be replayed.
-  bool is_recorded() const { return recording_ != nullptr; }
+  /// Updates so far that a recording made.
+  int64_t replayed() const { return replayed_; }
 
  private:
   enum class Part { kNothing, kSampling, kAll };
@@ -54,7 +54,7 @@ class Update {
   Part part_;
   bool warm_ = false;  ///< an update was made as it is since grids were last moved
   std::unique_ptr<ops::Recording> recording_;
-  int64_t recorded_step_ = 0;
+  int64_t recorded_step_ = 0, replayed_ = 0;
   Batch recorded_batch_;                        ///< where the recording reads its data
   Particles recorded_particles_;                ///< kSampling: what it makes
   at::Tensor recorded_numbers_;                 ///< kAll: what it makes; kSampling: the number of failed checks
