@@ -124,6 +124,7 @@ GridUpdate KanLayerImpl::update_grid(const Tensor& x, bool keep_ends) {
   if (has_trainable_knots() || (keep_ends && !has_movable_knots(spec.kind))) return {};
   const Tensor wide = x.to(at::kDouble), old_knots = knots_.to(at::kDouble), old = coefficients.to(at::kDouble);
   const Tensor tau_now = bandwidth().to(at::kDouble), target = target_knots(*this, wide, keep_ends);
+  if (at::equal(target, old_knots)) return {};  // one interval between fixed ends
   const Points samples(thin(wide), old_knots, tau_now, spec),
       between(even_points(old_knots, target), old_knots, tau_now, spec);
   const Tensor outer = old.matmul(old.transpose(1, 2));

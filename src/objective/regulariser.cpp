@@ -27,9 +27,12 @@ Tensor layer_penalty(const KanLayerImpl& layer, const RegulariserOptions& option
 }  // namespace
 
 Tensor kan_penalty(const torch::nn::Module& module, const RegulariserOptions& options) {
-  Tensor sum = at::zeros({});
+  Tensor sum;
   for (const auto& child : module.modules())
-    if (const auto* layer = dynamic_cast<const KanLayerImpl*>(child.get())) sum = sum + layer_penalty(*layer, options);
+    if (const auto* layer = dynamic_cast<const KanLayerImpl*>(child.get())) {
+      const Tensor own = layer_penalty(*layer, options);
+      sum = sum.defined() ? sum + own : own;
+    }
   return sum;
 }
 

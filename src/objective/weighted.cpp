@@ -119,7 +119,9 @@ Terms make_terms(ModelImpl& model, const Tensor& x, const ObjectiveOptions& opti
        {std::tuple<bool, const torch::nn::Module*, const char*>{regulariser.prior, model.prior.get(), "kan_prior"},
         {regulariser.generator, model.generator.get(), "kan_generator"}}) {
     if (!on || regulariser.total == 0) continue;
-    const Tensor penalty = regulariser.total * kan_penalty(*module, regulariser);
+    const Tensor size = kan_penalty(*module, regulariser);
+    if (!size.defined()) continue;
+    const Tensor penalty = regulariser.total * size;
     terms.total = terms.total + penalty;
     show(name, penalty);
   }

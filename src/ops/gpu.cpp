@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "kaem/core/error.h"
@@ -27,14 +28,15 @@ bool graphs_wanted() {
 /// What the recording of this thread has been told, if there is one.
 struct Open {
   bool recording = false;
-  std::vector<at::Tensor> conditions;
+  bool checks = false;  ///< whether conditions will be looked at
+  std::vector<at::Tensor> conditions, kept;
 };
 thread_local Open open;
 
 /// Marks this thread as recording.
 class Opened {
  public:
-  Opened() { open.recording = true; }
+  explicit Opened(bool checks) { open.recording = true, open.checks = checks; }
   ~Opened() { open = {}; }
   Opened(const Opened&) = delete;
   Opened& operator=(const Opened&) = delete;
@@ -50,13 +52,22 @@ bool records(const c10::Device& device) {
 }
 
 std::unique_ptr<Recording> record(const c10::Device& device, const std::function<void()>& work) {
-  const Opened opened;
-  return services().record(device, work);
+  const Opened opened(/*checks=*/true);
+  auto recording = services().record(device, work);
+  recording->kept = std::move(open.kept);
+  return recording;
 }
 
 bool is_recording() { return open.recording; }
 
-void check_later(const at::Tensor& holds) { open.conditions.push_back(holds); }
+void keep_for_recording(const at::Tensor& t) {
+  if (open.recording && t.defined()) open.kept.push_back(t);
+}
+
+void check_later(const at::Tensor& holds) {
+  TORCH_CHECK(open.checks, "check_later: nobody would look at the condition");
+  open.conditions.push_back(holds);
+}
 
 at::Tensor failed_checks(const c10::Device& device) {
   if (open.conditions.empty()) return at::zeros({}, at::TensorOptions(device).dtype(at::kDouble));
@@ -66,7 +77,7 @@ at::Tensor failed_checks(const c10::Device& device) {
 void record_and_repeat(const c10::Device& device, int64_t count, const std::function<void()>& step) {
   if (count > 2 && records(device)) {
     step();  // what libraries set up at their first call cannot be recorded
-    const Opened opened;
+    const Opened opened(/*checks=*/false);
     services().record_and_replay(device, count - 1, step);
     return;
   }

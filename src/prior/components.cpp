@@ -27,7 +27,7 @@ ComponentPrior::ComponentPrior(const PriorOptions& prior_options, const Rng& rng
 const PriorTable& ComponentPrior::table() {
   if (!table_) {
     // Samplers come first and want no graph, the criterion after them does: one table serves both.
-    const c10::AutoGradMode with_graph(layer->coefficients.requires_grad());
+    const c10::AutoGradMode with_graph(c10::GradMode::is_enabled() || layer->coefficients.requires_grad());
     table_ = build_table(*layer, *reference, options.quadrature_nodes, cells_);
     fresh_graph_ = table_->log_normaliser.requires_grad();
   }

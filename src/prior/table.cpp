@@ -160,7 +160,13 @@ PriorTable tabulate(const TableDensity& density, const TableCells& cells) {
   table.inverse.cdf = masses.cdf.flatten(), table.inverse.slope = masses.slope.flatten();
   table.log_normaliser = masses.log_normaliser.reshape({p_count, q_count});
   const Tensor worst = masses.error.max();
-  if (ops::is_recording()) return ops::check_later(worst <= kErrorBound), table;
+  if (ops::is_recording()) {
+    for (const Tensor& t : {cells.nodes, cells.cell, cells.widths, cells.inverse.cells, cells.inverse.cdf_offset,
+                            cells.inverse.slope_offset, cells.inverse.edge_offset, cells.inverse.edges})
+      ops::keep_for_recording(t);
+    ops::check_later(worst <= kErrorBound);
+    return table;
+  }
   table.error = worst.item<double>();  // a GPU is waited for here, and nowhere else in most updates
   if (table.error <= kErrorBound) return table;
   const Tensor bad = masses.error > kErrorBound;

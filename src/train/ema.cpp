@@ -78,6 +78,8 @@ void Ema::swap() {
   const at::NoGradGuard no_grad;
   const auto values = named_values(*module_);
   for (size_t i = 0; i < entries_.size(); ++i) {
+    if (!entries_[i].is_parameter)
+      continue;  // their averages are they themselves; grids that are written to are made anew
     const auto kept = values[i].value.detach().clone();
     at::Tensor live = values[i].value;
     live.copy_(entries_[i].average);

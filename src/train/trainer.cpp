@@ -94,7 +94,7 @@ Report train(const Config& config, const TrainOptions& options) {
 
       if (config.grid.due(step + 1)) {
         values.grid = update_grids(config, *model, ema, rng, step + 1);
-        update.forget();
+        if (values.grid.moved > 0) update.forget();
       }
       session.tick(step + 1, values, state);
     }

@@ -13,6 +13,13 @@ namespace kaem {
 
 using at::Tensor;
 
+namespace {
+
+// A replay whose checks fail costs as much as one that is good. Where they keep failing, none is made for a while.
+constexpr int64_t kMostFailures = 3, kPause = 100;
+
+}  // namespace
+
 Update::Update(const Config& config, ModelImpl& model, Posterior& posterior, Objective& objective, Optimizer& optimizer,
                const Rng& rng)
     : config_(config),
@@ -49,7 +56,7 @@ void Update::forget() {
   recording_.reset();
   recorded_gradients_.clear();
   recorded_particles_ = {}, recorded_numbers_ = Tensor();
-  warm_ = false;
+  warm_ = false, failures_ = 0, pause_ = 0;
 }
 
 Particles Update::sample(const Batch& batch, int64_t step) { return posterior_.sample(model_, batch, step, rng_); }
@@ -73,6 +80,7 @@ void Update::finish(const Batch& batch, int64_t step, const Particles& particles
 
 /// True if gradients and numbers are those of this update, from a recording; made now if it is time.
 bool Update::replay(const Batch& batch, int64_t step) {
+  if (pause_ > 0) return --pause_, false;
   if (!recording_) {
     if (!warm_) return false;  // libraries set themselves up at their first calls, which cannot be recorded
     try {
@@ -94,7 +102,11 @@ bool Update::replay(const Batch& batch, int64_t step) {
   }
   model_.prior->invalidate();                      // what it keeps is the recording's
   const Tensor numbers = recorded_numbers_.cpu();  // waits for the replay
-  if (numbers.const_data_ptr<double>()[numbers.numel() - 1] != 0) return false;
+  if (numbers.const_data_ptr<double>()[numbers.numel() - 1] != 0) {
+    if (++failures_ == kMostFailures) forget(), pause_ = kPause;
+    return false;
+  }
+  failures_ = 0;
   if (part_ == Part::kAll)
     numbers_ = numbers;
   else

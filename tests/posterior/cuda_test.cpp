@@ -2,13 +2,12 @@
 // GPU these tests are skipped, and say so. That recording changes nothing where there is none is tested everywhere.
 #include <torch/torch.h>
 
-#include <cstdlib>
-
 #include "kaem/core/error.h"
 #include "kaem/mcmc/kernel.h"
 #include "kaem/ops/gpu.h"
 #include "kaem/posterior/posterior.h"
 #include "kaem/posterior/target.h"
+#include "support/files.h"
 #include "support/random_model.h"
 
 namespace kaem::test {
@@ -103,10 +102,12 @@ TEST_P(Chains_CUDA, GoWhereThoseOfTheProcessorGo) {
 TEST_P(Chains_CUDA, RecordedGoWhereTheyWent) {
   Model model = small_model(GetParam());
   model->to(at::kCUDA);
-  const at::Tensor x = data().to(at::kCUDA), want = chains_of(model, x, 20);
-  ::setenv("KAEM_CUDA_GRAPHS", "1", 1);
-  const at::Tensor got = chains_of(model, x, 20), again = chains_of(model, x, 20);
-  ::unsetenv("KAEM_CUDA_GRAPHS");
+  const at::Tensor x = data().to(at::kCUDA);
+  const auto chains = [&](const char* recorded) {
+    const Environment graphs("KAEM_CUDA_GRAPHS", recorded);
+    return chains_of(model, x, 20);
+  };
+  const at::Tensor want = chains("0"), got = chains("1"), again = chains("1");
   EXPECT_TRUE(at::equal(got, want));
   EXPECT_TRUE(at::equal(again, want));
 }

@@ -100,7 +100,7 @@ std::unique_ptr<Objective> make_objective(const ObjectiveOptions& options);
 
 /// The KAN penalty of a module's layers, differentiable []: λ_l1 ΣA + λ_entropy H(A/ΣA) + λ_coef mean|c| +
 /// λ_coefdiff mean|c_{g+1} - c_g| summed over layers, A_io = |w_base_io| + |w_spline_io| mean_g |c_igo| (Liu et al.
-/// 2024, section 2.5).
+/// 2024, section 2.5). Undefined where the module has no such layer.
 at::Tensor kan_penalty(const torch::nn::Module& module, const RegulariserOptions& options);
 
 /// Estimates of log p(x_b), [B], from levels 0 < t_1 < ... < t_N = 1. docs/mathematics.md section 6.

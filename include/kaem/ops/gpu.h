@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 /// What a GPU can do beside operators, if libkaem_cuda.so has been opened (kaem/ops/ops.h, load_cuda).
 namespace kaem::ops {
@@ -20,6 +21,8 @@ class Recording {
   virtual ~Recording() = default;
   /// Does the work, with the random numbers (kaem/core/rng.h) of `later` steps after those it was recorded with.
   virtual void replay(int64_t later) = 0;
+
+  std::vector<at::Tensor> kept;  ///< what keep_for_recording was given: it lives as long as the recording
 };
 
 /// Records `work` without doing it. It must launch the same every time, on tensors that stay where they are, and must
@@ -28,6 +31,9 @@ std::unique_ptr<Recording> record(const c10::Device& device, const std::function
 
 /// True while something is being recorded.
 bool is_recording();
+
+/// In work that is recorded: a tensor that it reads and that others may let go of before the recording ends.
+void keep_for_recording(const at::Tensor& t);
 
 /// In work that is recorded nothing can be looked at: a condition (bool []) that has to hold for its results to be good
 /// is left here, and looked at after every replay.

@@ -55,6 +55,8 @@ class Update {
   bool warm_ = false;  ///< an update was made as it is since grids were last moved
   std::unique_ptr<ops::Recording> recording_;
   int64_t recorded_step_ = 0, replayed_ = 0;
+  int64_t failures_ = 0;                        ///< replays in a row whose checks failed
+  int64_t pause_ = 0;                           ///< updates to be made as they are before it is tried again
   Batch recorded_batch_;                        ///< where the recording reads its data
   Particles recorded_particles_;                ///< kSampling: what it makes
   at::Tensor recorded_numbers_;                 ///< kAll: what it makes; kSampling: the number of failed checks

@@ -25,9 +25,15 @@ struct Cell {
   float mass, gap, slope, left, middle, right;  // gap = |L2 - L1|, then the mass' derivatives in the three nodes
 };
 
+/// What is no number stays so, as in the twin: it has to reach the loss.
+__device__ inline float relative_to(float top, float value) {
+  const float relative = value - top;
+  return relative < -1000.0F ? -1000.0F : relative;
+}
+
 __device__ inline Cell integrate(const Cells& c, const float* nodes, const float* widths, float top, int64_t m) {
   const float* at = nodes + (c.split ? 3 : 2) * m;
-  const float l = fmaxf(at[0] - top, -1000.0F), i = fmaxf(at[1] - top, -1000.0F), r = fmaxf(at[2] - top, -1000.0F);
+  const float l = relative_to(top, at[0]), i = relative_to(top, at[1]), r = relative_to(top, at[2]);
   const float width = widths[m];
   const Integral whole = log_linear(l, r, width), first = log_linear(l, i, width / 2),
                  second = log_linear(i, r, width / 2);

@@ -39,6 +39,7 @@ class WaitingMode {
 struct Recorder {
   c10::cuda::CUDAStream stream;
   std::unique_ptr<at::cuda::CUDAGraph> last = nullptr;
+  std::shared_ptr<at::cuda::CUDAGraph> update = nullptr;  ///< the last Graph's, whose pool the next one goes on with
 
   c10::MempoolId_t pool() const { return last ? last->pool() : at::cuda::MemPool::graph_pool_handle(false); }
 };
@@ -93,7 +94,8 @@ void record_and_replay(const c10::Device& device, int64_t replays, const std::fu
   recorder.last = std::move(graph);
 }
 
-/// A recording with memory of its own.
+/// A recording with memory of its own, which it has from the one before it if that is gone: its results are not wanted
+/// any more then.
 class Graph : public Recording {
  public:
   Graph(const c10::Device& device, const std::function<void()>& work)
@@ -104,20 +106,24 @@ class Graph : public Recording {
       c10::cuda::getCurrentCUDAStream().synchronize();
     }
     const cuda::StepsLater steps_later(later_.const_data_ptr<int64_t>());
-    const c10::cuda::CUDAStreamGuard guard(recorder_of(device).stream);
-    record(graph_, device, at::cuda::MemPool::graph_pool_handle(false), work);
+    Recorder& recorder = recorder_of(device);
+    const bool goes_on = recorder.update.use_count() == 1;
+    const c10::MempoolId_t pool = goes_on ? recorder.update->pool() : at::cuda::MemPool::graph_pool_handle(false);
+    const c10::cuda::CUDAStreamGuard guard(recorder.stream);
+    record(*graph_, device, pool, work);
+    recorder.update = graph_;
   }
 
   void replay(int64_t later) override {
     const c10::cuda::CUDAGuard on_device(device_);
     later_.fill_(later);
-    graph_.replay();
+    graph_->replay();
   }
 
  private:
   c10::Device device_;
   at::Tensor later_;  ///< int64 []: how much later than the recorded step a replay is
-  at::cuda::CUDAGraph graph_;
+  std::shared_ptr<at::cuda::CUDAGraph> graph_ = std::make_shared<at::cuda::CUDAGraph>();
 };
 
 std::unique_ptr<Recording> record_graph(const c10::Device& device, const std::function<void()>& work) {
