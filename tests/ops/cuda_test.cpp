@@ -3,35 +3,19 @@
 #include <string>
 #include <vector>
 
-#include "kaem/core/error.h"
 #include "kaem/core/rng.h"
 #include "kaem/ops/density.h"
 #include "support.h"
+#include "support/gpu.h"
 
 namespace kaem::ops {
 namespace {
 
-/// Why there is no GPU to test on; empty if there is one.
-const std::string& obstacle() {
-  static const std::string reason = [] {
-    try {
-      load_cuda();
-      return std::string();
-    } catch (const UsageError& e) {
-      return std::string(e.what());
-    }
-  }();
-  return reason;
-}
+using test::no_gpu;
 
 Tensor on_gpu(const Tensor& t) { return t.to(at::kFloat).to(at::kCUDA); }
 
-class Kernels_CUDA : public ::testing::TestWithParam<std::pair<BasisKind, const char*>> {
- protected:
-  void SetUp() override {
-    if (!obstacle().empty()) GTEST_SKIP() << "NOT TESTED on a GPU: " << obstacle();
-  }
-};
+using Kernels_CUDA = test::OnGpu<::testing::TestWithParam<std::pair<BasisKind, const char*>>>;
 
 TEST_P(Kernels_CUDA, BasisAgreesWithTheTwin) {
   for (const int64_t degree : {0, 1, 3}) {
@@ -157,12 +141,7 @@ TEST_P(Kernels_CUDA, MixtureScoresAgreeWithTheTwin) {
 INSTANTIATE_TEST_SUITE_P(Kinds, Kernels_CUDA, ::testing::ValuesIn(kinds()),
                          [](const auto& p) { return p.param.second; });
 
-class Tables_CUDA : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (!obstacle().empty()) GTEST_SKIP() << "NOT TESTED on a GPU: " << obstacle();
-  }
-};
+using Tables_CUDA = test::OnGpu<>;
 
 TEST_F(Tables_CUDA, MassesAgreeWithTheTwin) {
   at::manual_seed(10);
@@ -256,9 +235,9 @@ TEST_F(Tables_CUDA, LangevinMovesAgreeWithTheTwin) {
 }
 
 TEST(LoadCuda, RefusesInOneLineWithoutADevice) {
-  if (obstacle().empty()) GTEST_SKIP() << "this machine has a GPU";
-  EXPECT_NE(obstacle().find("cuda"), std::string::npos) << obstacle();
-  EXPECT_EQ(obstacle().find('\n'), std::string::npos) << obstacle();
+  if (no_gpu().empty()) GTEST_SKIP() << "this machine has a GPU";
+  EXPECT_NE(no_gpu().find("cuda"), std::string::npos) << no_gpu();
+  EXPECT_EQ(no_gpu().find('\n'), std::string::npos) << no_gpu();
 }
 
 }  // namespace

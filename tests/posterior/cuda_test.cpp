@@ -2,12 +2,12 @@
 // GPU these tests are skipped, and say so. That recording changes nothing where there is none is tested everywhere.
 #include <torch/torch.h>
 
-#include "kaem/core/error.h"
 #include "kaem/mcmc/kernel.h"
 #include "kaem/ops/gpu.h"
 #include "kaem/posterior/posterior.h"
 #include "kaem/posterior/target.h"
 #include "support/files.h"
+#include "support/gpu.h"
 #include "support/random_model.h"
 
 namespace kaem::test {
@@ -62,14 +62,10 @@ TEST(Recording, CopiesStatesInPlace) {
     EXPECT_TRUE((t == 2).all().item<bool>());
 }
 
-class Chains_CUDA : public ::testing::TestWithParam<bool> {
+class Chains_CUDA : public OnGpu<::testing::TestWithParam<bool>> {
  protected:
   void SetUp() override {
-    try {
-      load_cuda();
-    } catch (const UsageError& e) {
-      GTEST_SKIP() << "NOT TESTED on a GPU: " << e.what();
-    }
+    OnGpu::SetUp();
     at::globalContext().setDeterministicCuDNN(true);  // the same convolution twice gives the same bits
   }
 };

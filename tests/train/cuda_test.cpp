@@ -3,24 +3,19 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kaem/core/error.h"
-#include "kaem/ops/ops.h"
 #include "kaem/train/update.h"
 #include "support/files.h"
+#include "support/gpu.h"
 #include "train/tiny_run.h"
 #include "train/ways.h"
 
 namespace kaem {
 namespace {
 
-class Training_CUDA : public ::testing::Test {
+class Training_CUDA : public test::OnGpu<> {
  protected:
   void SetUp() override {
-    try {
-      load_cuda();
-    } catch (const UsageError& e) {
-      GTEST_SKIP() << "NOT TESTED on a GPU: " << e.what();
-    }
+    OnGpu::SetUp();
     at::globalContext().setDeterministicAlgorithms(false, false);  // a run may have asked for them
   }
 };
