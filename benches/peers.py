@@ -408,14 +408,28 @@ def machine():
             "kernels": torch.backends.cpu.get_cpu_capability().lower(), "libtorch": torch.__version__.split("+")[0]}
 
 
+def refuse(message):
+    print(f"peers.py: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def times_of(path):
+    """Milliseconds by benchmark, from JSON that kaem bench wrote."""
+    try:
+        return {b["name"]: float(b["median_ms"]) for b in json.loads(Path(path).read_text())["benchmarks"]}
+    except OSError as error:
+        refuse(f"--against {path}: {error.strerror}")
+    except (ValueError, KeyError, TypeError):
+        refuse(f"--against {path}: not what kaem bench --json writes")
+
+
 def run(arguments):
     rows = [r for r in peers(load_sizes()) if any(arguments.filter.search(text) for text in (r[0], f"{r[0]} {r[1]}"))]
     if not rows:
-        print(f"peers.py: --filter {arguments.filter.pattern}: no benchmark has such a name", file=sys.stderr)
-        sys.exit(2)
-    ours = {}
-    if arguments.against:
-        ours = {b["name"]: b["median_ms"] for b in json.loads(Path(arguments.against).read_text())["benchmarks"]}
+        refuse(f"--filter {arguments.filter.pattern}: no benchmark has such a name")
+    ours = times_of(arguments.against) if arguments.against else {}
+    if arguments.json and not Path(arguments.json).absolute().parent.is_dir():
+        refuse(f"--json {arguments.json}: there is no folder {Path(arguments.json).parent}")
     print(f"{'benchmark':<20}{'peer':<32}{'median ms':>11}{'/ kaem':>9}")
     results = []
     for name, peer, *rest in rows:
@@ -466,13 +480,31 @@ def check(with_compiler):
         sys.exit("peers.py: the forms do not agree to 1e-9")
 
 
+def expression(text):
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from error
+
+
+def positive(kind):
+    def parse(text):
+        value = kind(text)
+        if not 0 < value < math.inf:
+            raise ValueError
+        return value
+
+    parse.__name__ = f"positive {kind.__name__}"  # argparse names it where it refuses a value
+    return parse
+
+
 def main():
     parser = argparse.ArgumentParser(description="The shapes of kaem's benchmarks in PyTorch on the CPU.")
-    parser.add_argument("--filter", default="", type=re.compile, help="only those whose name, or 'name peer', matches")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: PyTorch's choice)")
+    parser.add_argument("--filter", default="", type=expression, help="only those whose name, or 'name peer', matches")
+    parser.add_argument("--threads", type=positive(int), help="CPU threads (default: PyTorch's choice)")
     parser.add_argument("--json", metavar="FILE", help="also write the results as JSON")
     parser.add_argument("--against", metavar="FILE", help="JSON of kaem bench: also print how many times as long it takes")
-    parser.add_argument("--seconds", type=float, default=5, help="time for each peer (default 5; 5 calls at least)")
+    parser.add_argument("--seconds", type=positive(float), default=5, help="time for each peer (default 5; 5 calls at least)")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
     parser.add_argument("--check", action="store_true", help="compare the forms with each other instead of timing them")
     arguments = parser.parse_args()
