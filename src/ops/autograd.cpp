@@ -314,8 +314,8 @@ CellMasses cell_masses(const Tensor& log_density, const Tensor& widths, bool spl
     const auto out = Masses::apply(log_density, widths, split_edges);
     return {out[0], out[1], out[2], out[3]};
   }
-  auto [log_normaliser, error, cdf, slope, gradient] = raw::cell_masses(log_density, widths, split_edges, false);
-  return {log_normaliser, error, cdf, slope};
+  const auto out = raw::cell_masses(log_density, widths, split_edges, false);
+  return {std::get<0>(out), std::get<1>(out), std::get<2>(out), std::get<3>(out)};
 }
 
 }  // namespace kaem::ops::autograd

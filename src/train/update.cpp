@@ -54,7 +54,7 @@ void Update::forget() {
   recording_.reset();
   recorded_gradients_.clear();
   recorded_particles_ = {}, recorded_numbers_ = Tensor();
-  warm_ = false, failures_ = 0, pause_ = 0;
+  warm_ = false;
 }
 
 Particles Update::sample(const Batch& batch, int64_t step) { return posterior_.sample(model_, batch, step, rng_); }
@@ -79,21 +79,19 @@ void Update::finish(const Batch& batch, int64_t step, const Particles& particles
 /// True if gradients and numbers are those of this update, from a recording; made now if it is time.
 bool Update::replay(const Batch& batch, int64_t step) {
   if (pause_ > 0) return --pause_, false;
-  if (!recording_) {
-    if (!warm_) return false;  // libraries set themselves up at their first calls, which cannot be recorded
-    try {
-      record(batch, step);
-    } catch (const c10::Error& e) {
-      log::warn(str("updates are not recorded as a CUDA graph: ", e.what_without_backtrace()));
-      forget(), part_ = Part::kNothing;
-      model_.prior->invalidate();
-      return false;
-    }
+  if (!recording_ && !warm_) return false;  // libraries set themselves up at first calls, which cannot be recorded
+  if (recording_ && batch.x.sizes() != recorded_batch_.x.sizes()) return false;
+  try {
+    if (!recording_) record(batch, step);
+    recorded_batch_.x.copy_(batch.x, /*non_blocking=*/true);
+    posterior_.prepare(step);
+    recording_->replay(step - recorded_step_);  // the first one takes memory of its own
+  } catch (const c10::Error& e) {
+    log::warn(str("updates are not recorded as a CUDA graph: ", e.what_without_backtrace()));
+    forget(), part_ = Part::kNothing;
+    model_.prior->invalidate();
+    return false;
   }
-  if (batch.x.sizes() != recorded_batch_.x.sizes()) return false;
-  recorded_batch_.x.copy_(batch.x, /*non_blocking=*/true);
-  posterior_.prepare(step);
-  recording_->replay(step - recorded_step_);
   if (part_ == Part::kAll) {
     for (size_t i = 0; i < recorded_gradients_.size(); ++i)
       optimizer_.parameters[i].value.mutable_grad() = recorded_gradients_[i];
@@ -101,7 +99,7 @@ bool Update::replay(const Batch& batch, int64_t step) {
   model_.prior->invalidate();                      // what it keeps is the recording's
   const Tensor numbers = recorded_numbers_.cpu();  // waits for the replay
   if (numbers.const_data_ptr<double>()[numbers.numel() - 1] != 0) {
-    if (++failures_ == kMostFailures) forget(), pause_ = kPause;
+    if (++failures_ == kMostFailures) forget(), failures_ = 0, pause_ = kPause;
     return false;
   }
   failures_ = 0;

@@ -168,6 +168,11 @@ TEST_F(Tables_CUDA, MassesAgreeWithTheTwin) {
       }
 }
 
+TEST_F(Tables_CUDA, NanReachesMassesAndScores) {
+  expect_nan_reaches_masses(on_gpu);
+  expect_nan_reaches_scores(on_gpu);
+}
+
 TEST_F(Tables_CUDA, OutputErrorsAgreeWithTheTwin) {
   at::manual_seed(8);
   for (const double steepness : {0.0, 1.0, 2.0})

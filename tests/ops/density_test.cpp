@@ -54,6 +54,11 @@ TEST(MixtureScore, FarApartComponentsDoNotOverflow) {
                at::stack({alone.select(1, 0).select(1, 0), alone.select(1, 1).select(1, 1)}, 1), 1e-5, "score");
 }
 
+TEST(MixtureScore, OfNanIsNan) {
+  expect_nan_reaches_scores(narrow);
+  expect_nan_reaches_scores([](const Tensor& t) { return t; });  // the twin
+}
+
 TEST(OutputError, AgreesWithTheTwin) {
   at::manual_seed(8);
   for (const double steepness : {0.0, 1.0, 2.0}) {

@@ -4,9 +4,11 @@
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <string>
 #include <vector>
 
+#include "kaem/ops/density.h"
 #include "kaem/ops/ops.h"
 
 namespace kaem::ops {
@@ -78,6 +80,44 @@ inline void expect_within(const Tensor& got, const Tensor& want, double bound, c
 inline void expect_close(const Tensor& got, const Tensor& want, double tolerance, const std::string& what) {
   const double scale = want.numel() == 0 ? 0.0 : want.to(at::kDouble).abs().max().item<double>();
   expect_within(got, want, tolerance * scale, what);
+}
+
+/// What is no number in one component has to reach its results, and no others, or training would go on with a wrong
+/// loss. `placed` brings float64 tensors to where the kernels are.
+inline void expect_nan_reaches_masses(Tensor (*placed)(const Tensor&)) {
+  at::manual_seed(11);
+  for (const bool split : {false, true})
+    for (const int64_t cells : {1, 16, 37, 300}) {
+      const int64_t nodes = split ? 3 * cells : 2 * cells + 1;
+      const Tensor density = at::randn({3, nodes}, wide()), widths = placed(at::rand({3, cells}, wide()) + 0.1);
+      const CellMasses whole = cell_masses(placed(density), widths, split);
+      for (const int64_t node : {int64_t{0}, nodes / 2, nodes - 1}) {
+        const std::string what = std::to_string(cells) + " cells, node " + std::to_string(node);
+        Tensor broken = density.clone();
+        broken[1][node] = std::numeric_limits<double>::quiet_NaN();
+        const CellMasses got = cell_masses(placed(broken), widths, split);
+        EXPECT_TRUE(got.log_normaliser[1].isnan().item<bool>()) << what;
+        EXPECT_FALSE(got.error[1].item<double>() <= 1) << what << ": no bound holds";
+        for (const int64_t other : {0, 2}) EXPECT_TRUE(got.log_normaliser[other].equal(whole.log_normaliser[other]));
+      }
+    }
+}
+
+inline void expect_nan_reaches_scores(Tensor (*placed)(const Tensor&)) {
+  for (const auto& [kind, name] : kinds()) {
+    const Case c{.kind = kind, .inputs = 40};
+    at::manual_seed(12);
+    const Tensor knots = placed(make_knots(c)), tau = placed(at::full({}, c.tau, wide()));
+    const Tensor z = placed(at::rand({37, 2}, wide()) * 2 - 1),
+                 weights = placed(at::randn({40, c.features(), 2}, wide()));
+    for (const int64_t component : {0, 7, 39}) {
+      Tensor constant = at::randn({2, 40}, wide());
+      constant[1][component] = std::numeric_limits<double>::quiet_NaN();
+      const Tensor score = mixture_score(z, knots, tau, weights, placed(constant), c.spec());
+      EXPECT_TRUE(score.select(1, 1).isnan().all().item<bool>()) << name << ", component " << component;
+      EXPECT_TRUE(score.select(1, 0).isfinite().all().item<bool>()) << name;
+    }
+  }
 }
 
 }  // namespace kaem::ops

@@ -90,6 +90,11 @@ TEST_P(Masses, TakeNodesOfDensityZero) {
   EXPECT_TRUE((got.cdf.slice(1, 1) >= got.cdf.slice(1, 0, -1)).all().item<bool>());
 }
 
+TEST(MassesOfNan, AreNan) {
+  expect_nan_reaches_masses(narrow);
+  expect_nan_reaches_masses([](const Tensor& t) { return t; });  // the twin
+}
+
 INSTANTIATE_TEST_SUITE_P(Edges, Masses, ::testing::Bool(), [](const auto& p) { return p.param ? "Split" : "Shared"; });
 
 /// A ragged table: component c of `cells.size()`, edges shared by pairs of equal cell count.

@@ -101,6 +101,7 @@ TEST_P(Chains_CUDA, RecordedGoWhereTheyWent) {
   const at::Tensor x = data().to(at::kCUDA);
   const auto chains = [&](const char* recorded) {
     const Environment graphs("KAEM_CUDA_GRAPHS", recorded);
+    EXPECT_EQ(ops::records(at::kCUDA), std::string_view(recorded) == "1");
     return chains_of(model, x, 20);
   };
   const at::Tensor want = chains("0"), got = chains("1"), again = chains("1");

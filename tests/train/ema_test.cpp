@@ -62,6 +62,18 @@ TEST(EmaTest, SwapTwiceRestoresTheBits) {
   EXPECT_TRUE(at::equal(state_of(ema).at("ema.layer.base_weight"), average));
 }
 
+/// What is made from a grid (a prior's cells, recordings) asks the version of its knots whether it is still good.
+TEST(EmaTest, SwapLeavesGridsAlone) {
+  const auto module = std::make_shared<Holder>(basis_options("RBF"));
+  Ema ema(*module, 0.5);
+  nudge(*module, 0);
+  const auto knots = module->layer->knots();
+  const auto version = knots._version();
+  ema.swap(), ema.swap();
+  EXPECT_EQ(knots._version(), version);
+  EXPECT_EQ(module->layer->knots().data_ptr(), knots.data_ptr());
+}
+
 TEST(EmaTest, OffKeepsNothing) {
   const auto module = std::make_shared<Holder>(basis_options("RBF"));
   Ema ema(*module, 0);

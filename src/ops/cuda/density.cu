@@ -27,7 +27,7 @@ __global__ void mixture_kernel(Basis b, const float* z, const float* weights, co
         derivative += w[f * outputs] * math::feature(grid, x, x, f, 1);
       }
       const float higher = fmaxf(top, energy);
-      if (higher == -INFINITY) continue;
+      if (higher == -INFINITY && energy == energy) continue;  // NaN has to reach the score
       const float old = expf(top - higher), now = expf(energy - higher);
       total = total * old + now, slope = slope * old + now * derivative, top = higher;
     }

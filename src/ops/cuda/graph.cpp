@@ -62,12 +62,15 @@ void record(at::cuda::CUDAGraph& graph, const c10::Device& device, c10::MempoolI
     try {
       graph.capture_end();
     } catch (const c10::Error&) {
-      // Neither allocator has been told yet; both would go on asking the graph, which goes away.
-      c10::cuda::CUDACachingAllocator::endAllocateToPool(device.index(), pool);
-      c10::cuda::CUDACachingAllocator::releasePool(device.index(), pool);
-      at::HostAllocator* const host = at::getHostAllocator(at::kCUDA);
-      host->end_allocate_to_pool(pool);
-      host->release_pool(pool);
+      // Mostly neither allocator has been told yet; both would go on asking the graph, which goes away.
+      try {
+        c10::cuda::CUDACachingAllocator::endAllocateToPool(device.index(), pool);
+        c10::cuda::CUDACachingAllocator::releasePool(device.index(), pool);
+        at::HostAllocator* const host = at::getHostAllocator(at::kCUDA);
+        host->end_allocate_to_pool(pool);
+        host->release_pool(pool);
+      } catch (const c10::Error&) {  // they have been told
+      }
       (void)cudaGetLastError();
     }
     throw;
@@ -110,7 +113,12 @@ class Graph : public Recording {
     const bool goes_on = recorder.update.use_count() == 1;
     const c10::MempoolId_t pool = goes_on ? recorder.update->pool() : at::cuda::MemPool::graph_pool_handle(false);
     const c10::cuda::CUDAStreamGuard guard(recorder.stream);
-    record(*graph_, device, pool, work);
+    try {
+      record(*graph_, device, pool, work);
+    } catch (...) {
+      recorder.update.reset();  // nothing goes on with that pool now
+      throw;
+    }
     recorder.update = graph_;
   }
 
