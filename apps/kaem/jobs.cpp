@@ -1,3 +1,4 @@
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -96,7 +97,7 @@ class Sequence {
     entry.finish(children.run(arguments_of(plan_.jobs[i], entry), false, started));
     save();
     if (entry.status == "done")
-      log::info(str(label, ": done in ", static_cast<int64_t>(entry.seconds + 0.5), " s"));
+      log::info(str(label, ": done in ", std::llround(entry.seconds), " s"));
     else
       log::error(str(label, ": ", entry.status, ", ", ChildEnd{entry.exit_status, entry.signal, 0}.text()));
   }

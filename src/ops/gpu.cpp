@@ -52,6 +52,7 @@ bool records(const c10::Device& device) {
 }
 
 std::unique_ptr<Recording> record(const c10::Device& device, const std::function<void()>& work) {
+  TORCH_CHECK(device.is_cuda() && services().record != nullptr, "record: nothing can be recorded on ", device);
   const Opened opened(/*checks=*/true);
   auto recording = services().record(device, work);
   recording->kept = std::move(open.kept);

@@ -39,7 +39,7 @@ std::string resolve_device(const std::string& name) {
   const int64_t index = cuda_index(name);
   if (index < 0) throw UsageError("--device '" + name + "' is not known; one of: auto cpu cuda cuda:N");
   load_cuda();
-  const auto count = static_cast<int64_t>(at::detail::getCUDAHooks().deviceCount());
+  const auto count = static_cast<int64_t>(at::getNumGPUs());
   if (index >= count)
     throw UsageError(str("--device ", name, ": there are ", count, " CUDA devices here, numbered from 0"));
   return str("cuda:", index);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 
 #include "kaem/core/log.h"
@@ -33,7 +34,7 @@ std::string format(const char* pattern, double value) {
 }  // namespace
 
 std::string clock_text(double seconds) {
-  const auto s = static_cast<int64_t>(seconds + 0.5);
+  const int64_t s = std::llround(seconds);
   std::array<char, 40> text{};
   if (s >= 3600)
     std::snprintf(text.data(), text.size(), "%ld:%02ld:%02ld", static_cast<long>(s / 3600),

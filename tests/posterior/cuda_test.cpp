@@ -42,6 +42,8 @@ TEST(Recording, IsOffWithoutAGpu) {
   int64_t calls = 0;
   ops::record_and_repeat(at::kCPU, 7, [&] { ++calls; });
   EXPECT_EQ(calls, 7);
+  EXPECT_THROW(ops::record(at::kCPU, [&] { ++calls; }), c10::Error);
+  EXPECT_EQ(calls, 7) << "work is not done while it is recorded";
   const ops::NoSynchronisation guard;  // forbids nothing on a processor
   EXPECT_EQ(at::ones({3}).sum().item<float>(), 3);
 }

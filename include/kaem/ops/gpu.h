@@ -26,7 +26,7 @@ class Recording {
 };
 
 /// Records `work` without doing it. It must launch the same every time, on tensors that stay where they are, and must
-/// not wait for the GPU: c10::Error if it does, and nothing has happened then.
+/// not wait for the GPU: c10::Error if it does, or if nothing can be recorded there, and nothing has happened then.
 std::unique_ptr<Recording> record(const c10::Device& device, const std::function<void()>& work);
 
 /// True while something is being recorded.
