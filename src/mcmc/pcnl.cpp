@@ -16,7 +16,7 @@ using at::Tensor;
 /// State of y: values of what is left beside N(y; 0, I), gradients with respect to y.
 State evaluate_white(const Target& target, const Tensor& y) {
   const auto [z, slope] = target.whitening.to_latent(y);
-  const auto with_slope = [&](const LogDensity& density) -> Value {
+  const auto with_slope = [&z = z, &slope = slope](const LogDensity& density) -> Value {
     if (!density) return {};
     const Value value = density(z, Want::kBoth);
     return {value.log_density, value.gradient * slope};
