@@ -20,6 +20,8 @@ const std::vector<Benchmark>& benchmarks() {
       {"svhn_ula_step_bf16", "svhn_ula_step in bfloat16 against float32", svhn_ula_step_bf16},
       {"its_draws", "100 exact draws of 81x40 components against a copy of the uniforms", its_draws},
       {"its_draws_1000", "the same with 1,000 draws", its_draws_1000},
+      {"uniforms", "the uniforms of 1,000 draws against a copy of them", uniforms},
+      {"prior_table", "the table of draws and normalisers, and its gradient", prior_table},
       {"prior_energy", "energies at 100x81x40 points against an exponential for each basis value", prior_energy},
       {"prior_grad", "their derivatives with respect to the points", prior_grad},
       {"kan_layer_bspline", "1000 -> 1000 inputs, batch 100, forward and backward, against a dense layer",

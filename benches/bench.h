@@ -50,6 +50,8 @@ Result mnist_is_step_1000_bf16(const Options& options);
 Result svhn_ula_step_bf16(const Options& options);
 Result its_draws(const Options& options);
 Result its_draws_1000(const Options& options);
+Result uniforms(const Options& options);
+Result prior_table(const Options& options);
 Result prior_energy(const Options& options);
 Result prior_grad(const Options& options);
 template <ops::BasisKind kind>

@@ -59,6 +59,36 @@ Result energies(const Options& options, int64_t order) {
 
 Result its_draws(const Options& options) { return draws(options, 100); }
 Result its_draws_1000(const Options& options) { return draws(options, 1000); }
+
+Result uniforms(const Options& options) {
+  const at::Device device(options.device);
+  const Tensor from = at::rand({1000, 81, 40}, device), to = at::empty_like(from);
+  Floor floor(device);
+  floor.add("copy of the uniforms", [&] { finish(to.copy_(from)); });
+  Result result = measure([&] { finish(Rng(1).uniform(Stream::kPrior, 0, to.sizes(), to.options())); }, floor, 4, 20);
+  result.note = str(static_cast<int64_t>(static_cast<double>(to.numel()) / result.median_ms / 1000),
+                    " million uniforms a second, ", result.note);
+  return result;
+}
+
+/// The density at one point, which costs little beside the table that it asks for.
+Result prior_table(const Options& options) {
+  const at::Device device(options.device);
+  const PriorOptions prior_options = mnist_config().model.prior;
+  const auto prior = make_prior(prior_options, Rng(1));
+  prior->to(device);
+  const Tensor z = prior->sample(1, Rng(1), Stream::kPrior, 0);
+  Floor floor(device);
+  floor.prior_table(prior_options);
+  const auto work = [&] {
+    prior->invalidate();
+    for (Tensor& p : prior->parameters()) p.mutable_grad().reset();
+    prior->log_prob(z).sum().backward();
+    finish(prior->parameters()[0].grad());
+  };
+  return measure(work, floor, 4, 20);
+}
+
 Result prior_energy(const Options& options) { return energies(options, 0); }
 Result prior_grad(const Options& options) { return energies(options, 1); }
 
