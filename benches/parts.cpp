@@ -32,6 +32,13 @@ struct Energies {
   PriorOptions prior;
 };
 
+/// With how many of `what` a second, before its note.
+Result with_rate(Result result, int64_t count, const char* what) {
+  result.note = str(static_cast<int64_t>(static_cast<double>(count) / result.median_ms / 1000), " million ", what,
+                    " a second, ", result.note);
+  return result;
+}
+
 Result draws(const Options& options, int64_t count) {
   const at::Device device(options.device);
   const auto prior = make_prior(mnist_config().model.prior, Rng(1));
@@ -40,10 +47,7 @@ Result draws(const Options& options, int64_t count) {
   const Tensor u = at::rand({count, 81, 40}, device) * 0.999 + 5e-4, copy = at::empty_like(u);
   Floor floor(device);
   floor.add("copy of the uniforms", [&] { finish(copy.copy_(u)); });
-  Result result = measure([&] { finish(prior->icdf(u)); }, floor, 4, 20);
-  result.note = str(static_cast<int64_t>(static_cast<double>(u.numel()) / result.median_ms / 1000),
-                    " million draws a second, ", result.note);
-  return result;
+  return with_rate(measure([&] { finish(prior->icdf(u)); }, floor, 4, 20), u.numel(), "draws");
 }
 
 Result energies(const Options& options, int64_t order) {
@@ -65,10 +69,8 @@ Result uniforms(const Options& options) {
   const Tensor from = at::rand({1000, 81, 40}, device), to = at::empty_like(from);
   Floor floor(device);
   floor.add("copy of the uniforms", [&] { finish(to.copy_(from)); });
-  Result result = measure([&] { finish(Rng(1).uniform(Stream::kPrior, 0, to.sizes(), to.options())); }, floor, 4, 20);
-  result.note = str(static_cast<int64_t>(static_cast<double>(to.numel()) / result.median_ms / 1000),
-                    " million uniforms a second, ", result.note);
-  return result;
+  const auto work = [&] { finish(Rng(1).uniform(Stream::kPrior, 0, to.sizes(), to.options())); };
+  return with_rate(measure(work, floor, 4, 20), to.numel(), "uniforms");
 }
 
 /// The density at one point, which costs little beside the table that it asks for.
