@@ -1,6 +1,7 @@
 # One word each, all through the presets of CMakePresets.json. `make help` lists them.
 #   ARGS="..."  is added to the program's command line      DATASET= MODE= RUN= CONFIG=  choose what to run
 #   PEERS="..." is added to the command line of benches/peers.py (--filter REGEX --threads N --no-compile)
+#   PREFIX=folder  where install-prefix puts it           KAEM_TORCH=auto|cpu|cuda  which LibTorch (scripts/install.sh)
 #   JOBS=n      compilers at a time                         CMAKE_ARGS="-D..."  extra options: configures anew
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -15,39 +16,49 @@ CMAKE_ARGS ?=
 FUZZ_SECONDS ?= 60
 PEERS ?=
 KAEM := build/kaem
-# A file that includes LibTorch takes up to 1.5 GB to compile.
+# A compiler needs up to 1.5 GB.
 JOBS ?= $(shell n=$$(nproc); m=$$(awk '/MemTotal/ {print int($$2 / 1572864)}' /proc/meminfo); \
           [ $$m -ge 1 ] || m=1; echo $$((n < m ? n : m)))
-GENERATOR := $(if $(shell command -v ninja),,-G "Unix Makefiles")
-CLANG_FORMAT ?= $(if $(shell command -v clang-format-14),clang-format-14,clang-format)
-PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
+CLANG_FORMAT ?= $$(command -v clang-format-14 || echo clang-format)
+PYTHON ?= python3
 OWN_SOURCES := git ls-files -z --cached --others --exclude-standard -- '*.h' '*.cpp' '*.cu'
 config_option = $(if $(CONFIG),--config $(CONFIG))
+blank := $() $()
+only_pattern = ^($(subst $(blank),|,$(strip $(1))))$$
 
-# configure_and_build(folder, preset, target or all): configures only where there is no build yet (or CMAKE_ARGS asks for it), as CMake
-# itself looks after changed build files.
-define configure_and_build
-	@[ -z "$(CMAKE_ARGS)" ] && { [ -f $(1)/build.ninja ] || [ -f $(1)/Makefile ]; } || \
-	  cmake --preset $(2) $(GENERATOR) $(CMAKE_ARGS)
-	@cmake --build $(1) --parallel $(JOBS) $(if $(3),--target $(3))
-endef
+export CMAKE_ARGS KAEM_TORCH KAEM_INSTALL
+# set_up(options of scripts/install.sh): what is missing; build_in(folder, preset, targets). Both print nothing where all is there.
+set_up = @bash scripts/install.sh --quiet $(1)
+build_in = @scripts/build.sh $(1) $(2) $(JOBS) $(3)
 
 ##@ Setting up
-.PHONY: install build help clean
-install: ## Install system packages (Debian/Ubuntu), .venv with LibTorch, and build
+.PHONY: install build all install-prefix help clean
+install: ## Set up alone: system packages (Debian/Ubuntu) and LibTorch in .venv; every other target does it where it must
 	@bash scripts/install.sh
 
-build: ## Build build/kaem and the tests (release)
-	$(call configure_and_build,build,release)
+build: ## Build build/kaem (release; the CUDA kernels too where nvcc and a GPU are present)
+	$(call set_up)
+	$(call build_in,build,release,program)
+
+all: ## Build the tests as well
+	$(call set_up)
+	$(call build_in,build,release,all)
+
+install-prefix: build ## Install program, library and headers into PREFIX=folder (cmake --install)
+	@[ -n "$(PREFIX)" ] || { echo 'install-prefix: say where: make install-prefix PREFIX=$$HOME/kaem' >&2; exit 2; }
+	@cmake --install build --prefix "$(PREFIX)" >build/install.log || { cat build/install.log; exit 1; }
+	@echo "kaem is in $(PREFIX)/bin; for CMake: -DCMAKE_PREFIX_PATH=$(PREFIX)"
 
 clean: ## Remove all build folders (runs, data and .venv stay)
-	rm -rf build build-dev build-tsan build-cuda build-fuzz build-portable build-portable-objects build-replay
+	rm -rf build build-dev build-tsan build-cuda build-fuzz build-lint build-portable build-portable-objects build-replay
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z-]+( [a-z-]+)*:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Variables: DATASET=$(DATASET) MODE=$(MODE) RUN=$(RUN) CONFIG=file ARGS="--set TRAINING.seed=2 ..." JOBS=$(JOBS) CMAKE_ARGS="-D..."'
+	@echo '           KAEM_TORCH=auto|cpu|cuda (LibTorch without or with the libraries of CUDA)  KAEM_INSTALL=no (install nothing)'
+	@echo 'make install sets up this folder; an installation elsewhere is made by make install-prefix PREFIX=folder.'
 
 ##@ Training and results
 .PHONY: train train-vanilla train-thermo train-variational train-sequential sequential tune data bench
@@ -74,9 +85,10 @@ tune: build ## Search over hyperparameters for DATASET
 data: build ## Download DATASET and check it
 	$(KAEM) data fetch $(DATASET) $(ARGS)
 
-bench: build ## Run the benchmarks, each against its floor, then the same shapes in PyTorch
+bench: build ## Run the benchmarks, each against its floor, then the same shapes in PyTorch (for which all of it is installed)
 	$(KAEM) bench --json build/bench.json $(ARGS)
-	$(PYTHON) benches/peers.py --against build/bench.json --json build/peers.json $(PEERS)
+	$(call set_up,--peers)
+	.venv/bin/python benches/peers.py --against build/bench.json --json build/peers.json $(PEERS)
 
 .PHONY: sample evaluate plot report
 sample: build ## Draw samples from the trained RUN (a run's folder, or last)
@@ -93,37 +105,52 @@ report: build ## One page about RUN
 
 ##@ Checking
 .PHONY: test check-asan check-tsan fuzz gpu-check portable
-test: build ## Build and run all tests; the last line is "N passed, N failed"
+test: ## Build and run all tests; the last line is "N passed, N failed"
+	$(call set_up)
+	$(call build_in,build,release,all)
 	@$(PYTHON) scripts/run_tests.py build $(ARGS)
 
-check-asan: ## The tests under AddressSanitizer and UBSan (build-dev/)
-	$(call configure_and_build,build-dev,dev)
-	@scripts/sanitize.sh address $(PYTHON) scripts/run_tests.py build-dev $(ARGS)
+check-asan: ## The tests under AddressSanitizer and UBSan (build-dev/; ONLY="core io" for those of some folders)
+	$(call set_up)
+	$(call build_in,build-dev,dev,$(if $(ONLY),$(ONLY:%=kaem_%_test),all))
+	@scripts/sanitize.sh address $(PYTHON) scripts/run_tests.py build-dev $(if $(ONLY),--only "$(call only_pattern,$(ONLY))") $(ARGS)
 
 check-tsan: ## The tests under ThreadSanitizer (build-tsan/)
-	$(call configure_and_build,build-tsan,tsan)
+	$(call set_up)
+	$(call build_in,build-tsan,tsan,all)
 	@scripts/sanitize.sh thread $(PYTHON) scripts/run_tests.py build-tsan $(ARGS)
 
 fuzz: ## Fuzz every file reader for FUZZ_SECONDS each (clang++ with libFuzzer)
+	$(call set_up)
 	@scripts/fuzz.sh tools
-	$(call configure_and_build,build-fuzz,fuzz,fuzz_programs)
+	$(call build_in,build-fuzz,fuzz,fuzz_programs)
 	@scripts/fuzz.sh run build-fuzz $(FUZZ_SECONDS)
 
 portable: ## Stage build-portable/: runs where there is LibTorch but no Debian packages
-	$(call configure_and_build,build-portable-objects,portable)
+	$(call set_up)
+	$(call build_in,build-portable-objects,portable,all)
 
 gpu-check: ## Build with CUDA kernels into build-portable/, then tests and benchmarks on the GPU
-	@cmake --preset portable $(GENERATOR) -DKAEM_CUDA=ON $(CMAKE_ARGS)
-	@cmake --build build-portable-objects --parallel $(JOBS)
+	$(call set_up)
+	@CMAKE_ARGS="-DKAEM_CUDA=ON $(CMAKE_ARGS)" scripts/build.sh build-portable-objects portable $(JOBS) all
 	@build-portable/gpu-check $(ARGS)
 
-.PHONY: format format-check lint
+.PHONY: format format-check lint check-includes
 format: ## Format all C++ and CUDA sources (clang-format 14)
+	$(call set_up,--format)
 	@$(OWN_SOURCES) | xargs -0 $(CLANG_FORMAT) -i
 
 format-check: ## Fail if a source is not formatted
+	$(call set_up,--format)
 	@$(CLANG_FORMAT) --version | grep -q 'version 14\.' || { echo "format-check: clang-format 14 is needed (package clang-format-14)"; exit 1; }
 	@$(OWN_SOURCES) | xargs -0 $(CLANG_FORMAT) --dry-run -Werror
 
-lint: build ## Run clang-tidy over the sources (ARGS = paths to look at; default all)
-	@scripts/lint.sh build $(JOBS) $(ARGS)
+lint: ## Run clang-tidy over the sources (ARGS = paths to look at; default all)
+	$(call set_up,--lint)
+	$(call build_in,build-lint,lint)
+	@scripts/lint.sh tidy build-lint $(JOBS) $(ARGS)
+
+check-includes: ## Compile every source and header by itself: no precompiled header, nothing together (ARGS = paths)
+	$(call set_up)
+	$(call build_in,build-lint,lint)
+	@scripts/lint.sh includes build-lint $(JOBS) $(ARGS)

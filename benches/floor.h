@@ -8,6 +8,7 @@
 
 #include "bench.h"
 #include "kaem/config/config.h"
+#include "kaem/model/model.h"
 
 namespace kaem::bench {
 

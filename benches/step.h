@@ -5,6 +5,8 @@
 
 #include "bench.h"
 #include "kaem/config/config.h"
+#include "kaem/data/dataset.h"
+#include "kaem/model/model.h"
 #include "kaem/objective/objective.h"
 #include "kaem/posterior/posterior.h"
 #include "kaem/train/optimizer.h"

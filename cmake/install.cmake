@@ -2,16 +2,17 @@
 include(CMakePackageConfigHelpers)
 
 set(_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/kaem")
-install(TARGETS kaem EXPORT kaem-targets LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT runtime)
+# OPTIONAL: whatever has been built is installed; the CUDA kernels are a component of their own.
+install(TARGETS kaem EXPORT kaem-targets LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT runtime OPTIONAL)
 get_property(KAEM_PROGRAMS DIRECTORY "${PROJECT_SOURCE_DIR}/apps" PROPERTY BUILDSYSTEM_TARGETS)
 foreach(program IN LISTS KAEM_PROGRAMS)
   get_target_property(_type ${program} TYPE)
   if(_type STREQUAL "EXECUTABLE")
-    install(TARGETS ${program} RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT runtime)
+    install(TARGETS ${program} RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT runtime OPTIONAL)
   endif()
 endforeach()
 if(TARGET kaem_cuda)
-  install(TARGETS kaem_cuda LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT runtime)
+  install(TARGETS kaem_cuda LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT cuda OPTIONAL)
 endif()
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/config/" DESTINATION "${CMAKE_INSTALL_DATADIR}/kaem/config" COMPONENT runtime
         OPTIONAL FILES_MATCHING PATTERN "*.ini")

@@ -1,96 +1,120 @@
 #!/bin/bash
-# Installs what kaem needs and builds it: system packages (Debian/Ubuntu), .venv with LibTorch, build/.
-# Only what is missing is installed, so a second run changes nothing. Works as root, through sudo, and as a user who has
-# sudo. Options: --no-build (stop before the build), --packages (print the packages and stop).
+# Installs what kaem needs: system packages (Debian/Ubuntu) and LibTorch, into .venv. Only what is missing is installed, so that
+# a run where all is there takes a moment and, with --quiet, prints nothing. Works as root, through sudo, and as a user who has sudo.
+# usage: install.sh [--quiet] [--peers] [--format] [--lint]    set up (--peers: all of Python's torch, for benches/peers.py;
+#                                                      --format, --lint: clang-format, clang-tidy as well)
+#        install.sh --packages                         print the packages and stop
+# KAEM_TORCH=auto|cpu|cuda: LibTorch without CUDA's libraries, or with them; auto: with them where there is an NVIDIA GPU.
+# LIBTORCH=folder: this LibTorch, and no .venv. KAEM_INSTALL=no: install nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(cmake ninja-build g++ make git ccache binutils
+packages=(cmake ninja-build g++ make git binutils
   libcli11-dev libinih-dev libgtest-dev libstb-dev libspdlog-dev nlohmann-json3-dev zlib1g-dev libssl-dev
   libcurl4-openssl-dev libjpeg-dev libzip-dev libhdf5-dev python3 python3-venv)
-format_package=clang-format-14 # the version that the sources are formatted with
+quiet=no part=all torch=${KAEM_TORCH:-auto} options=("$@")
 
 say() { printf '== %s\n' "$*"; }
+fine() { [ $quiet = yes ] || say "$@"; }
 fail() { printf 'install: %s\n' "$*" >&2; exit 1; }
-installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+has_gpu() { [ -e /dev/nvidiactl ] || [ -e /dev/nvidia0 ] || nvidia-smi -L >/dev/null 2>&1; }
+has_libtorch() { [ -n "${1:-}" ] && [ -e "$1/lib/libtorch_cpu.so" ] && [ -e "$1/include/ATen/core/Tensor.h" ]; }
 
 other_system() {
+  # Where the tools are there, CMake says which library is missing.
+  if command -v cmake >/dev/null && command -v c++ >/dev/null && command -v python3 >/dev/null && [ $quiet = yes ]; then return; fi
   cat >&2 <<'TEXT'
 install: this is not Debian or Ubuntu. Please install, with your system's package manager:
   CMake >= 3.22, Ninja, make, git, a C++20 compiler (g++ >= 11) with OpenMP, Python >= 3.10 with venv,
   and the development files of: CLI11, inih, Google Test, stb, spdlog, nlohmann-json, zlib, OpenSSL, libcurl,
   libjpeg (turbo), libzip.
-Optional: HDF5 (reads .h5 and MATLAB 7.3 files), ccache, clang-format 14.
-Then run:
-  python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && make build
+Optional: HDF5 (reads .h5 and MATLAB 7.3 files), clang-format 14 and clang-tidy (to contribute).
+LibTorch is installed into .venv by the next 'make build', or is the folder that LIBTORCH names.
 TEXT
   exit 1
 }
 
 install_packages() {
-  command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || other_system
-  local missing=() package
-  for package in "${packages[@]}"; do installed "$package" || missing+=("$package"); done
-  # Any clang-format 14 will do, under either name.
-  if ! command -v clang-format-14 >/dev/null && ! clang-format --version 2>/dev/null | grep -q 'version 14\.'; then
-    missing+=("$format_package")
-  fi
-  if [ ${#missing[@]} -eq 0 ]; then say "System packages: all ${#packages[@]} are there"; return; fi
-  local sudo=()
+  if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then other_system; return; fi
+  local missing sudo=() size
+  mapfile -t missing < <(comm -23 <(printf '%s\n' "${packages[@]}" | sort) \
+    <(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null | sed -n 's/ installed$//p' | sort))
+  if [ ${#missing[@]} -eq 0 ]; then fine "System packages: all ${#packages[@]} are there"; return; fi
   if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || fail "not root and no sudo: as root run 'apt-get install ${missing[*]}', then 'make install' again"
+    command -v sudo >/dev/null || fail "not root and no sudo: as root run 'apt-get install ${missing[*]}', then this again (KAEM_INSTALL=no if you have them from elsewhere)"
     sudo=(sudo)
   fi
-  say "System packages: installing ${missing[*]}"
-  "${sudo[@]}" apt-get update -q
-  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+  say "System packages: ${missing[*]}"
+  "${sudo[@]}" apt-get update -qq
+  size=$("${sudo[@]}" env LC_ALL=C apt-get install --assume-no --no-install-recommends "${missing[@]}" 2>/dev/null |
+    sed -n 's/^Need to get \(.*\) of archives.*/\1 to download; /p') || true
+  say "Installing them: ${size:-}about half a minute"
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-has_libtorch() { [ -n "${1:-}" ] && [ -e "$1/lib/libtorch_cpu.so" ] && [ -e "$1/include/ATen/core/Tensor.h" ]; }
+# What .venv holds: "<cpu|cuda> <checksum of the files that say so>".
+wanted_mark() { printf '%s %s' "$1" "$(cat requirements.txt requirements-cpu.txt | sha256sum | cut -c1-16)"; }
 
 install_venv() {
-  if has_libtorch "${LIBTORCH:-}"; then say "LibTorch: using LIBTORCH=$LIBTORCH, so no .venv is made"; return; fi
-  local mark=.venv/.kaem-requirements wanted
-  wanted=$(sha256sum requirements.txt | cut -d' ' -f1)
-  if [ "$(cat "$mark" 2>/dev/null)" = "$wanted" ] && has_libtorch "$(echo .venv/lib/python3*/site-packages/torch)"; then
-    say "LibTorch: .venv is up to date"
-    return
+  local mark=.venv/.kaem-libtorch kind=$torch have
+  if has_libtorch "${LIBTORCH:-}" && [ $peers = no ]; then fine "LibTorch: LIBTORCH=$LIBTORCH"; return; fi
+  if [ "$kind" = auto ]; then kind=cpu; has_gpu && kind=cuda; fi
+  if [ $peers = yes ]; then kind=cuda; fi
+  have=$(cat $mark 2>/dev/null || true)
+  if has_libtorch "$(echo .venv/lib/python3*/site-packages/torch)"; then
+    # The whole of it serves a machine without a GPU as well, unless less was asked for.
+    if [ "$have" = "$(wanted_mark $kind)" ] || { [ "$have" = "$(wanted_mark cuda)" ] && [ "$torch" != cpu ]; }; then
+      fine "LibTorch: .venv is up to date (${have%% *})"
+      return
+    fi
   fi
   python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || fail "Python 3.10 or newer is needed, found $(python3 --version)"
+  local size="0.6 GB to download, 1.2 GB of disk, about half a minute"
+  [ $kind = cuda ] && size="2.5 GB to download, 5 GB of disk, some three minutes"
+  say "LibTorch ($kind) into .venv: $size"
+  if [ "${have%% *}" = cuda ] && [ $kind = cpu ]; then rm -rf .venv; fi # asked for: what is too much goes
   if [ ! -x .venv/bin/python ]; then
-    say "Making .venv"
     python3 -m venv .venv || fail "python3 -m venv failed: is the package python3-venv of this Python installed?"
   fi
-  say "Installing $(grep -v '^#' requirements.txt | cut -d';' -f1 | sort -u | tr '\n' ' ')into .venv"
-  .venv/bin/python -m pip install --disable-pip-version-check -r requirements.txt
+  rm -f $mark
+  if [ $kind = cuda ]; then
+    .venv/bin/python -m pip install --disable-pip-version-check --no-cache-dir -q -r requirements.txt
+  else # nothing of Python's torch is run: neither its dependencies nor compiled bytecode
+    .venv/bin/python -m pip install --disable-pip-version-check --no-cache-dir -q --no-compile --no-deps -r requirements-cpu.txt
+  fi
   has_libtorch "$(echo .venv/lib/python3*/site-packages/torch)" || fail "torch was installed, but .venv has no LibTorch in it"
-  echo "$wanted" >"$mark"
+  wanted_mark $kind >$mark
 }
 
-build=yes part=all
+peers=no
 for option in "$@"; do
   case $option in
-    --no-build) build=no ;;
+    --quiet) quiet=yes ;;
+    --peers) peers=yes ;;
+    --format) # any clang-format 14 will do, under either name
+      command -v clang-format-14 >/dev/null || clang-format --version 2>/dev/null | grep -q 'version 14\.' || packages+=(clang-format-14) ;;
+    --lint) command -v clang-tidy-14 >/dev/null || command -v clang-tidy >/dev/null || packages+=(clang-tidy) ;;
     --user-part) part=user ;; # what is left after the system packages, as the user who called sudo
-    --packages) printf '%s\n' "${packages[@]}" "$format_package"; exit 0 ;;
-    *) fail "unknown option '$option': --no-build, --packages" ;;
+    --packages) printf '%s\n' "${packages[@]}"; exit 0 ;;
+    *) fail "unknown option '$option': --quiet, --peers, --format, --lint, --packages" ;;
   esac
 done
+case $torch in auto | cpu | cuda) ;; *) fail "KAEM_TORCH is '$torch': use auto, cpu or cuda" ;; esac
+case ${KAEM_INSTALL:-yes} in
+  yes) ;;
+  no) exit 0 ;;
+  *) fail "KAEM_INSTALL is '$KAEM_INSTALL': use yes or no" ;;
+esac
 
 if [ $part = all ]; then
   install_packages
   if [ "$(id -u)" -eq 0 ] && [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ]; then
     # The checkout belongs to the user who called sudo: nothing in it may become root's.
     home=$(getent passwd "$SUDO_USER" | cut -d: -f6)
-    rest=(--user-part)
-    [ $build = yes ] || rest+=(--no-build)
     exec runuser -u "$SUDO_USER" -- env -u XDG_CACHE_HOME -u XDG_CONFIG_HOME HOME="$home" USER="$SUDO_USER" LOGNAME="$SUDO_USER" \
-      bash scripts/install.sh "${rest[@]}"
+      KAEM_TORCH="$torch" bash scripts/install.sh --user-part "${options[@]}"
   fi
 fi
 install_venv
-if [ $build = yes ]; then
-  say "Building"
-  make --no-print-directory build
-  say "Done: build/kaem is ready. Next: make train-vanilla DATASET=DARCY_FLOW"
-fi
+fine "Set up. Next: make train-vanilla DATASET=DARCY_FLOW"

@@ -11,7 +11,7 @@ out=$source/build-portable
 limit_mib=64
 
 rm -rf "$out"
-for component in runtime portable; do
+for component in runtime cuda portable; do
   cmake --install "$build" --prefix "$out" --component $component --strip >"$build/install-$component.log"
 done
 cp "$source/scripts/run_tests.py" "$out/"

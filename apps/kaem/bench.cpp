@@ -28,7 +28,7 @@ struct BenchArguments {
   std::string filter, json;
 };
 
-constexpr const char* kExamples = R"(
+constexpr const char* kBenchExamples = R"(
 Examples:
   kaem bench
   kaem bench --filter mnist_is_step --threads 1 --json bench.json)";
@@ -113,7 +113,7 @@ Command add_bench(CLI::App& program, const Common& common) {
   const auto a = std::make_shared<BenchArguments>();
   app->add_option("--filter", a->filter, "Only those whose name matches")->type_name("REGEX");
   app->add_option("--json", a->json, "Also write the results as JSON")->type_name("FILE");
-  app->footer(kExamples);
+  app->footer(kBenchExamples);
   return {app,
           [a, &common] { run_bench(*a, common); },
           {"device", "threads", "data-dir", "log", "quiet", "verbose", "memory", "deterministic"}};

@@ -3,11 +3,12 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "kaem/config/config.h"
-#include "kaem/data/dataset.h"
+#include "kaem/data/options.h"
 
 /// The program's commands: one file each; main.cpp joins them.
 namespace kaem::app {
@@ -70,7 +71,7 @@ void print_plan(const Config& config, const std::string& source);
 std::string grouped(int64_t number);
 
 /// "40x21x81"; "scalar" for no dimensions.
-std::string shape_text(at::IntArrayRef sizes);
+std::string shape_text(std::span<const int64_t> sizes);
 
 /// UsageError unless a file could be written at `path` (empty: none is wanted): found out before the work, not after.
 void check_target(const std::string& option, const std::string& path);

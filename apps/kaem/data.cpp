@@ -17,7 +17,7 @@ struct DataArguments {
   std::string action, name;
 };
 
-constexpr const char* kExamples = R"(
+constexpr const char* kDataExamples = R"(
 Examples:
   kaem data list
   kaem data fetch MNIST --data-dir ~/data
@@ -75,7 +75,7 @@ Command add_data(CLI::App& program, const Common& common) {
   const auto a = std::make_shared<DataArguments>();
   app->add_option("ACTION", a->action, "list, fetch or verify");
   app->add_option("NAME", a->name, "Data set");
-  app->footer(kExamples);
+  app->footer(kDataExamples);
   return {app, [a, &common] { run_data(*a, common); }, {"data-dir", "offline", "log", "quiet", "verbose", "memory"}};
 }
 

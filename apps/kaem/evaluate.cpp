@@ -14,6 +14,7 @@
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
 #include "kaem/core/table.h"
+#include "kaem/data/dataset.h"
 #include "kaem/data/text.h"
 #include "kaem/io/file.h"
 #include "kaem/io/image.h"
@@ -30,7 +31,7 @@ struct EvaluateArguments {
                    levels = "500", kernel = "mala", json, reconstructions;
 };
 
-constexpr const char* kExamples = R"(
+constexpr const char* kEvaluateExamples = R"(
 Examples:
   kaem evaluate last                                      log p(x) of 100 test data by importance sampling and AIS
   kaem evaluate last --methods ais --levels 2000 --chains 20 --json scores.json
@@ -267,7 +268,7 @@ Command add_evaluate(CLI::App& program, const Common& common) {
   app->add_option("--reconstructions", a->reconstructions, "Picture of test data and posterior means")
       ->type_name("F.png");
   app->add_option("--json", a->json, "The table as JSON")->type_name("F");
-  app->footer(kExamples);
+  app->footer(kEvaluateExamples);
   const auto run = [a, &common] {
     if (a->run.empty())
       throw UsageError("kaem evaluate: want a RUN (a run's folder, or last); see kaem evaluate --help");

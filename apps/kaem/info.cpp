@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "kaem/core/str.h"
+#include "kaem/data/dataset.h"
 #include "kaem/ops/ops.h"
 #include "kaem/train/trainer.h"
 #include "kaem/train/version.h"
@@ -15,7 +16,7 @@
 namespace kaem::app {
 namespace {
 
-std::ostream& label(const char* name) { return std::cout << std::left << std::setw(14) << name; }
+std::ostream& labelled(const char* name) { return std::cout << std::left << std::setw(14) << name; }
 
 std::string cpu_name() {
   std::ifstream file("/proc/cpuinfo");
@@ -27,8 +28,8 @@ std::string cpu_name() {
 /// What --device auto and --device cuda would do here.
 void print_devices() {
   const std::string automatic = resolve_device("auto");
-  label("devices") << (automatic == "cpu" ? "cpu (no usable CUDA device)" : "cpu, " + automatic) << "; auto takes "
-                   << automatic << "\n";
+  labelled("devices") << (automatic == "cpu" ? "cpu (no usable CUDA device)" : "cpu, " + automatic) << "; auto takes "
+                      << automatic << "\n";
 }
 
 void print_datasets(const std::string& root) {
@@ -38,9 +39,9 @@ void print_datasets(const std::string& root) {
     line += str(line.empty() ? "" : " ", info.name);
   }
   const auto print = [](const char* name, const std::string& names) {
-    label(name) << (names.empty() ? "-" : names) << "\n";
+    labelled(name) << (names.empty() ? "-" : names) << "\n";
   };
-  label("data folder") << root << "\n";
+  labelled("data folder") << root << "\n";
   print("  found", found);
   print("  in part", part);
   print("  no files", made);
@@ -50,11 +51,11 @@ void print_datasets(const std::string& root) {
 void print_info(const Common& common) {
   prepare_threads(common);
   const auto products = ops::product_library();  // a wrong KAEM_PRODUCTS is said before anything is printed
-  label("kaem") << version() << (git_revision().empty() ? "" : str(" (", git_revision(), ")")) << "\n";
-  label("LibTorch") << libtorch_version() << ", CPU capability " << at::get_cpu_capability() << "\n";
-  label("kernels") << ops::cpu_kernel_level() << ", matrix products by " << products << "\n";
-  label("processor") << cpu_name() << ", " << std::thread::hardware_concurrency() << " logical cores\n";
-  label("threads") << at::get_num_threads() << "\n";
+  labelled("kaem") << version() << (git_revision().empty() ? "" : str(" (", git_revision(), ")")) << "\n";
+  labelled("LibTorch") << libtorch_version() << ", CPU capability " << at::get_cpu_capability() << "\n";
+  labelled("kernels") << ops::cpu_kernel_level() << ", matrix products by " << products << "\n";
+  labelled("processor") << cpu_name() << ", " << std::thread::hardware_concurrency() << " logical cores\n";
+  labelled("threads") << at::get_num_threads() << "\n";
   print_devices();
   print_datasets(data_dir_of(common));
 }

@@ -18,7 +18,7 @@ namespace {
 
 constexpr size_t kRows = 10;  // rows of the history that are shown, evenly spaced, first and last among them
 
-constexpr const char* kExamples = R"(
+constexpr const char* kInspectExamples = R"(
 Example:
   kaem inspect last)";
 
@@ -128,7 +128,7 @@ Command add_inspect(CLI::App& program, const Common&) {
   CLI::App* app = program.add_subcommand("inspect", "Print a run's configuration, tensors, origin and history");
   const auto name = std::make_shared<std::string>();
   app->add_option("RUN", *name, "Folder of a run, or last");
-  app->footer(kExamples);
+  app->footer(kInspectExamples);
   const auto run = [name] {
     if (name->empty()) throw UsageError("kaem inspect: want a RUN (a run's folder, or last); see kaem inspect --help");
     inspect(*name);

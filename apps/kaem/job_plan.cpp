@@ -9,6 +9,7 @@
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
 #include "kaem/core/table.h"
+#include "kaem/data/dataset.h"
 #include "kaem/io/file.h"
 
 namespace kaem::app {

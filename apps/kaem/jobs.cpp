@@ -19,7 +19,7 @@ struct JobsArguments {
   bool resume = false;
 };
 
-constexpr const char* kExamples = R"(
+constexpr const char* kJobsExamples = R"(
 A line of the file is DATASET mode [KEY=VALUE ...]; modes: vanilla, thermo, variational, tune; KEY: SECTION.key of the
 configuration, or seed, name, config, max-steps, data-dir. # begins a comment. A line's own values go before those of
 the command line; of two max-steps the smaller holds.
@@ -136,7 +136,7 @@ Command add_jobs(CLI::App& program, const Common& common) {
   const auto a = std::make_shared<JobsArguments>();
   app->add_option("FILE", a->file, "File of jobs");
   app->add_flag("--resume", a->resume, "Go on with an interrupted sequence: skip what is done");
-  app->footer(kExamples);
+  app->footer(kJobsExamples);
   return {app,
           [a, &common] { run_jobs(*a, common); },
           {"set", "device", "threads", "seed", "data-dir", "out", "max-steps", "resize", "overfit-batch", "log",

@@ -122,7 +122,7 @@ std::string grouped(int64_t number) {
   return text;
 }
 
-std::string shape_text(at::IntArrayRef sizes) {
+std::string shape_text(std::span<const int64_t> sizes) {
   std::string text;
   for (const int64_t size : sizes) text += str(text.empty() ? "" : "x", size);
   return text.empty() ? "scalar" : text;

@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "kaem/core/str.h"
+#include "kaem/data/dataset.h"
 #include "kaem/data/folder.h"
 #include "kaem/model/model.h"
 #include "kaem/train/trainer.h"

@@ -21,7 +21,7 @@ struct PriorArguments {
   std::string run, points = "2001";
 };
 
-constexpr const char* kExamples = R"(
+constexpr const char* kPriorExamples = R"(
 Example:
   kaem prior last --out prior.csv --points 501)";
 
@@ -96,7 +96,7 @@ Command add_prior(CLI::App& program, const Common& common) {
   const auto a = std::make_shared<PriorArguments>();
   app->add_option("RUN", a->run, "Folder of a run, or last");
   app->add_option("--points", a->points, "Evenly spaced z of each component (2001)")->type_name("N");
-  app->footer(kExamples);
+  app->footer(kPriorExamples);
   const auto run = [a, &common] {
     if (a->run.empty()) throw UsageError("kaem prior: want a RUN (a run's folder, or last); see kaem prior --help");
     print_prior(*a, common);

@@ -22,7 +22,7 @@ struct SampleArguments {
   std::string run, count = "64", latents, interpolate;
 };
 
-constexpr const char* kExamples = R"(
+constexpr const char* kSampleExamples = R"(
 Examples:
   kaem sample last -n 64 --out samples.png
   kaem sample runs/MNIST/vanilla/short -n 1000 --out samples.npy --latents z.npy --seed 7
@@ -130,7 +130,7 @@ Command add_sample(CLI::App& program, const Common& common) {
   app->add_option("-n,--count", a->count, "Number of samples (64)")->type_name("N");
   app->add_option("--latents", a->latents, "Also write the latents, float32 [N,Q,P]")->type_name("F.npy");
   app->add_option("--interpolate", a->interpolate, "Samples on the way from draw A to draw B")->type_name("A,B");
-  app->footer(kExamples);
+  app->footer(kSampleExamples);
   const auto run = [a, &common] {
     if (a->run.empty()) throw UsageError("kaem sample: want a RUN (a run's folder, or last); see kaem sample --help");
     sample(*a, common);

@@ -18,7 +18,7 @@ struct TrainArguments {
   CLI::Option *resume_option = nullptr, *help_option = nullptr;
 };
 
-constexpr const char* kExamples = R"(
+constexpr const char* kTrainExamples = R"(
 Examples:
   kaem train --dataset MNIST --mode vanilla
   kaem train --dataset MNIST --config mine.ini --set OPTIMIZER.learning_rate=5e-4 --seed 2
@@ -94,7 +94,7 @@ Command add_train(CLI::App& program, const Common& common) {
                                    "Print every key of the configuration and exit (text or markdown)")
                        ->type_name("[FORMAT]")
                        ->expected(0, 1);
-  app->footer(kExamples);
+  app->footer(kTrainExamples);
   const auto run = [a, &common] {
     if (a->help_option->count() > 0) return print_help_config(a->help_config);
     return a->resume_option->count() > 0 ? go_on(*a, common) : start(*a, common);

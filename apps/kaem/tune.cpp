@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kExamples = R"(
+constexpr const char* kTuneExamples = R"(
 Ranges stand in [TUNING] of the file, or in --set: SECTION.key = uniform A B, log A B, int A B, or choice A B C.
 
 Examples:
@@ -248,7 +248,7 @@ Command add_tune(CLI::App& program, const Common& common) {
   app->add_option("--config", a->config, "Configuration file with [TUNING] (else the data set's in config/)")
       ->type_name("FILE");
   app->add_flag("--resume", a->resume, "Go on with a search: that of --name, else the newest");
-  app->footer(kExamples);
+  app->footer(kTuneExamples);
   return {app,
           [a, &common] { tune(*a, common); },
           {"set", "device", "threads", "seed", "data-dir", "out", "max-steps", "name", "resize", "overfit-batch", "log",

@@ -1,4 +1,5 @@
 #include "tune_plan.h"
+#include "kaem/data/dataset.h"
 
 #include <algorithm>
 #include <filesystem>

@@ -19,7 +19,7 @@ std::string one_greek(std::string key) {
   return key;
 }
 
-std::string quoted(std::string_view section, std::string_view key, std::string_view value) {
+std::string quoted_value(std::string_view section, std::string_view key, std::string_view value) {
   return str("[", section, "] ", key, " = ", value);
 }
 
@@ -51,7 +51,7 @@ void Draft::set(std::string_view section, std::string_view key, std::string valu
   if (const auto* row = find_renamed(known, name)) {
     if (!row->when_true.empty()) {
       if (!same_name(value, "true") && !same_name(value, "false"))
-        throw ConfigError(str(where, ": ", quoted(known, name, value), ": want true or false"));
+        throw ConfigError(str(where, ": ", quoted_value(known, name, value), ": want true or false"));
       if (row->when_false.empty()) {
         wants_automala = same_name(value, "true");
         return;
@@ -90,7 +90,7 @@ void Draft::set_field(const Field& field, std::string_view key, const std::strin
   if (const auto* row = find_mapped(field.section, field.key.name, value)) {
     value = row->to;
     if (!row->note.empty())
-      note(str(where, ": ", quoted(field.section, key, text), " is taken as ", row->to, ": ", row->note));
+      note(str(where, ": ", quoted_value(field.section, key, text), " is taken as ", row->to, ": ", row->note));
   }
   if (field.id() == "DATA.resize")
     std::replace_if(
@@ -100,14 +100,14 @@ void Draft::set_field(const Field& field, std::string_view key, const std::strin
     const std::string near = nearest_name(value, field.key.choices);
     const std::string what =
         str("want ", wanted(field.key, field.slot), near.empty() ? "" : str("; did you mean '", near, "'?"));
-    throw ConfigError(from_file ? str(where, ": ", quoted(field.section, key, text), ": ", what)
+    throw ConfigError(from_file ? str(where, ": ", quoted_value(field.section, key, text), ": ", what)
                                 : str(where, ": ", what));
   }
   Given given{std::string(key), text, print(field.slot), where, from_file};
   const auto old = given_.find(field.id());
   if (from_file && old != given_.end() && old->second.value != given.value)
-    throw ConfigError(str(where, ": ", quoted(field.section, key, text), ": given before as ", old->second.spelling,
-                          " = ", old->second.text, " (", old->second.where, ")"));
+    throw ConfigError(str(where, ": ", quoted_value(field.section, key, text), ": given before as ",
+                          old->second.spelling, " = ", old->second.text, " (", old->second.where, ")"));
   given_[field.id()] = std::move(given);
 }
 
@@ -115,7 +115,7 @@ bool Draft::set_reserved(std::string_view section, std::string_view key, const s
                          const std::string& where) {
   const Reserved* row = find_reserved(section, key);
   if (!row) return false;
-  const std::string given = quoted(row->section, key, value);
+  const std::string given = quoted_value(row->section, key, value);
   if (const auto* mapped = find_mapped(row->section, row->key, value)) {
     note(str(where, ": ", given, " is taken as ", mapped->to, ": ", mapped->note));
     return true;
@@ -177,10 +177,11 @@ void Draft::fail(const std::string& id, const std::string& what) const {
   const auto field = std::find_if(fields_.begin(), fields_.end(), [&](const Field& f) { return f.id() == id; });
   const auto given = given_.find(id);
   if (given == given_.end())
-    throw ConfigError(str("configuration: ", quoted(field->section, field->key.name, print(field->slot)), ": ", what));
+    throw ConfigError(
+        str("configuration: ", quoted_value(field->section, field->key.name, print(field->slot)), ": ", what));
   if (!given->second.from_file) throw ConfigError(str(given->second.where, ": ", what));
-  throw ConfigError(
-      str(given->second.where, ": ", quoted(field->section, given->second.spelling, given->second.text), ": ", what));
+  throw ConfigError(str(given->second.where, ": ",
+                        quoted_value(field->section, given->second.spelling, given->second.text), ": ", what));
 }
 
 std::string Draft::given(const std::string& id) const {
@@ -188,7 +189,7 @@ std::string Draft::given(const std::string& id) const {
   if (found == given_.end()) return {};
   if (!found->second.from_file) return found->second.where;
   const std::string section = id.substr(0, id.find('.'));
-  return str(found->second.where, ": ", quoted(section, found->second.spelling, found->second.text));
+  return str(found->second.where, ": ", quoted_value(section, found->second.spelling, found->second.text));
 }
 
 }  // namespace kaem::config

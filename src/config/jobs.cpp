@@ -10,7 +10,7 @@
 namespace kaem {
 namespace {
 
-constexpr std::string_view kBlanks = " \t\v\f\r";
+constexpr std::string_view kWordBlanks = " \t\v\f\r";
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr size_t kLongestLine = 4096, kMostJobs = 10000, kMostFaults = 100;
 constexpr auto kModes = std::to_array<std::string_view>({"vanilla", "thermo", "variational", "tune"});
@@ -18,7 +18,7 @@ constexpr auto kLaterModes =
     std::to_array<std::string_view>({"baseline-vae", "baseline-pang", "baseline-ddpm", "baseline-gan"});
 constexpr auto kPlainKeys = std::to_array<std::string_view>({"seed", "name", "config", "max-steps", "data-dir"});
 
-bool is_blank(char c) { return kBlanks.find(c) != std::string_view::npos; }
+bool is_blank(char c) { return kWordBlanks.find(c) != std::string_view::npos; }
 
 /// Words between blanks up to a comment; quotes of either kind keep blanks, `#` and the other kind, and are taken off.
 std::vector<std::string> words_of(std::string_view line) {
@@ -106,7 +106,7 @@ Job job_of(const std::vector<std::string>& words, int line) {
 }
 
 /// A word that reads back as it is.
-std::string quoted(const std::string& word) {
+std::string quoted_word(const std::string& word) {
   const bool plain = !word.empty() && word.find_first_of(" \t\v\f\r\"'#") == std::string::npos;
   if (plain) return word;
   std::string text;  // stretches without double quotes stand in double quotes, the double quotes in single ones
@@ -150,8 +150,8 @@ JobList read_jobs(std::string_view text, const std::string& name) {
 }
 
 std::string to_line(const Job& job) {
-  std::string line = quoted(job.dataset) + " " + job.mode;
-  for (const auto& [key, value] : job.values) line.append(" ").append(quoted(str(key, "=", value)));
+  std::string line = quoted_word(job.dataset) + " " + job.mode;
+  for (const auto& [key, value] : job.values) line.append(" ").append(quoted_word(str(key, "=", value)));
   return line;
 }
 

@@ -6,6 +6,7 @@
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/core/table.h"
+#include "kaem/data/options.h"
 
 namespace kaem::config {
 namespace {

@@ -48,7 +48,7 @@ void read_batches(const std::string& path, std::string_view file, std::string_vi
   if (batches.size() == before) throw DataError(str(path, ": the archive holds no ", stem, "* of CIFAR-10"));
 }
 
-Records read_records(const std::vector<std::string>& paths, std::string_view stem, Dataset& data) {
+Records read_batches(const std::vector<std::string>& paths, std::string_view stem, Dataset& data) {
   std::vector<Records> batches;
   for (const auto& path : paths) read_batches(path, read_source(path, data), stem, batches);
   std::vector<at::Tensor> images, labels;
@@ -69,12 +69,12 @@ Dataset load_cifar(const DataSet& set, const DatasetOptions& options) {
   const LocatedFiles files = locate_files(set, options.root, options.offline, options.progress);
   Dataset data;
   data.name = set.name;
-  Records train = read_records(files.paths[0], kTrainStem, data);
+  Records train = read_batches(files.paths[0], kTrainStem, data);
   if (train.images.size(0) < kBatches * kBatchSize && train.images.size(0) >= options.train_size)
     data.notes.push_back(str(data.name, ": a part of the training set, ", train.images.size(0), " of ",
                              kBatches * kBatchSize, " images"));
   std::optional<Records> test;
-  if (files.missing_test.empty()) test = read_records(files.paths[1], kTestStem, data);
+  if (files.missing_test.empty()) test = read_batches(files.paths[1], kTestStem, data);
   set_images(data, std::move(train), std::move(test), files.missing_test, options);
   return data;
 }

@@ -73,7 +73,7 @@ Fields read_cache(const std::string& path, uint64_t seed, std::vector<std::strin
 
 void write_cache(const std::string& path, const Fields& fields, uint64_t seed, std::vector<std::string>& notes) {
   if (path.empty()) {
-    notes.push_back("the Darcy fields are not cached: neither XDG_CACHE_HOME nor HOME is set");
+    notes.emplace_back("the Darcy fields are not cached: neither XDG_CACHE_HOME nor HOME is set");
     return;
   }
   try {

@@ -19,7 +19,7 @@ struct Split {
   at::Tensor train, test;  ///< float64 [N,H,W]
 };
 
-std::string digest(const at::Tensor& tensor) {
+std::string digest_of_field(const at::Tensor& tensor) {
   const at::Tensor plain = tensor.contiguous();
   return io::sha256({static_cast<const char*>(plain.const_data_ptr()), plain.nbytes()});
 }
@@ -31,7 +31,7 @@ Split solved(const DatasetOptions& options, Dataset& data) {
   };
   const auto [a, u] = darcy::fields(count, options.seed, &data.notes, report);
   const at::Tensor field = data.name == "DARCY_PERM" ? a.gt(6).to(at::kDouble) : u.to(at::kDouble);
-  data.sources.emplace_back("solver", digest(field));
+  data.sources.emplace_back("solver", digest_of_field(field));
   return {field.narrow(0, 0, options.train_size), field.narrow(0, options.train_size, options.test_size)};
 }
 

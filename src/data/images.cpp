@@ -38,7 +38,7 @@ at::Tensor read_labels(const std::string& path, Dataset& data) {
   return labels;
 }
 
-Records read_records(const std::string& images_path, const std::string& labels_path, Dataset& data) {
+Records read_idx(const std::string& images_path, const std::string& labels_path, Dataset& data) {
   const std::string file = read_unpacked(images_path, data);
   const IdxHeader header = parse_idx_header(file, 3, images_path);
   Records records;
@@ -63,10 +63,10 @@ Dataset load_idx_images(const DataSet& set, const DatasetOptions& options) {
   const LocatedFiles files = locate_files(set, options.root, options.offline, options.progress);
   Dataset data;
   data.name = set.name;
-  Records train = read_records(files.one(0), files.one(1), data);
+  Records train = read_idx(files.one(0), files.one(1), data);
   std::optional<Records> test;
   if (files.missing_test.empty()) {
-    test = read_records(files.one(2), files.one(3), data);
+    test = read_idx(files.one(2), files.one(3), data);
     if (test->images.sizes().slice(1) != train.images.sizes().slice(1))
       throw DataError(str(files.one(2), " has images of ", test->images.size(2), "x", test->images.size(3), ", but ",
                           files.one(0), " of ", train.images.size(2), "x", train.images.size(3)));

@@ -44,7 +44,7 @@ at::Tensor labels_of(const MatArray& y, const std::string& path) {
   return labels;
 }
 
-Records read_records(const std::string& path, Dataset& data) {
+Records read_mat(const std::string& path, Dataset& data) {
   const auto arrays = parse(read_source(path, data), path);
   // Column-major (32,32,3,N) is row-major [N,3,32,32] with the columns before the rows.
   return {to_tensor(arrays[0]).transpose(2, 3).contiguous(), labels_of(arrays[1], path)};
@@ -58,15 +58,15 @@ Dataset load_svhn(const DataSet& set, const DatasetOptions& options) {
   const LocatedFiles files = locate_files(set, options.root, options.offline, options.progress);
   Dataset data;
   data.name = set.name;
-  Records train = read_records(files.one(0), data);
+  Records train = read_mat(files.one(0), data);
   // The easier digits follow only where more are asked for than the training set has.
   if (!files.paths[kExtra].empty() && options.train_size > train.images.size(0)) {
-    const Records extra = read_records(files.one(kExtra), data);
+    const Records extra = read_mat(files.one(kExtra), data);
     train = {at::cat({train.images, extra.images}), at::cat({train.labels, extra.labels})};
     data.notes.push_back(str(data.name, ": records of ", files.one(kExtra), " follow those of the training set"));
   }
   std::optional<Records> test;
-  if (files.missing_test.empty()) test = read_records(files.one(1), data);
+  if (files.missing_test.empty()) test = read_mat(files.one(1), data);
   set_images(data, std::move(train), std::move(test), files.missing_test, options);
   return data;
 }

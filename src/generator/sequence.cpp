@@ -10,7 +10,7 @@ namespace {
 using at::Tensor;
 
 /// logits_l = W act(latent(u) + position_l) + b: words are independent given u. docs/mathematics.md section 3.
-struct Network {
+struct DenseNetwork {
   ops::Activation activation;
   network::Dense latent, head;
   Tensor position;  ///< [L,d]
@@ -54,7 +54,7 @@ struct SequenceGenerator : Generator {
   }
 
   SeqOptions options;
-  Network net;
+  DenseNetwork net;
 };
 
 }  // namespace

@@ -69,7 +69,7 @@ struct Block {
 };
 
 /// The latent is the first token; the word of position l sees it and the words before l.
-struct Network {
+struct Transformer {
   network::Dense latent, head;
   Tensor words, position;  ///< [V+1,d], the last row for what is no word; [L,d]
   std::vector<Block> blocks;
@@ -148,7 +148,7 @@ struct TransformerGenerator : Generator {
 
   SeqOptions options;
   ops::Precision precision;
-  Network net;
+  Transformer net;
 
  private:
   Block add_block(const std::string& name, network::InitialDraws& draws) {

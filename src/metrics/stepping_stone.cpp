@@ -8,6 +8,7 @@
 #include "kaem/core/error.h"
 #include "kaem/mcmc/tempering.h"
 #include "kaem/metrics/log_likelihood.h"
+#include "kaem/model/model.h"
 #include "kaem/posterior/target.h"
 
 namespace kaem::metrics {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "kaem/core/table.h"
+#include "kaem/model/model.h"
 #include "objective/objectives.h"
 #include "objective/weighted.h"
 

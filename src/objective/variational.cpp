@@ -1,6 +1,7 @@
 #include <ATen/ATen.h>
 
 #include "kaem/mcmc/kernel.h"
+#include "kaem/model/model.h"
 #include "objective/objectives.h"
 #include "objective/weighted.h"
 

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "kaem/mcmc/kernel.h"
+#include "kaem/model/model.h"
 
 namespace kaem {
 namespace {

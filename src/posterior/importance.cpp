@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kaem/mcmc/resample.h"
+#include "kaem/model/model.h"
 #include "posterior/posteriors.h"
 
 namespace kaem {

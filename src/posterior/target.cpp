@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include "kaem/model/model.h"
+
 namespace kaem {
 namespace {
 

@@ -3,6 +3,8 @@
 #include <string>
 
 #include "kaem/config/config.h"
+#include "kaem/core/shape.h"
+#include "kaem/generator/options.h"
 
 namespace kaem {
 

@@ -11,6 +11,7 @@
 #include "device.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
+#include "kaem/generator/generator.h"
 
 namespace kaem {
 namespace {

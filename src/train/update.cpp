@@ -6,6 +6,7 @@
 
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
+#include "kaem/model/model.h"
 
 namespace kaem {
 

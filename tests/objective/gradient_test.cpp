@@ -3,6 +3,7 @@
 // activation.
 #include <torch/types.h>
 
+#include "kaem/model/model.h"
 #include "kaem/objective/objective.h"
 #include "support/random_model.h"
 

@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include "kaem/mcmc/kernel.h"
+#include "kaem/model/model.h"
 #include "kaem/ops/gpu.h"
 #include "kaem/posterior/posterior.h"
 #include "kaem/posterior/target.h"

@@ -3,6 +3,7 @@
 #include <numbers>
 
 #include "kaem/core/error.h"
+#include "kaem/model/model.h"
 #include "kaem/objective/objective.h"
 #include "kaem/posterior/posterior.h"
 #include "support/random_model.h"

@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "kaem/core/options.h"
-#include "kaem/data/dataset.h"
-#include "kaem/model/model.h"
-#include "kaem/objective/objective.h"
-#include "kaem/posterior/posterior.h"
+#include "kaem/data/options.h"
+#include "kaem/model/options.h"
+#include "kaem/objective/options.h"
+#include "kaem/posterior/options.h"
 
 namespace kaem {
 

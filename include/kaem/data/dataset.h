@@ -9,31 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include "kaem/core/options.h"
 #include "kaem/core/rng.h"
+#include "kaem/data/options.h"
 
 namespace kaem {
-
-/// Told how far a download (bytes) or the Darcy solver (fields) has come; `total` is 0 where unknown.
-using DataProgress = std::function<void(const std::string& what, int64_t done, int64_t total)>;
-
-struct DatasetOptions {
-  std::string name = "DARCY_FLOW";   ///< as typed after --dataset (case ignored)
-  std::string root = "data";         ///< --data-dir, KAEM_DATA_DIR
-  int64_t train_size = 50000;        ///< [TRAINING] N_train
-  int64_t test_size = 100;           ///< [TRAINING] N_test
-  std::vector<int64_t> resize = {};  ///< [DATA] resize, --resize HxW: H, W, or empty
-  std::string darcy_file = {};       ///< [DATA] darcy_file
-  bool dequantize = false;           ///< [TRAINING] dequantize: adds U(0,1)/256 to byte data
-  bool random_flip = false;          ///< [DATA] random_flip: mirrors training images left to right at random
-  bool use_pca = false;              ///< [PCA] use_pca: coordinates on principal components instead of pixels
-  int64_t pca_components = 50;       ///< [PCA] pca_components
-  bool offline = false;              ///< --offline: never download
-  uint64_t seed = 1;                 ///< of the Darcy permeability fields
-  int64_t sequence_length = -1;      ///< of text: [SEQ] sequence_length
-  int64_t vocab_size = 1000;         ///< of text: [SEQ] vocab_size
-  DataProgress progress = {};        ///< called in the calling thread
-};
 
 struct Pca;
 
@@ -98,7 +77,6 @@ struct DatasetInfo {
   bool trainable = false;  ///< the training files are there, or none are needed
 };
 std::vector<DatasetInfo> list_datasets(const std::string& root);
-std::vector<std::string> dataset_names();
 
 /// Downloads the files of a data set into its folder below `root` (whole ones are kept), checks their published
 /// checksums; nothing to do for data that the program makes itself. DataError if a file cannot be had.

@@ -2,17 +2,14 @@
 
 #include <torch/nn/module.h>
 
-#include <array>
 #include <memory>
 
 #include "kaem/core/rng.h"
+#include "kaem/core/shape.h"
 #include "kaem/generator/options.h"
 #include "kaem/kan/layer.h"
 
 namespace kaem {
-
-/// Shape of one datum: channels, height, width. Sequences of L words: any shape of L numbers.
-using DataShape = std::array<int64_t, 3>;
 
 /// A generator whose parameters stay as they are while this lives: what depends on them alone is made once, and only
 /// gradients with respect to the input are taken. Chains use it.

@@ -1,10 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "kaem/core/options.h"
-#include "kaem/kan/basis.h"
+#include "kaem/kan/options.h"
 
 namespace kaem {
 

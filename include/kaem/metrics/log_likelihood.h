@@ -5,7 +5,10 @@
 #include <string>
 
 #include "kaem/core/rng.h"
-#include "kaem/model/model.h"
+
+namespace kaem {
+struct ModelImpl;
+}
 
 /// Estimates of log p(x) of single data, each with a standard error. docs/mathematics.md section 7.
 namespace kaem::metrics {

@@ -8,14 +8,10 @@
 #include "kaem/generator/generator.h"
 #include "kaem/generator/likelihood.h"
 #include "kaem/generator/perceptual.h"
+#include "kaem/model/options.h"
 #include "kaem/prior/prior.h"
 
 namespace kaem {
-
-struct ModelOptions {
-  PriorOptions prior;
-  GeneratorOptions generator;
-};
 
 /// KAEM: energy prior, generator and likelihood.
 struct ModelImpl : torch::nn::Module {

@@ -7,6 +7,8 @@
 #include <tuple>
 #include <vector>
 
+#include "kaem/ops/spec.h"
+
 /// The differentiable operators that the models are made of, each with a `reference::` twin in plain ATen.
 ///
 /// Letters: N rows, I inputs, O outputs, G grid intervals, F features of an input (basis functions, and one more if
@@ -14,34 +16,6 @@
 /// float32 CPU tensors take the fused kernels (instruction set picked at run time), CUDA tensors those of
 /// libkaem_cuda.so, everything else (float64 included) the twin. Formulas: docs/mathematics.md section 1.
 namespace kaem::ops {
-
-/// Basis families, in the order of docs/mathematics.md section 1. The values are part of the operators' schemas.
-enum class BasisKind : int64_t { kBSpline, kRbf, kRswaf, kFft, kCheby, kDog, kMexicanHat, kMorlet, kShannon };
-
-/// Base activations; `kNone` switches the base branch off (no feature).
-enum class Activation : int64_t {
-  kNone,
-  kIdentity,
-  kRelu,
-  kLeakyRelu,
-  kTanh,
-  kSigmoid,
-  kSilu,
-  kGelu,
-  kElu,
-  kSelu,
-  kSoftplus
-};
-
-/// What operands of a product are rounded to; sums are float32, results of bfloat16 operands are rounded once more.
-enum class Precision : int64_t { kFull, kBFloat16 };
-
-/// What a basis needs beside its tensors.
-struct BasisSpec {
-  BasisKind kind = BasisKind::kRbf;
-  int64_t degree = 3;  ///< B-spline and Chebyshev degree; ignored by the others
-  Activation activation = Activation::kNone;
-};
 
 /// Number of features F for G grid intervals (the activation included).
 int64_t feature_count(const BasisSpec& spec, int64_t grid_intervals);
@@ -135,10 +109,6 @@ std::string_view product_library();
 /// Base activation of x, elementwise, and its derivative.
 at::Tensor activate(const at::Tensor& x, Activation activation);
 at::Tensor activate_derivative(const at::Tensor& x, Activation activation);
-
-/// Configuration words of the activations ("silu" and its alias "swish", ...); parse_activation throws ConfigError.
-std::vector<std::string> activation_names();
-Activation parse_activation(std::string_view name);
 
 /// The twins: plain ATen, any dtype and device, differentiable by autograd where the operator is.
 namespace reference {

@@ -1,15 +1,23 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "kaem/core/rng.h"
-#include "kaem/model/model.h"
+#include "kaem/core/shape.h"
 #include "kaem/posterior/options.h"
 
+namespace torch::nn {
+class Module;
+}
+
 namespace kaem {
+
+struct ModelImpl;
 
 /// What a posterior reports beside its samples; undefined where it has no meaning.
 struct Diagnostics {

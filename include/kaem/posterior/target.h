@@ -1,9 +1,11 @@
 #pragma once
 
 #include "kaem/mcmc/kernel.h"
-#include "kaem/model/model.h"
 
 namespace kaem {
+
+struct ModelImpl;
+struct Prior;
 
 /// log p(z) + t log p(x_b|z) of a model, as Markov chains see it: only gradients with respect to z, parameters frozen.
 /// x [B,·], temperature [T]. Valid until the parameters change; refers to `model`. `with_perceptual`: ℓ takes in the

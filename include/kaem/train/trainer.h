@@ -6,6 +6,7 @@
 #include "kaem/config/config.h"
 #include "kaem/data/dataset.h"
 #include "kaem/data/pca.h"
+#include "kaem/model/model.h"
 #include "kaem/train/run.h"
 
 namespace kaem {

@@ -35,18 +35,19 @@ Character first_character(std::string_view text) {
   return {code, size};
 }
 
-enum class Kind { kBlank, kLetter, kDigit, kMark };
+enum class LetterKind { kBlank, kLetter, kDigit, kMark };
 
-Kind kind_of(uint32_t code) {
-  if (code <= 0x20 || (code >= 0x7F && code <= 0xA0)) return Kind::kBlank;
-  if (code >= '0' && code <= '9') return Kind::kDigit;
-  if (code < 0x80) return (code >= 'a' && code <= 'z') || (code >= 'A' && code <= 'Z') ? Kind::kLetter : Kind::kMark;
-  if (code < 0xC0) return code == 0xAA || code == 0xB5 || code == 0xBA ? Kind::kLetter : Kind::kMark;
+LetterKind kind_of(uint32_t code) {
+  if (code <= 0x20 || (code >= 0x7F && code <= 0xA0)) return LetterKind::kBlank;
+  if (code >= '0' && code <= '9') return LetterKind::kDigit;
+  if (code < 0x80)
+    return (code >= 'a' && code <= 'z') || (code >= 'A' && code <= 'Z') ? LetterKind::kLetter : LetterKind::kMark;
+  if (code < 0xC0) return code == 0xAA || code == 0xB5 || code == 0xBA ? LetterKind::kLetter : LetterKind::kMark;
   if ((code >= 0x2000 && code <= 0x200F) || code == 0x2028 || code == 0x2029 || code == 0x3000 || code == 0xFEFF)
-    return Kind::kBlank;
+    return LetterKind::kBlank;
   const bool mark =
       code == 0xD7 || code == 0xF7 || (code >= 0x2010 && code <= 0x2BFF) || (code >= 0x3001 && code <= 0x3030);
-  return mark ? Kind::kMark : Kind::kLetter;
+  return mark ? LetterKind::kMark : LetterKind::kLetter;
 }
 
 bool is_apostrophe(uint32_t code) { return code == '\'' || code == 0x2019; }
@@ -135,7 +136,7 @@ Messages read_messages(std::string_view file, const std::string& name) {
 
 Words tokenise(std::string_view text) {
   Words words;
-  Kind last = Kind::kBlank;
+  LetterKind last = LetterKind::kBlank;
   uint32_t last_mark = 0;
   size_t run = 0;
   for (size_t at = 0; at < text.size();) {
@@ -143,17 +144,17 @@ Words tokenise(std::string_view text) {
     const size_t size = std::max<size_t>(next.size, 1);
     const std::string_view bytes = text.substr(at, size);
     at += size;
-    Kind kind = kind_of(next.code);
-    if (is_apostrophe(next.code) && last == Kind::kLetter && at < text.size() &&
-        kind_of(first_character(text.substr(at)).code) == Kind::kLetter)
-      kind = Kind::kLetter;
-    const bool same = kind == last && (kind != Kind::kMark || next.code == last_mark);
+    LetterKind kind = kind_of(next.code);
+    if (is_apostrophe(next.code) && last == LetterKind::kLetter && at < text.size() &&
+        kind_of(first_character(text.substr(at)).code) == LetterKind::kLetter)
+      kind = LetterKind::kLetter;
+    const bool same = kind == last && (kind != LetterKind::kMark || next.code == last_mark);
     last = kind;
-    if (kind == Kind::kMark) last_mark = next.code;
-    if (kind == Kind::kBlank) continue;
+    if (kind == LetterKind::kMark) last_mark = next.code;
+    if (kind == LetterKind::kBlank) continue;
     run = same ? run + 1 : 1;
     if (!same) words.emplace_back();
-    if (kind == Kind::kMark && run > kLongestRun) continue;
+    if (kind == LetterKind::kMark && run > kLongestRun) continue;
     for (const char c : bytes) words.back() += lower(c);
   }
   return words;

@@ -11,7 +11,7 @@
 namespace kaem::ops::raw {
 namespace {
 
-constexpr int64_t kSampleChunk = 256, kRowFloats = 16384;
+constexpr int64_t kDensityChunk = 256, kRowFloats = 16384;
 
 bool all_float(std::initializer_list<Tensor> tensors) {
   return std::all_of(tensors.begin(), tensors.end(), [](const Tensor& t) { return t.scalar_type() == at::kFloat; });
@@ -26,16 +26,16 @@ Tensor mixture_score_cpu(const Tensor& z_in, const Tensor& knots, const Tensor& 
   const cpu::Plan plan(knots, tau, kind, degree, activation);
   Tensor out = at::empty_like(z);
   const simd::Kernels& kernels = simd::kernels();
-  const int64_t chunks = (samples + kSampleChunk - 1) / kSampleChunk;
+  const int64_t chunks = (samples + kDensityChunk - 1) / kDensityChunk;
   const float* from = z.const_data_ptr<float>();
   float* to = out.mutable_data_ptr<float>();
   cpu::parallel(chunks * q_count, 1, [&](int64_t begin, int64_t end) {
     while (begin < end) {
-      const int64_t chunk = begin / q_count, first = chunk * kSampleChunk, last = std::min(end, (chunk + 1) * q_count);
+      const int64_t chunk = begin / q_count, first = chunk * kDensityChunk, last = std::min(end, (chunk + 1) * q_count);
       const simd::MixtureRange range{from + first * q_count,
                                      weights.const_data_ptr<float>(),
                                      constant.const_data_ptr<float>(),
-                                     std::min(kSampleChunk, samples - first),
+                                     std::min(kDensityChunk, samples - first),
                                      q_count,
                                      knots.size(0),
                                      begin - chunk * q_count,
