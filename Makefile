@@ -148,9 +148,9 @@ format-check: ## Fail if a source is not formatted
 lint: ## Run clang-tidy over the sources (ARGS = paths to look at; default all)
 	$(call set_up,--lint)
 	$(call build_in,build-lint,lint)
-	@scripts/lint.sh tidy build-lint $(JOBS) $(ARGS)
+	@scripts/lint.sh build-lint $(JOBS) $(ARGS)
 
 check-includes: ## Compile every source and header by itself: no precompiled header, nothing together (ARGS = paths)
 	$(call set_up)
 	$(call build_in,build-lint,lint)
-	@scripts/lint.sh includes build-lint $(JOBS) $(ARGS)
+	@$(PYTHON) scripts/check_includes.py --jobs $(JOBS) build-lint $(ARGS)
