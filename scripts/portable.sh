@@ -19,7 +19,7 @@ cp "$source/scripts/run_tests.py" "$out/"
 # Libraries that the target machine brings itself: the C and C++ run time, OpenMP, LibTorch and CUDA.
 own_libraries='^(linux-vdso|ld-linux|lib(c|m|dl|rt|pthread|stdc\+\+|gcc_s|gomp|torch|c10|shm|kaem))[^a-z]|^lib(torch|c10|kaem|nv|cu(da|blas|dnn|fft|file|pti|rand|solver|sparse))'
 needed() { readelf -d "$1" 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; }
-path_of() { ldconfig -p | awk -v name="$1" '$1 == name && /x86-64|AArch64/ {print $NF; exit}'; }
+path_of() { ldconfig -p | awk -v name="$1" '!found && $1 == name && /x86-64|AArch64/ {print $NF; found = 1}'; }
 
 copy_needed() {
   local name path
