@@ -6,7 +6,9 @@ if(KAEM_CCACHE)
   if(KAEM_CCACHE_PROGRAM)
     foreach(language CXX CUDA)
       if(NOT CMAKE_${language}_COMPILER_LAUNCHER)
-        set(CMAKE_${language}_COMPILER_LAUNCHER "${KAEM_CCACHE_PROGRAM}")
+        # It takes a precompiled header only if it is told that macros and times in there may be trusted.
+        set(CMAKE_${language}_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros
+                                                "${KAEM_CCACHE_PROGRAM}")
       endif()
     endforeach()
   endif()
