@@ -4,6 +4,7 @@
 #   PREFIX=folder  where install-prefix puts it           KAEM_TORCH=auto|cpu|cuda  which LibTorch (scripts/install.sh)
 #   JOBS=n      compilers at a time                         CMAKE_ARGS="-D..."  extra options: configures anew
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -44,10 +45,13 @@ all: ## Build the tests as well
 	$(call set_up)
 	$(call build_in,build,release,all)
 
-install-prefix: build ## Install program, library and headers into PREFIX=folder (cmake --install)
-	@[ -n "$(PREFIX)" ] || { echo 'install-prefix: say where: make install-prefix PREFIX=$$HOME/kaem' >&2; exit 2; }
+install-prefix: prefix-given build ## Install program, library and headers into PREFIX=folder (cmake --install)
 	@cmake --install build --prefix "$(PREFIX)" >build/install.log || { cat build/install.log; exit 1; }
 	@echo "kaem is in $(PREFIX)/bin; for CMake: -DCMAKE_PREFIX_PATH=$(PREFIX)"
+
+.PHONY: prefix-given
+prefix-given:
+	@[ -n "$(PREFIX)" ] || { echo 'install-prefix: say where: make install-prefix PREFIX=$$HOME/kaem' >&2; exit 2; }
 
 clean: ## Remove all build folders (runs, data and .venv stay)
 	rm -rf build build-dev build-tsan build-cuda build-fuzz build-lint build-portable build-portable-objects build-replay
@@ -138,12 +142,12 @@ gpu-check: ## Build with CUDA kernels into build-portable/, then tests and bench
 .PHONY: format format-check lint check-includes
 format: ## Format all C++ and CUDA sources (clang-format 14)
 	$(call set_up,--format)
-	@$(OWN_SOURCES) | xargs -0 $(CLANG_FORMAT) -i
+	@$(OWN_SOURCES) | xargs -0 -r $(CLANG_FORMAT) -i
 
 format-check: ## Fail if a source is not formatted
 	$(call set_up,--format)
 	@$(CLANG_FORMAT) --version | grep -q 'version 14\.' || { echo "format-check: clang-format 14 is needed (package clang-format-14)"; exit 1; }
-	@$(OWN_SOURCES) | xargs -0 $(CLANG_FORMAT) --dry-run -Werror
+	@$(OWN_SOURCES) | xargs -0 -r $(CLANG_FORMAT) --dry-run -Werror
 
 lint: ## Run clang-tidy over the sources (ARGS = paths to look at; default all)
 	$(call set_up,--lint)

@@ -7,6 +7,7 @@
 
 #include "kaem/core/str.h"
 #include "kaem/ops/ops.h"
+#include "kaem/prior/prior.h"
 
 namespace kaem::bench {
 

@@ -6,6 +6,7 @@
 #include "floor.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
+#include "kaem/prior/prior.h"
 
 /// The parts that an update is made of, and the program as a whole.
 namespace kaem::bench {

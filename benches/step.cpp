@@ -1,4 +1,5 @@
 #include "step.h"
+#include "kaem/prior/prior.h"
 
 #include <ATen/ATen.h>
 

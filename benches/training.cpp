@@ -2,6 +2,7 @@
 
 #include "floor.h"
 #include "kaem/core/str.h"
+#include "kaem/prior/prior.h"
 #include "step.h"
 
 /// Whole updates, as the trainer makes them, of the data sets' own configurations.

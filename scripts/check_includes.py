@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Compiles every source and header by itself, so that each names all that it needs.
+"""Compiles sources and headers by themselves, so that each names all that it needs.
 
-The default build reads LibTorch's headers ahead and compiles sources together, where a missing #include goes unseen.
+Not those for nvcc or for one instruction set, which have compilers or flags of their own. The default build reads LibTorch's headers ahead and compiles sources together, where a missing #include goes unseen.
 
 usage: check_includes.py BUILD [--jobs N] [PATH...]   (BUILD: configured by the preset `lint`; PATH: files or folders)
 """

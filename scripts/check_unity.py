@@ -8,18 +8,21 @@ using-directives reach the sources after them too.
 usage: check_unity.py BUILD | --self-test      (BUILD: a folder that CMake configured with KAEM_UNITY above 1)
 """
 import collections
+import json
 import os
 import re
 import sys
 import tempfile
 
+ATTRIBUTE = re.compile(r"^(?:\[\[[^\]]*\]\] *|extern \"C\" +)+")
 OPENING = re.compile(r"^namespace \{")
 CLOSING = re.compile(r"^\}  // namespace$")
 TYPE = re.compile(r"^(?:template <.*> )?(?:struct|class|union|enum(?: class)?) (\w+)(?! *\()[^;]*\{?")
 SAME_ANYWHERE = re.compile(r"^(namespace fs = std::filesystem|using Json = nlohmann::ordered_json);")
+TEMPLATE_ARGUMENTS = re.compile(r"<[^<>]*>")
 ALIAS = re.compile(r"^using (\w+) =")
 FUNCTION = re.compile(r"^(?!using\b|return\b|namespace\b)[A-Za-z_][\w:<>,&*\s\[\]]*?[\s&*>](\w+)\(")
-MACRO = re.compile(r"^#define (\w+)", re.M)
+MACRO = re.compile(r"^# *define (\w+)", re.M)
 
 
 def names_of(text):
@@ -30,8 +33,12 @@ def names_of(text):
             inside = True
         elif CLOSING.match(line):
             inside = False
-        elif inside and re.match(r"[A-Za-z_]", line) and not SAME_ANYWHERE.match(line):
-            found |= names_of_line(line)
+        elif (inside or re.match(r"static\b", line)) and not SAME_ANYWHERE.match(line):
+            line = ATTRIBUTE.sub("", line)
+            while TEMPLATE_ARGUMENTS.search(line):
+                line = TEMPLATE_ARGUMENTS.sub("", line)
+            if re.match(r"[A-Za-z_]", line):
+                found |= names_of_line(line)
     macros = {name for name in MACRO.findall(text) if not re.search(rf"^#undef {name}\b", text, re.M)}
     found |= {f"macro {name}" for name in macros}
     found |= {f"using namespace {name}" for name in re.findall(r"^using namespace ([\w:]+);", text, re.M)}
@@ -43,7 +50,7 @@ def names_of_line(line):
     for pattern in (ALIAS, TYPE):
         if match := pattern.match(line):
             return {match.group(1)}
-    if re.match(r"(?:static |inline |constexpr |const |thread_local |std::)", line) and re.search(r"=|\{", line):
+    if re.match(r"(?:static |inline |constexpr |const |thread_local |std::|[\w:]+ \w+ = )", line) and re.search(r"=|\{", line):
         head = re.match(r"[^={(]*(?=[={])", line)
         if head:  # constexpr int kA = 1, kB = 2;
             return set(re.findall(r"(\w+)(?:\[[^\]]*\])* *(?:=(?!=)|\{)", re.sub(r"\([^()]*\)|\"[^\"]*\"", "", line)))
@@ -70,17 +77,16 @@ def clashes(group):
 
 def groups_of(build):
     """The sources (path -> text) of each file that CMake made to compile several together."""
-    for folder, _, names in os.walk(build):
-        for name in sorted(names):
-            if not re.fullmatch(r"unity_\w.*\.cxx", name):
-                continue
-            with open(os.path.join(folder, name), encoding="utf-8") as file:
-                paths = re.findall(r'^#include "([^"]+)"', file.read(), re.M)
-            group = {}
-            for path in paths:
-                with open(path, encoding="utf-8") as file:
-                    group[os.path.relpath(path)] = file.read()
-            yield group
+    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
+        units = sorted(entry["file"] for entry in json.load(file) if re.match(r"unity_.*\.cxx$", os.path.basename(entry["file"])))
+    for unit in units:
+        with open(unit, encoding="utf-8") as file:
+            paths = re.findall(r'^#include "([^"]+)"', file.read(), re.M)
+        group = {}
+        for path in paths:
+            with open(path, encoding="utf-8") as file:
+                group[os.path.relpath(path)] = file.read()
+        yield group
 
 
 def check(groups):
@@ -104,6 +110,10 @@ SELF_TEST = [  # two sources, the names that must be found
     ("namespace {\nconstexpr int kA = 1, kB = 2;\n}  // namespace\n", "namespace {\nconstexpr double kB = 3;\n}  // namespace\n", ["kB"]),
     ("namespace {\nstruct Row {\n}  // namespace\n", "namespace {\nusing Row = int;\n}  // namespace\n", ["Row"]),
     ("namespace {\nconst std::vector<int> kRows = {1};\n}  // namespace\n", "namespace {\nconst std::string kRows{};\n}  // namespace\n", ["kRows"]),
+    ("namespace {\n[[noreturn]] void refuse(int x) {\n}  // namespace\n", "namespace {\nvoid refuse() {\n}  // namespace\n", ["refuse"]),
+    ("namespace {\nextern \"C\" void note(int) {\n}  // namespace\n", "static int note;\n", ["note"]),
+    ("namespace {\nstd::function<void(int)> step(int x) {\n}  // namespace\n", "namespace {\nint step() {\n}  // namespace\n", ["step"]),
+    ("namespace {\nint kA = 1, kB = 2;\n}  // namespace\n", "namespace {\nconstexpr int kB = 2;\n}  // namespace\n", ["kB"]),
     ("#define LIMIT 3\n", "", ["macro LIMIT"]), ("#define LIMIT 3\n#undef LIMIT\n", "", []),
     ("using namespace std;\n", "", ["using namespace std"]),
     ("namespace {\nusing namespace std;\n", "namespace {\nusing namespace std;\n", []),
@@ -120,6 +130,8 @@ def self_test():
             wrong += 1
             print(f"check_unity self-test: found {found}, want {wanted}")
     with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "compile_commands.json"), "w", encoding="utf-8") as file:
+            file.write("[]")
         if check(groups_of(folder)) == 0:
             wrong += 1
             print("check_unity self-test: a folder without groups passed")

@@ -19,6 +19,8 @@ fine() { [ $quiet = yes ] || say "$@"; }
 fail() { printf 'install: %s\n' "$*" >&2; exit 1; }
 
 has_gpu() { [ -e /dev/nvidiactl ] || [ -e /dev/nvidia0 ] || nvidia-smi -L >/dev/null 2>&1; }
+# The LibTorch of .venv, whichever Python it is of.
+venv_libtorch() { local folder; for folder in .venv/lib/python3*/site-packages/torch; do has_libtorch "$folder" && return; done; return 1; }
 has_libtorch() { [ -n "${1:-}" ] && [ -e "$1/lib/libtorch_cpu.so" ] && [ -e "$1/include/ATen/core/Tensor.h" ]; }
 
 other_system() {
@@ -58,23 +60,27 @@ wanted_mark() { printf '%s %s' "$1" "$(cat requirements.txt requirements-cpu.txt
 
 install_venv() {
   local mark=.venv/.kaem-libtorch kind=$torch have
-  if has_libtorch "${LIBTORCH:-}" && [ $peers = no ]; then fine "LibTorch: LIBTORCH=$LIBTORCH"; return; fi
+  if [ -n "${LIBTORCH:-}" ] && [ $peers = no ]; then
+    has_libtorch "$LIBTORCH" || fail "LIBTORCH=$LIBTORCH holds no LibTorch (lib/libtorch_cpu.so, include/ATen)"
+    fine "LibTorch: LIBTORCH=$LIBTORCH"
+    return
+  fi
   if [ "$kind" = auto ]; then kind=cpu; has_gpu && kind=cuda; fi
   if [ $peers = yes ]; then kind=cuda; fi
   have=$(cat $mark 2>/dev/null || true)
-  if has_libtorch "$(echo .venv/lib/python3*/site-packages/torch)"; then
-    # The whole of it serves a machine without a GPU as well, unless less was asked for.
-    if [ "$have" = "$(wanted_mark $kind)" ] || { [ "$have" = "$(wanted_mark cuda)" ] && [ "$torch" != cpu ]; }; then
-      fine "LibTorch: .venv is up to date (${have%% *})"
-      return
-    fi
+  # The whole of it serves where less would do.
+  if venv_libtorch && { [ "$have" = "$(wanted_mark $kind)" ] || [ "$have" = "$(wanted_mark cuda)" ]; }; then
+    fine "LibTorch: .venv is up to date (${have%% *}; for another kind remove .venv)"
+    return
   fi
   python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || fail "Python 3.10 or newer is needed, found $(python3 --version)"
   local size="0.6 GB to download, 1.2 GB of disk, about half a minute"
   [ $kind = cuda ] && size="2.5 GB to download, 5 GB of disk, some three minutes"
   say "LibTorch ($kind) into .venv: $size"
-  if [ "${have%% *}" = cuda ] && [ $kind = cpu ]; then rm -rf .venv; fi # asked for: what is too much goes
-  if [ ! -x .venv/bin/python ]; then
+  # What an interrupted run left behind, pip would take for whole.
+  if [ -z "$have" ] && ! venv_libtorch; then rm -rf .venv; fi
+  if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+    rm -rf .venv
     python3 -m venv .venv || fail "python3 -m venv failed: is the package python3-venv of this Python installed?"
   fi
   rm -f $mark
@@ -83,7 +89,7 @@ install_venv() {
   else # nothing of Python's torch is run: neither its dependencies nor compiled bytecode
     .venv/bin/python -m pip install --disable-pip-version-check --no-cache-dir -q --no-compile --no-deps -r requirements-cpu.txt
   fi
-  has_libtorch "$(echo .venv/lib/python3*/site-packages/torch)" || fail "torch was installed, but .venv has no LibTorch in it"
+  venv_libtorch || fail "torch was installed, but .venv has no LibTorch in it"
   wanted_mark $kind >$mark
 }
 

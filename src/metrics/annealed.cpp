@@ -10,6 +10,7 @@
 #include "kaem/metrics/log_likelihood.h"
 #include "kaem/model/model.h"
 #include "kaem/posterior/target.h"
+#include "kaem/prior/prior.h"
 
 namespace kaem::metrics {
 namespace {

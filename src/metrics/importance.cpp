@@ -9,6 +9,7 @@
 #include "kaem/core/error.h"
 #include "kaem/metrics/log_likelihood.h"
 #include "kaem/model/model.h"
+#include "kaem/prior/prior.h"
 
 namespace kaem::metrics {
 namespace {

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include "kaem/prior/prior.h"
+
 namespace kaem {
 
 using at::Tensor;

@@ -2,6 +2,7 @@
 
 #include "kaem/mcmc/kernel.h"
 #include "kaem/model/model.h"
+#include "kaem/prior/prior.h"
 #include "objective/objectives.h"
 #include "objective/weighted.h"
 

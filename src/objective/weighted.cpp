@@ -4,6 +4,7 @@
 
 #include "kaem/mcmc/kernel.h"
 #include "kaem/model/model.h"
+#include "kaem/prior/prior.h"
 
 namespace kaem {
 namespace {

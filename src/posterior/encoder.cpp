@@ -7,6 +7,7 @@
 
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
+#include "kaem/prior/prior.h"
 
 namespace kaem {
 namespace {

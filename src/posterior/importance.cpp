@@ -5,6 +5,7 @@
 
 #include "kaem/mcmc/resample.h"
 #include "kaem/model/model.h"
+#include "kaem/prior/prior.h"
 #include "posterior/posteriors.h"
 
 namespace kaem {

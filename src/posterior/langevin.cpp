@@ -8,6 +8,7 @@
 #include "kaem/ops/gpu.h"
 #include "kaem/posterior/encoder.h"
 #include "kaem/posterior/target.h"
+#include "kaem/prior/prior.h"
 #include "posterior/chain_store.h"
 #include "posterior/posteriors.h"
 

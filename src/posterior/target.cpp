@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include "kaem/model/model.h"
+#include "kaem/prior/prior.h"
 
 namespace kaem {
 namespace {

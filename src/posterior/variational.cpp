@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kaem/posterior/encoder.h"
+#include "kaem/prior/prior.h"
 #include "posterior/posteriors.h"
 
 namespace kaem {

@@ -1,4 +1,5 @@
 #include "session.h"
+#include "kaem/prior/prior.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>

@@ -10,6 +10,7 @@
 #include "kaem/core/str.h"
 #include "kaem/data/loader.h"
 #include "kaem/data/text.h"
+#include "kaem/prior/prior.h"
 #include "kaem/train/update.h"
 #include "session.h"
 #include "state.h"

@@ -7,6 +7,7 @@
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
 #include "kaem/model/model.h"
+#include "kaem/prior/prior.h"
 
 namespace kaem {
 

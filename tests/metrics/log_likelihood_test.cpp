@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "kaem/core/error.h"
+#include "kaem/prior/prior.h"
 #include "support/small_models.h"
 
 namespace kaem::test {

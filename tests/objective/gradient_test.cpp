@@ -5,6 +5,7 @@
 
 #include "kaem/model/model.h"
 #include "kaem/objective/objective.h"
+#include "kaem/prior/prior.h"
 #include "support/random_model.h"
 
 namespace kaem::test {

@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "kaem/objective/objective.h"
+#include "kaem/prior/prior.h"
 #include "support/small_models.h"
 
 namespace kaem::test {

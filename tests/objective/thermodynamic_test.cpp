@@ -5,6 +5,7 @@
 #include "kaem/core/error.h"
 #include "kaem/objective/objective.h"
 #include "kaem/posterior/encoder.h"
+#include "kaem/prior/prior.h"
 #include "support/small_models.h"
 
 namespace kaem::test {

@@ -7,6 +7,7 @@
 #include "kaem/ops/gpu.h"
 #include "kaem/posterior/posterior.h"
 #include "kaem/posterior/target.h"
+#include "kaem/prior/prior.h"
 #include "support/files.h"
 #include "support/gpu.h"
 #include "support/random_model.h"

@@ -6,6 +6,7 @@
 #include "kaem/mcmc/resample.h"
 #include "kaem/posterior/posterior.h"
 #include "kaem/posterior/target.h"
+#include "kaem/prior/prior.h"
 #include "support/small_models.h"
 
 namespace kaem::test {

@@ -1,4 +1,5 @@
 // Priors with trainable knots: the table's gradient with respect to them, cell edges included.
+#include "kaem/prior/prior.h"
 #include "support/random_model.h"
 
 namespace kaem::test {

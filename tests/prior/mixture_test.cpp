@@ -2,6 +2,7 @@
 #include <map>
 
 #include "kaem/core/error.h"
+#include "kaem/prior/prior.h"
 #include "support/kolmogorov.h"
 #include "support/random_model.h"
 

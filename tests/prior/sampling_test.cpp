@@ -1,6 +1,7 @@
 // Exactness of the prior's draws, by Kolmogorov-Smirnov, and its densities and scores.
 #include <algorithm>
 
+#include "kaem/prior/prior.h"
 #include "support/random_model.h"
 
 namespace kaem::test {

@@ -1,6 +1,7 @@
 // The bars of docs/mathematics.md section 2: normaliser, distribution error and round trips of the prior's table.
 #include <c10/util/Exception.h>
 
+#include "kaem/prior/prior.h"
 #include "support/random_model.h"
 
 namespace kaem::test {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kaem/model/model.h"
+#include "kaem/prior/prior.h"
 #include "support/random_model.h"
 
 /// Models small enough that log p(x), its gradient and the posterior are known: by closed form or by quadrature.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kaem/prior/prior.h"
 #include "kaem/train/update.h"
 #include "support/files.h"
 #include "support/gpu.h"

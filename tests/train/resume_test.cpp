@@ -1,6 +1,7 @@
 // A run that is stopped and goes on ends with the same bits as one that is not, in every way of training.
 #include <ATen/Parallel.h>
 
+#include "kaem/prior/prior.h"
 #include "train/tiny_run.h"
 #include "train/ways.h"
 

@@ -1,4 +1,5 @@
 #include "kaem/train/trainer.h"
+#include "kaem/prior/prior.h"
 
 #include <ATen/Parallel.h>
 #include <fcntl.h>

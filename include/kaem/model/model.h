@@ -9,9 +9,10 @@
 #include "kaem/generator/likelihood.h"
 #include "kaem/generator/perceptual.h"
 #include "kaem/model/options.h"
-#include "kaem/prior/prior.h"
 
 namespace kaem {
+
+struct Prior;
 
 /// KAEM: energy prior, generator and likelihood.
 struct ModelImpl : torch::nn::Module {
