@@ -98,7 +98,7 @@ class Server {
 
 std::string content() {
   std::string bytes;
-  for (int i = 0; i < 50000; ++i) bytes += static_cast<char>(i * i % 251);
+  for (int i = 0; i < 50000; ++i) bytes += static_cast<char>(int64_t{i} * i % 251);
   return bytes;
 }
 
