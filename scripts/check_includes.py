@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Compiles sources and headers by themselves, so that each names all that it needs.
 
-Not those for nvcc or for one instruction set, which have compilers or flags of their own. The default build reads LibTorch's headers ahead and compiles sources together, where a missing #include goes unseen.
+The default build reads LibTorch's headers ahead and compiles sources together, where a missing #include goes unseen.
+Sources for nvcc and for one instruction set are left out: they have compilers or flags of their own.
 
 usage: check_includes.py BUILD [--jobs N] [PATH...]   (BUILD: configured by the preset `lint`; PATH: files or folders)
 """
