@@ -42,7 +42,7 @@ def command_for(path, commands):
         return folder, [*words, "-fsyntax-only", os.path.join(ROOT, path)]
     if not path.endswith(".h") or "/cuda/" in path or "/simd/" in path:  # those are compiled by nvcc, or for one instruction set each
         return None
-    near = os.path.dirname(path).replace("include/kaem", "src")
+    near = os.path.dirname(path).replace("include/kaem", "src").replace("tests/support", "tests/train")  # what tests share
     sources = sorted(source for source in commands if os.path.dirname(source) == near)
     # A folder's last resort is a source that sees LibTorch and all libraries: the trainer.
     folder, words = commands[sources[0] if path.startswith(("apps", "tests", "benches")) and sources else "src/train/trainer.cpp"]

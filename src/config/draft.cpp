@@ -40,6 +40,9 @@ void Draft::read(std::string_view text, const std::string& name) {
       throw ConfigError(
           str(name, ":", entry.line, ": [", entry.section, "]: format older than EbmModel/GeneratorModel"));
     tuning_ = tuning_ || same_name(entry.section, "TUNING");
+    model_ = model_ || same_name(entry.section, "EbmModel") || same_name(entry.section, "GeneratorModel");
+    if (baseline_.empty() && is_baseline(entry.section))
+      baseline_ = str(name, ":", entry.line, ": [", entry.section, "]");
   }
   for (const auto& entry : ini.entries) set(entry.section, entry.key, entry.value, str(name, ":", entry.line), true);
 }
@@ -125,7 +128,8 @@ bool Draft::set_reserved(std::string_view section, std::string_view key, const s
     throw ConfigError(
         str(where, ": ", given, ": not built yet", row->off.empty() ? "" : str(" (allowed: ", row->off, ")")));
   if (row->rule == Rule::kIgnored && !off) note(str(where, ": ", given, " is ignored"));
-  if (row->rule == Rule::kUnused || row->rule == Rule::kObsolete || row->rule == Rule::kTuning)
+  if (row->rule == Rule::kUnused || row->rule == Rule::kObsolete || row->rule == Rule::kTuning ||
+      row->rule == Rule::kBaseline)
     add_unique(unused_[std::string(row->section)], key);
   return true;
 }
@@ -161,6 +165,14 @@ void Draft::unknown_key(const std::string& section, std::string_view key, const 
   throw ConfigError(str(where, ": [", section, "] unknown key '", key, "'", hint));
 }
 
+void Draft::refuse_baselines() const {
+  if (!baseline_.empty() && !model_)
+    throw ConfigError(
+        baseline_ +
+        ": a baseline's file, and baselines are not built yet; for this model expected a file with [EbmModel], "
+        "such as config/svhn_config.ini");
+}
+
 void Draft::note_unused() {
   std::string list;
   for (const auto& [section, keys] : unused_) {
@@ -182,6 +194,11 @@ void Draft::fail(const std::string& id, const std::string& what) const {
   if (!given->second.from_file) throw ConfigError(str(given->second.where, ": ", what));
   throw ConfigError(str(given->second.where, ": ",
                         quoted_value(field->section, given->second.spelling, given->second.text), ": ", what));
+}
+
+bool Draft::is_news(const std::string& id) const {
+  const auto found = given_.find(id);
+  return found != given_.end() && !(found->second.from_file && resolved);
 }
 
 std::string Draft::given(const std::string& id) const {

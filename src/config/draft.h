@@ -30,6 +30,8 @@ class Draft {
   void read(std::string_view text, const std::string& name);
   /// Takes one value; `from_file` false: an option, which goes before what a file says.
   void set(std::string_view section, std::string_view key, std::string value, const std::string& where, bool from_file);
+  /// ConfigError for a file that describes another kind of model, and none of ours.
+  void refuse_baselines() const;
   /// One warning for all keys that were accepted but have no effect.
   void note_unused();
 
@@ -37,6 +39,10 @@ class Draft {
   std::string id_of(std::string_view section, std::string_view key) const;
 
   bool has(const std::string& id) const { return given_.contains(id); }
+  /// True if the user has not been told of this value: an option, or a file that lacks our first line.
+  bool is_news(const std::string& id) const;
+  /// True if a file gave it that lacks our first line.
+  bool of_reference(const std::string& id) const { return is_news(id) && given_.at(id).from_file; }
   /// Throws ConfigError about the value of field `id` ("SECTION.key"): where, section, key, value, then `what`.
   [[noreturn]] void fail(const std::string& id, const std::string& what) const;
   void note(const std::string& text) { config.notes.push_back(text); }
@@ -45,7 +51,7 @@ class Draft {
 
   Config config;
   bool wants_automala = false;  ///< use_autoMALA of older files, which stands beside use_langevin
-  bool resolved = false;        ///< the text was written by to_ini
+  bool resolved = false;        ///< the text begins with our first line: the reference's meanings are not meant
 
  private:
   const Field* find_field(std::string_view section, std::string_view key) const;
@@ -58,11 +64,16 @@ class Draft {
   std::vector<Field> fields_;
   std::map<std::string, Given> given_;                      // by id
   std::map<std::string, std::vector<std::string>> unused_;  // keys by section
+  std::string baseline_;                                    // where a section of a baseline was seen
+  bool model_ = false;                                      // a section of our model was seen
   bool tuning_ = false;                                     // NaN stands for "to be searched" in files with [TUNING]
 };
 
 /// Settles mode, data set and defaults that depend on other keys, then checks the keys against each other.
 void resolve(Draft& draft, const std::string& dataset, const std::string& mode);
+
+/// Says which keys that a file of the reference's gives mean something else here.
+void note_reference(Draft& draft);
 
 /// The text of a configuration file; ConfigError if it cannot be read or is none.
 std::string read_configuration(const std::string& path);

@@ -139,8 +139,9 @@ std::string configuration_markdown() {
   out << "\n## Keys without effect\n\nThese keys are accepted, so that the reference's files load; one warning names "
          "those a file "
          "uses.\n\n";
-  write_reserved(out,
-                 [](Rule rule) { return rule == Rule::kUnused || rule == Rule::kObsolete || rule == Rule::kIgnored; });
+  write_reserved(out, [](Rule rule) {
+    return rule == Rule::kUnused || rule == Rule::kObsolete || rule == Rule::kIgnored || rule == Rule::kBaseline;
+  });
   out << "\nFiles with [EBM_PRIOR], [MIX_PRIOR], [KAN_LIKELIHOOD], [MOE_LIKELIHOOD], [MALA] or [LSTM] are of an older "
          "format and "
          "are refused.\n";

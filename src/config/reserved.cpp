@@ -15,7 +15,7 @@ constexpr std::string_view kAnyKey = "*";
 
 const std::vector<Reserved> kReserved = {
     {"EbmModel", "quadrature_method", "", kIgnored, "gausslegendre"},
-    {"GeneratorModel", "layernorm", "layer_norm", kIgnored, "false"},
+    {"GeneratorModel", "output_dim", "", kObsolete},
     {"THERMODYNAMIC_INTEGRATION", "replica_exchange_frequency", "", kObsolete},
     {"TRAINING", "num_generated_samples", "", kUnused},
     {"TRAINING", "batch_size_for_gen", "", kUnused},
@@ -34,11 +34,13 @@ const std::vector<Reserved> kReserved = {
     {"SYMBOLIC_REG", "fit_lower_bound", "", kUnused},
     {"SYMBOLIC_REG", "fit_upper_bound", "", kUnused},
     {"SYMBOLIC_REG", "max_iters", "", kUnused},
+    {"SYMBOLIC_REG", "num_restarts", "", kUnused},
+    {"SYMBOLIC_REG", "fit_symbolic_*", "", kUnused},
     {"TUNING", kAnyKey, "", Rule::kTuning},
-    {"VAE", kAnyKey, "", kUnused},
-    {"GAN", kAnyKey, "", kUnused},
-    {"DDPM", kAnyKey, "", kUnused},
-    {"PANG", kAnyKey, "", kUnused},
+    {"VAE", kAnyKey, "", Rule::kBaseline},
+    {"GAN", kAnyKey, "", Rule::kBaseline},
+    {"DDPM", kAnyKey, "", Rule::kBaseline},
+    {"PANG", kAnyKey, "", Rule::kBaseline},
 };
 
 const std::vector<Renamed> kRenamed = {
@@ -66,6 +68,11 @@ const std::vector<MappedValue> kMapped = {
 constexpr auto kOlderSections =
     std::to_array<std::string_view>({"EBM_PRIOR", "MIX_PRIOR", "KAN_LIKELIHOOD", "MOE_LIKELIHOOD", "MALA", "LSTM"});
 
+/// True for the key itself, and where the pattern ends in * for all that begin as it does.
+bool matches(std::string_view pattern, std::string_view key) {
+  return pattern == key || (pattern.ends_with('*') && key.starts_with(pattern.substr(0, pattern.size() - 1)));
+}
+
 /// The number that the whole text is; NaN if it is none.
 double number(std::string_view text) {
   double value = 0;
@@ -77,8 +84,7 @@ double number(std::string_view text) {
 
 const Reserved* find_reserved(std::string_view section, std::string_view key) {
   for (const auto& row : kReserved)
-    if (same_name(row.section, section) &&
-        (row.key == key || row.key == kAnyKey || (!row.alias.empty() && row.alias == key)))
+    if (same_name(row.section, section) && (matches(row.key, key) || (!row.alias.empty() && row.alias == key)))
       return &row;
   return nullptr;
 }
@@ -113,6 +119,11 @@ const MappedValue* find_mapped(std::string_view section, std::string_view key, s
   for (const auto& row : kMapped)
     if (same_name(row.section, section) && row.key == key && same_name(row.from, value)) return &row;
   return nullptr;
+}
+
+bool is_baseline(std::string_view section) {
+  return std::any_of(kReserved.begin(), kReserved.end(),
+                     [&](const auto& row) { return row.rule == Rule::kBaseline && same_name(row.section, section); });
 }
 
 const std::vector<Reserved>& all_reserved() { return kReserved; }

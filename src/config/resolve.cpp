@@ -24,10 +24,12 @@ void replace(Draft& draft, const std::string& id, T& field, const T& value) {
 }
 
 constexpr int64_t kUsualTemperatures = 5;
+constexpr double kUsualFrequency = 5;  // of the Morlet wavelet
 
 void settle_mode(Draft& draft, const std::string& mode) {
   Config& c = draft.config;
   int64_t& temperatures = c.posterior.tempering.levels;
+  temperatures = std::max<int64_t>(0, temperatures);  // -1 is the reference's word for none
   std::string& sampler = c.posterior.sampler;
   if (!mode.empty()) draft.set("TRAINING", "mode", mode, "--mode " + mode, false);
   if (!draft.has("TRAINING.mode"))
@@ -65,8 +67,11 @@ void settle_dependents(Draft& draft) {
   Config& c = draft.config;
   if (!draft.has("TRAINING.importance_sample_size")) c.posterior.samples = c.run.batch_size;
   c.model.generator.basis.ridge = c.model.prior.basis.ridge;
-  for (BasisOptions* basis : {&c.model.prior.basis, &c.model.generator.basis})
-    if (basis->kind == "Wavelet") basis->kind = basis->wavelet;
+  const auto settle_basis = [&](const std::string& section, BasisOptions& basis) {
+    if (basis.kind == "Wavelet") basis.kind = basis.wavelet;
+    if (basis.kind == "Morlet" && !draft.has(section + ".init_τ")) basis.tau = kUsualFrequency;
+  };
+  settle_basis("EbmModel", c.model.prior.basis), settle_basis("GeneratorModel", c.model.generator.basis);
   for (int64_t* epochs : {&c.run.checkpoint_epochs, &c.run.sample_epochs})
     if (*epochs == 0) *epochs = -1;
 }
@@ -75,16 +80,26 @@ void settle_dependents(Draft& draft) {
 void note_ignored_prior_keys(Draft& draft) {
   const PriorOptions& prior = draft.config.model.prior;
   const MixtureOptions& mixture = prior.mixture;
-  if (prior.layernorm && !prior.is_deep())
+  const auto news = [&](std::initializer_list<const char*> ids) {
+    return std::any_of(ids.begin(), ids.end(), [&](const char* id) { return draft.is_news(id); });
+  };
+  if (prior.layernorm && !prior.is_deep() && news({"EbmModel.layernorm", "EbmModel.layer_widths"}))
     draft.note("[EbmModel] layernorm = true is ignored: it would couple the coordinates of this prior");
+  const GeneratorOptions& generator = draft.config.model.generator;
+  if (generator.layernorm && (generator.cnn.use || generator.seq.use()) && news({"GeneratorModel.layernorm"}))
+    draft.note("[GeneratorModel] layernorm = true is ignored: this generator has no KAN layers");
   const bool set =
       mixture.enabled || mixture.train_proportions || mixture.use_attention_kernel || mixture.lambda_reg > 0;
-  if (prior.is_deep() && set) draft.note("[MixtureModel] is ignored: more than two layer_widths make a deep prior");
+  const bool told = !news({"MixtureModel.use_mixture_prior", "MixtureModel.train_proportions",
+                           "MixtureModel.use_attention_kernel", "MixtureModel.λ_reg", "EbmModel.layer_widths"});
+  if (prior.is_deep() && set && !told)
+    draft.note("[MixtureModel] is ignored: more than two layer_widths make a deep prior");
   const bool trained = mixture.train_proportions || mixture.use_attention_kernel;
-  if (!prior.is_deep() && mixture.enabled && mixture.lambda_reg > 0 && !trained)
+  if (!prior.is_deep() && mixture.enabled && mixture.lambda_reg > 0 && !trained && !told)
     draft.note("[MixtureModel] λ_reg only shifts the loss: the proportions are not trained");
-  const auto note_grid = [&](const char* section, const BasisOptions& basis) {
-    if (basis.grid_trainable && (basis.kind == "FFT" || basis.kind == "Cheby"))
+  const auto note_grid = [&](const std::string& section, const BasisOptions& basis) {
+    const bool new_here = draft.is_news(section + ".grid_trainable") || draft.is_news(section + ".spline_function");
+    if (basis.grid_trainable && (basis.kind == "FFT" || basis.kind == "Cheby") && new_here)
       draft.note(str("[", section, "] grid_trainable = true is ignored: ", basis.kind, " has no inner knots"));
   };
   note_grid("EbmModel", prior.basis);
@@ -138,22 +153,36 @@ void settle_pca(Draft& draft) {
     set("[Encoder] type", c.posterior.encoder.type, std::string("diagonal"));
 }
 
-/// What a user of the reference's files should know; a resolved file has said it before.
+/// What a user should know of values that he gave himself.
 void note_surprises(Draft& draft) {
-  if (draft.resolved) return;
   const PriorOptions& prior = draft.config.model.prior;
   const bool own_domain = prior.reference == "uniform" || prior.reference == "lognormal";
-  if (own_domain && draft.has("EbmModel.grid_range"))
+  if (own_domain && draft.has("EbmModel.grid_range") &&
+      (draft.is_news("EbmModel.grid_range") || draft.is_news("EbmModel.π_0")))
     draft.note(str("[EbmModel] π_0 = ", prior.reference, ": the domain is ",
                    prior.reference == "uniform" ? "[0,1]" : "[exp(-6),4]", " whatever grid_range says"));
-  const auto note_fft = [&](const char* section, const BasisOptions& basis) {
-    if (basis.kind == "FFT" && basis.tau != 1 && draft.has(str(section, ".init_τ")))
-      draft.note(str("[", section, "] init_τ = ", basis.tau,
-                     ": with FFT it counts half periods a domain, which is not the reference's unit"));
-  };
-  note_fft("EbmModel", prior.basis);
-  note_fft("GeneratorModel", draft.config.model.generator.basis);
   note_ignored_prior_keys(draft);
+  note_reference(draft);
+}
+
+/// Weight decay under Adam's kind would pull the prior's energies, whose gradients are small, to nothing: the
+/// reference's has none either, though its files give a decay.
+void settle_decay(Draft& draft) {
+  OptimizerOptions& o = draft.config.optimizer;
+  if (o.weight_decay == 0 || (o.type != "adam" && o.type != "nadam" && o.type != "rmsprop")) return;
+  draft.note(str("[OPTIMIZER] decay = ", print(&o.weight_decay), " is ignored: ", o.type,
+                 " has no weight decay, as in the reference (adamw has)"));
+  o.weight_decay = 0;
+}
+
+/// What the network that sees errors needs: files of the reference's say true without naming one.
+void settle_perceptual(Draft& draft) {
+  GeneratorOptions& generator = draft.config.model.generator;
+  if (!generator.use_perceptual_loss || !generator.perceptual_features.empty()) return;
+  draft.note(
+      "[TRAINING] use_perceptual_loss = true is ignored: [GeneratorModel] perceptual_features names no TorchScript "
+      "network");
+  generator.use_perceptual_loss = false;
 }
 
 void check_basis(const Draft& draft, const std::string& section, const BasisOptions& basis) {
@@ -180,8 +209,6 @@ void check_generator(const Draft& draft) {
                generator.seq.use() ? "sequences of words want categorical" : "categorical wants a data set of text");
   if (generator.likelihood == "bernoulli" && generator.output_activation != "sigmoid")
     draft.fail("GeneratorModel.output_activation", "likelihood = bernoulli wants sigmoid");
-  if (generator.use_perceptual_loss && generator.perceptual_features.empty())
-    draft.fail("TRAINING.use_perceptual_loss", "wants [GeneratorModel] perceptual_features, a TorchScript network");
   if (generator.cnn.use && generator.cnn.projection && generator.cnn.init_spatial < 1)
     draft.fail("CNN.init_spatial", "want 1 or more with projection = true");
 }
@@ -269,9 +296,12 @@ std::string known_dataset(const std::string& name, const std::string& where) {
 }
 
 void resolve(Draft& draft, const std::string& dataset, const std::string& mode) {
+  draft.refuse_baselines();
   settle_mode(draft, mode);
   settle_dataset(draft, dataset);
   settle_dependents(draft);
+  settle_decay(draft);
+  settle_perceptual(draft);
   settle_sequences(draft);
   settle_pca(draft);
   check_model(draft);

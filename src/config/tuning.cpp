@@ -23,12 +23,15 @@ constexpr std::string_view kSection = "TUNING";
 struct UsualRange {
   std::string_view section, key, range;
 };
+constexpr std::string_view kActivations = "choice relu leakyrelu tanh sigmoid silu gelu selu";
 constexpr auto kUsualRanges = std::to_array<UsualRange>({
     {"OPTIMIZER", "learning_rate", "log 1e-5 1e-2"},
     {"LR_SCHEDULE", "decay", "uniform 0 0.6"},
     {"EbmModel", "π_0", "choice ebm gaussian"},
-    {"EbmModel", "base_activation", "choice relu leakyrelu tanh sigmoid silu gelu selu"},
-    {"GeneratorModel", "base_activation", "choice relu leakyrelu tanh sigmoid silu gelu selu"},
+    {"EbmModel", "base_activation", kActivations},
+    {"GeneratorModel", "base_activation", kActivations},
+    {"CNN", "activation", kActivations},
+    {"SEQ", "activation", kActivations},
     {"GeneratorModel", "generator_variance", "log 0.01 1"},
     {"GeneratorModel", "generator_noise", "log 0.01 1"},
     {"POST_LANGEVIN", "ula_η", "log 1e-3 0.1"},
@@ -42,14 +45,14 @@ constexpr auto kFixed =
 /// Puts a search together from a file and options.
 class Reader {
  public:
-  Search read(const std::string& path, const std::vector<Override>& overrides) {
+  Search read(const std::string& path, const std::vector<Override>& overrides, const Config& base) {
     if (!path.empty())
       for (const auto& entry : config::read_ini(config::read_configuration(path), path).entries)
         take(entry.section, entry.key, entry.value, str(path, ":", entry.line), true);
     for (const auto& o : overrides)
       take(o.section, o.key, o.value, o.origin.empty() ? str("--set ", o.section, ".", o.key, "=", o.value) : o.origin,
            false);
-    add_usual_ranges();
+    add_usual_ranges(base.model.generator);
     return std::move(search_);
   }
 
@@ -116,13 +119,31 @@ class Reader {
                        [&](const auto& k) { return draft_.id_of(k.section, k.key) == id; });
   }
 
-  void add_usual_ranges() {
+  /// Which section's activation is that of the generator.
+  static std::string_view section_of(const GeneratorOptions& generator) {
+    return generator.seq.use() ? "SEQ" : generator.cnn.use ? "CNN" : "GeneratorModel";
+  }
+
+  void add_usual_ranges(const GeneratorOptions& generator) {
     if (search_.keys.empty() && wanted_.empty()) {
-      for (const auto& row : kUsualRanges) add_usual(row);
+      for (const auto& row : kUsualRanges) {
+        const bool of_generator = row.section != "EbmModel" && row.key.ends_with("activation");
+        if (!of_generator || row.section == section_of(generator)) add_usual(row);
+      }
       search_.notes.emplace_back("[TUNING] names no ranges: those of the reference's program are searched");
     }
     for (const auto& [id, where] : wanted_) {
       if (has(id)) continue;
+      if (id == "OPTIMIZER.decay") {  // the reference's word for none
+        search_.notes.push_back(where + ": [OPTIMIZER] decay = NaN is taken as 0");
+        continue;
+      }
+      if (id == "GeneratorModel.base_activation" && section_of(generator) != "GeneratorModel") {
+        const std::string own = str(section_of(generator), ".activation");
+        search_.notes.push_back(str(where, ": this generator is no KAN: ", own, " is searched"));
+        if (!has(own)) add_usual({section_of(generator), "activation", kActivations});
+        continue;
+      }
       const auto usual = [&, &wanted = id](const UsualRange& r) { return draft_.id_of(r.section, r.key) == wanted; };
       const auto row = std::find_if(kUsualRanges.begin(), kUsualRanges.end(), usual);
       if (row == kUsualRanges.end())
@@ -169,7 +190,7 @@ int64_t grid_point(const Search& search, uint64_t seed, int64_t trial) {
 }  // namespace
 
 Search load_search(const std::string& path, const std::vector<Override>& overrides, const Config& base) {
-  Search search = Reader().read(path, overrides);
+  Search search = Reader().read(path, overrides, base);
   if (search.options.metric == "auto") search.options.metric = base.model.prior.is_deep() ? "ais" : "loglik";
   if (search.options.metric == "loglik" && base.model.prior.is_deep())
     throw ConfigError("[TUNING] metric = loglik: a deep prior has no normaliser; want ais, reconstruction or loss");

@@ -4,6 +4,7 @@
 #include "generator/generators.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
+#include "kaem/kan/norm.h"
 
 namespace kaem {
 namespace {
@@ -13,6 +14,17 @@ using at::Tensor;
 /// Layers number their initial draws from here; the prior's layer is 0.
 constexpr int64_t kFirstPurpose = 16;
 
+/// A KAN layer, and the layer norm before it if there is one.
+struct Step {
+  KanLayer layer{nullptr};
+  Tensor scale, shift;
+
+  Tensor enter(const Tensor& x) const { return scale.defined() ? layer_norm(x, scale, shift) : x; }
+  Tensor enter_pullback(const Tensor& x, const Tensor& grad) const {
+    return scale.defined() ? layer_norm_pullback(x, scale, grad) : grad;
+  }
+};
+
 /// KAN layers of widths q, hidden..., D. docs/mathematics.md section 3.
 struct KanGenerator : Generator {
   KanGenerator(const GeneratorOptions& options, int64_t data_size, const Rng& rng) {
@@ -20,15 +32,20 @@ struct KanGenerator : Generator {
     widths.push_back(data_size);
     for (size_t l = 0; l + 1 < widths.size(); ++l) {
       const auto purpose = kFirstPurpose + static_cast<int64_t>(l);
-      layers.push_back(
-          register_module(str("layer", l), KanLayer(widths[l], widths[l + 1], options.basis, rng, purpose)));
-      layers.back()->precision = options.precision.of_products();
+      Step step;
+      step.layer = register_module(str("layer", l), KanLayer(widths[l], widths[l + 1], options.basis, rng, purpose));
+      step.layer->precision = options.precision.of_products();
+      if (options.layernorm) {
+        step.scale = register_parameter(str("norm_scale", l), at::ones({widths[l]}));
+        step.shift = register_parameter(str("norm_shift", l), at::zeros({widths[l]}));
+      }
+      steps.push_back(step);
     }
   }
 
   Tensor forward(const Tensor& u) override {
     Tensor x = u;
-    for (auto& layer : layers) x = layer->forward(x);
+    for (auto& step : steps) x = step.layer->forward(step.enter(x));
     return x;
   }
 
@@ -38,9 +55,10 @@ struct KanGenerator : Generator {
     const c10::AutoGradMode no_grad(false);
     GridUpdate done;
     Tensor x = u;
-    for (auto& layer : layers) {
-      done += layer->update_grid(x, /*keep_ends=*/false);
-      x = layer->forward(x);
+    for (auto& step : steps) {
+      x = step.enter(x);
+      done += step.layer->update_grid(x, /*keep_ends=*/false);
+      x = step.layer->forward(x);
     }
     return done;
   }
@@ -48,52 +66,59 @@ struct KanGenerator : Generator {
   void initialise_grid(const Tensor& u) override {
     const c10::AutoGradMode no_grad(false);
     Tensor x = u;
-    for (auto& layer : layers) {
-      layer->initialise_grid(x, /*keep_ends=*/false);
-      x = layer->forward(x);
+    for (auto& step : steps) {
+      x = step.enter(x);
+      step.layer->initialise_grid(x, /*keep_ends=*/false);
+      x = step.layer->forward(x);
     }
   }
 
-  std::vector<KanLayer> layers;
+  std::vector<Step> steps;
 };
 
 /// Folded weights are made once; features' inputs are kept for the pullback.
 struct FrozenKan : FrozenGenerator {
-  explicit FrozenKan(const std::vector<KanLayer>& kan_layers) : layers(kan_layers) {
+  explicit FrozenKan(const std::vector<Step>& generator_steps) : steps(generator_steps) {
     const c10::AutoGradMode no_grad(false);
-    for (const auto& layer : layers) {
+    for (const auto& step : steps) {
+      const KanLayer& layer = step.layer;
       weights.push_back(ops::round_to(layer->weights().reshape({-1, layer->outputs}), layer->precision));
       bandwidths.push_back(layer->bandwidth());
+      knots.push_back(layer->knots());
     }
   }
 
   Tensor forward(const Tensor& u, const Tensor&) override {
     const c10::AutoGradMode no_grad(false);
-    inputs = {u};
-    for (size_t l = 0; l < layers.size(); ++l) {
-      const Tensor features = ops::basis(inputs[l], layers[l]->knots(), bandwidths[l], layers[l]->spec);
-      inputs.push_back(ops::product(features.flatten(1), weights[l], layers[l]->precision));
+    inputs.clear(), entered.clear();
+    Tensor x = u;
+    for (size_t l = 0; l < steps.size(); ++l) {
+      const KanLayerImpl& layer = *steps[l].layer;
+      inputs.push_back(x), entered.push_back(steps[l].enter(x));
+      const Tensor features = ops::basis(entered[l], knots[l], bandwidths[l], layer.spec);
+      x = ops::product(features.flatten(1), weights[l], layer.precision);
     }
-    return inputs.back();
+    return x;
   }
 
   Tensor pullback(const Tensor& grad) override {
     const c10::AutoGradMode no_grad(false);
     Tensor pulled = grad;
-    for (size_t l = layers.size(); l-- > 0;) {
-      const KanLayerImpl& layer = *layers[l];
+    for (size_t l = steps.size(); l-- > 0;) {
+      const KanLayerImpl& layer = *steps[l].layer;
       const Tensor to_features = ops::product(pulled, weights[l].t(), layer.precision);
-      pulled = ops::basis_pullback(to_features.unflatten(1, {layer.inputs, -1}), inputs[l], layer.knots(),
-                                   bandwidths[l], layer.spec);
+      pulled = ops::basis_pullback(to_features.unflatten(1, {layer.inputs, -1}), entered[l], knots[l], bandwidths[l],
+                                   layer.spec);
+      pulled = steps[l].enter_pullback(inputs[l], pulled);
     }
     return pulled;
   }
 
-  std::vector<KanLayer> layers;
-  std::vector<Tensor> weights, bandwidths, inputs;
+  std::vector<Step> steps;
+  std::vector<Tensor> weights, bandwidths, knots, inputs, entered;
 };
 
-std::unique_ptr<FrozenGenerator> KanGenerator::freeze() { return std::make_unique<FrozenKan>(layers); }
+std::unique_ptr<FrozenGenerator> KanGenerator::freeze() { return std::make_unique<FrozenKan>(steps); }
 
 }  // namespace
 

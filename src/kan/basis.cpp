@@ -34,8 +34,13 @@ ops::BasisSpec make_basis_spec(const BasisOptions& options) {
           ops::parse_activation(options.activation)};
 }
 
-bool has_movable_knots(ops::BasisKind kind) { return kind != ops::BasisKind::kFft && kind != ops::BasisKind::kCheby; }
+bool has_movable_knots(ops::BasisKind kind) {
+  return kind != ops::BasisKind::kFft && kind != ops::BasisKind::kCheby && !ops::is_wavelet(kind);
+}
 
-bool has_bandwidth(ops::BasisKind kind) { return kind != ops::BasisKind::kBSpline && kind != ops::BasisKind::kCheby; }
+bool has_bandwidth(ops::BasisKind kind) {
+  using enum ops::BasisKind;
+  return kind == kRbf || kind == kRswaf || kind == kFft || kind == kMorlet;
+}
 
 }  // namespace kaem

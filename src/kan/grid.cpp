@@ -85,9 +85,9 @@ std::pair<Tensor, Tensor> input_range(const Tensor& x, bool margin) {
   return {middle - half, middle + half};
 }
 
-/// Where the knots should be for inputs x (float64).
+/// Where the knots should be for inputs x (float64); of wavelets, even ones over the domain.
 Tensor target_knots(const KanLayerImpl& layer, const Tensor& x, bool keep_ends) {
-  const Tensor current = layer.knots().to(at::kDouble);
+  const Tensor current = layer.ends_buffer().to(at::kDouble);
   const bool movable = has_movable_knots(layer.spec.kind);
   const auto [low, high] =
       keep_ends ? std::pair(current.select(1, 0), current.select(1, -1)) : input_range(x, !movable);
@@ -149,7 +149,7 @@ GridUpdate KanLayerImpl::update_grid(const Tensor& x, bool keep_ends) {
 
 void KanLayerImpl::initialise_grid(const Tensor& x, bool keep_ends) {
   const c10::AutoGradMode no_grad(false);
-  if (!(keep_ends && !has_movable_knots(spec.kind))) set_knots(target_knots(*this, x.to(at::kDouble), keep_ends));
+  if (!keep_ends || has_movable_knots(spec.kind)) set_knots(target_knots(*this, x.to(at::kDouble), keep_ends));
   draw_coefficients();
 }
 

@@ -12,7 +12,8 @@ using at::Tensor;
 /// Least distance of neighbouring trainable knots, as a share of the uniform one: they cannot meet.
 constexpr double kLeastGap = 0.01;
 
-KanLayerImpl::KanLayerImpl(int64_t in, int64_t out, BasisOptions layer_options, const Rng& rng, int64_t purpose)
+KanLayerImpl::KanLayerImpl(int64_t in, int64_t out, BasisOptions layer_options, const Rng& rng, int64_t purpose,
+                           WaveletsOf wavelets)
     : inputs(in),
       outputs(out),
       options(std::move(layer_options)),
@@ -35,7 +36,12 @@ KanLayerImpl::KanLayerImpl(int64_t in, int64_t out, BasisOptions layer_options, 
   const bool trainable = options.tau_trainable && has_bandwidth(spec.kind);
   const Tensor start = at::full({}, options.tau);
   tau = trainable ? register_parameter("tau", start) : register_buffer("tau", start);
-  if (options.grid_trainable && has_movable_knots(spec.kind) && options.grid_size > 1) {
+  if (ops::is_wavelet(spec.kind)) {
+    const int64_t rows = wavelets == WaveletsOf::kEdge ? inputs * outputs : inputs;
+    translations = register_parameter("translations", at::zeros({rows, options.grid_size}));
+    scales = register_parameter("scales", at::ones({rows, options.grid_size}));
+    ends_ = register_buffer("knot_ends", at::zeros({inputs, 2}));
+  } else if (options.grid_trainable && has_movable_knots(spec.kind) && options.grid_size > 1) {
     gaps = register_parameter("gaps", at::zeros({inputs, options.grid_size}));
     ends_ = register_buffer("knot_ends", at::zeros({inputs, 2}));
   } else {
@@ -52,6 +58,11 @@ void KanLayerImpl::reset_domain(double low, double high) {
 
 Tensor KanLayerImpl::knots() const {
   if (!has_trainable_knots()) return knots_;
+  if (translations.defined()) {
+    const int64_t rows = translations.size(0) / inputs;
+    const Tensor least = (kMinTau / static_cast<double>(options.grid_size)) * ends_.diff(1, 1);  // [I,1]
+    return at::cat({translations, at::maximum(scales, least.repeat_interleave(rows, 0))}, 1);
+  }
   const Tensor low = ends_.slice(1, 0, 1), high = ends_.slice(1, 1, 2), raw = at::softplus(gaps);
   const double intervals = static_cast<double>(options.grid_size);
   const Tensor shares = (1 - kLeastGap) * raw / raw.sum(1, true) + kLeastGap / intervals;
@@ -65,18 +76,30 @@ void KanLayerImpl::set_knots(const Tensor& target) {
     return;
   }
   ends_.copy_(at::stack({target.select(1, 0), target.select(1, -1)}, 1));
+  if (translations.defined()) return place_wavelets();
   const Tensor wide = target.to(at::kDouble), width = wide.slice(1, -1) - wide.slice(1, 0, 1);
   const Tensor relative = wide.diff(1, 1) / width * static_cast<double>(options.grid_size);
   const Tensor raw = ((relative - kLeastGap) / (1 - kLeastGap)).clamp_min(kLeastGap);
   gaps.copy_(raw + at::log(-at::expm1(-raw)));  // softplus⁻¹
 }
 
+void KanLayerImpl::place_wavelets() {
+  const auto count = static_cast<double>(options.grid_size);
+  const Tensor wide = ends_.to(at::kDouble).repeat_interleave(translations.size(0) / inputs, 0);
+  const Tensor part = wide.diff(1, 1) / count;  // of the domain, for each wavelet
+  translations.copy_(wide.slice(1, 0, 1) + part * (at::arange(options.grid_size, part.options()) + 0.5));
+  // A lone Morlet on [-1,1] is cos(τx) exp(-x²/2). The others, which have no frequency, are τ times as wide as the
+  // part.
+  const double width = spec.kind == ops::BasisKind::kMorlet ? 0.5 : options.tau;
+  scales.copy_((part * width).expand_as(scales));
+}
+
 void KanLayerImpl::draw_coefficients() {
   const c10::AutoGradMode no_grad(false);
   const int64_t functions = coefficients.size(1);
   const double variance = 2.0 / static_cast<double>(inputs + outputs);
-  const bool global = !has_movable_knots(spec.kind);
-  if (global) {  // FFT and Chebyshev: higher frequencies start smaller
+  const bool wavelet = ops::is_wavelet(spec.kind);
+  if (!has_movable_knots(spec.kind) && !wavelet) {  // FFT and Chebyshev: higher frequencies start smaller
     const Tensor noise =
         rng_.normal(Stream::kInit, 8 * purpose_ + 3, {inputs, functions, outputs}) * std::sqrt(variance);
     Tensor order = at::arange(functions, at::kFloat);
@@ -90,9 +113,15 @@ void KanLayerImpl::draw_coefficients() {
     }
     return;
   }
-  // The curves start as small noise at the knots: coefficients are its least-squares fit.
-  const Tensor noise = (rng_.uniform(Stream::kInit, 8 * purpose_ + 3, {inputs, options.grid_size + 1, outputs}) - 0.5) *
+  // The curves start as small noise at the knots: coefficients are its least-squares fit. Those of wavelets, which may
+  // vanish there, are the noise itself.
+  const int64_t values = wavelet ? functions : options.grid_size + 1;
+  const Tensor noise = (rng_.uniform(Stream::kInit, 8 * purpose_ + 3, {inputs, values, outputs}) - 0.5) *
                        (options.eps_scale / static_cast<double>(options.grid_size));
+  if (wavelet) {
+    coefficients.copy_(noise);
+    return;
+  }
   const Tensor wide_knots = knots().to(at::kDouble).cpu();
   const ops::BasisSpec functions_only = {spec.kind, spec.degree, ops::Activation::kNone};
   const Tensor phi =

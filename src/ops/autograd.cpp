@@ -158,7 +158,7 @@ struct Layer : Function<Layer> {
   }
 
   static Tiles tiles_of(const variable_list& saved, const BasisSpec& spec) {
-    return {saved[kCoefficients], feature_count(spec, saved[kKnots].size(1) - 1)};
+    return {saved[kCoefficients], feature_count(spec, grid_size_of(spec, saved[kKnots]))};
   }
 
   /// Weights [t·F,O] of a tile, as an operand.
@@ -179,7 +179,7 @@ struct Layer : Function<Layer> {
     const Tensor grad = round_to(in_use(grads[0]), precision);
     const BasisSpec basis = {static_cast<BasisKind>(spec.kind), spec.degree, static_cast<Activation>(spec.activation)};
     const int64_t rows = grad.size(0), outputs = grad.size(1),
-                  features = feature_count(basis, saved[kKnots].size(1) - 1);
+                  features = feature_count(basis, grid_size_of(basis, saved[kKnots]));
     const Tiles tiles = tiles_of(saved, basis);
     const Tensor x = space_like(saved[kX], want_x), spline = space_like(saved[kSpline], ctx->needs_input_grad(2)),
                  coefficients = space_like(saved[kCoefficients], ctx->needs_input_grad(3)),

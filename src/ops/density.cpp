@@ -18,7 +18,9 @@ Tensor output_of(const Tensor& generated, double steepness) {
 
 Tensor mixture_score(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights,
                      const Tensor& constant, const BasisSpec& spec) {
-  const int64_t p = knots.size(0), features = feature_count(spec, knots.size(1) - 1);
+  const int64_t p = weights.size(0), features = feature_count(spec, grid_size_of(spec, knots));
+  TORCH_CHECK_VALUE(knots.size(0) == p || (is_wavelet(spec.kind) && knots.size(0) == p * z.size(1)),
+                    "mixture_score: want a row of knots for each of ", p, " inputs, got ", knots.sizes());
   TORCH_CHECK_VALUE(z.dim() == 2 && weights.sizes() == at::IntArrayRef({p, features, z.size(1)}),
                     "mixture_score: want z [S,Q] and weights [", p, ",", features, ",Q], got ", z.sizes(), ", ",
                     weights.sizes());
@@ -44,7 +46,7 @@ namespace reference {
 
 Tensor mixture_score(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights,
                      const Tensor& constant, const BasisSpec& spec) {
-  const Tensor each = z.unsqueeze(-1).expand({z.size(0), z.size(1), knots.size(0)});
+  const Tensor each = z.unsqueeze(-1).expand({z.size(0), z.size(1), weights.size(0)});
   const Tensor energy = reference::edge_values(each, knots, tau, weights, spec, 0);
   return ((energy + constant).softmax(2) * reference::edge_values(each, knots, tau, weights, spec, 1)).sum(2);
 }

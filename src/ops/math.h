@@ -20,7 +20,13 @@ constexpr double kMexicanHatScale = 0.86732507058407751832;  // 2/(√3 π^¼)
 constexpr double kSeluAlpha = 1.6732632423543772, kSeluScale = 1.0507009873554805, kLeakySlope = 0.01;
 constexpr int64_t kMaxDegree = 32;
 
-KAEM_HD inline bool is_radial(int64_t kind) { return kind != kBSpline && kind != kFft && kind != kCheby; }
+KAEM_HD constexpr bool is_wavelet(int64_t kind) { return kind >= kDog; }
+/// One function of the distance from a knot, in units of the bandwidth.
+KAEM_HD constexpr bool is_radial(int64_t kind) { return kind == kRbf || kind == kRswaf; }
+/// Numbers of an input's row of knots: kaem/ops/ops.h.
+KAEM_HD inline int64_t knot_count(int64_t kind, int64_t intervals) {
+  return is_wavelet(kind) ? 2 * intervals : intervals + 1;
+}
 
 /// x folded into [lower, upper] by reflection at the ends; what lies inside keeps its bits.
 template <class T>
@@ -55,9 +61,9 @@ KAEM_HD inline T sinc_derivative(T v) {
   return (cos(a) - sinc(v)) / v;
 }
 
-/// φ(u) of the bases that are one function of the distance u = (x - c)/(τh).
+/// φ(u) of the bases that are one function of a distance u = (x - c)/(τh) or (x - c)/s; `frequency`: the Morlet's.
 template <class T>
-KAEM_HD inline T radial(int64_t kind, T u) {
+KAEM_HD inline T radial(int64_t kind, T u, T frequency) {
   if (kind == kRswaf) {
     const T e = exp(T(-2) * fabs(u));
     return 4 * e / ((1 + e) * (1 + e));
@@ -72,13 +78,13 @@ KAEM_HD inline T radial(int64_t kind, T u) {
     case kMexicanHat:
       return T(kMexicanHatScale) * (1 - u * u) * gauss;
     default:
-      return cos(5 * u) * gauss;  // Morlet
+      return cos(frequency * u) * gauss;  // Morlet
   }
 }
 
 /// dφ/du.
 template <class T>
-KAEM_HD inline T radial_derivative(int64_t kind, T u) {
+KAEM_HD inline T radial_derivative(int64_t kind, T u, T frequency) {
   if (kind == kRswaf) {
     const T e = exp(T(-2) * fabs(u)), slope = 8 * e * (1 - e) / ((1 + e) * (1 + e) * (1 + e));
     return u > 0 ? -slope : slope;
@@ -96,7 +102,7 @@ KAEM_HD inline T radial_derivative(int64_t kind, T u) {
     case kMexicanHat:
       return T(kMexicanHatScale) * (u * u - 3) * u * gauss;
     default:
-      return (-5 * sin(5 * u) - u * cos(5 * u)) * gauss;  // Morlet
+      return (-frequency * sin(frequency * u) - u * cos(frequency * u)) * gauss;  // Morlet
   }
 }
 
@@ -215,7 +221,7 @@ KAEM_HD inline void local_bsplines(const T* knots, int64_t intervals, int64_t ex
   }
 }
 
-/// One input of a basis: its grid and its scale, as a sum of two numbers (radial: 1/(τh); FFT: τ/(b-a)).
+/// One input of a basis: its grid and its scale, as a sum of two numbers (radial: 1/(τh); FFT: τ/(b-a); Morlet: τ).
 template <class T>
 struct Grid {
   int64_t kind, degree, activation, intervals, functions;
@@ -225,6 +231,7 @@ struct Grid {
 
 /// The scale of an input, in float64: the caller rounds it to a Grid's two numbers.
 KAEM_HD inline double grid_scale(int64_t kind, int64_t intervals, double first, double last, double tau) {
+  if (is_wavelet(kind)) return tau;
   return kind == kFft ? tau / (last - first) : static_cast<double>(intervals) / (tau * (last - first));
 }
 
@@ -298,14 +305,16 @@ KAEM_HD inline T feature(const Grid<T>& g, T x, T where, int64_t f, int order) {
     if (order == 0) return flush_tiny(fourier(g, x, k, shift));
     return flush_tiny(T(kPi) * k * g.scale * fourier(g, x, k, shift - T(0.5)));
   }
-  const T u = (x - g.knots[f]) * g.scale;
-  return flush_tiny(order == 0 ? radial(g.kind, u) : radial_derivative(g.kind, u) * g.scale);
+  // g.knots: translations, then scales.
+  const T inverse = is_wavelet(g.kind) ? 1 / g.knots[g.intervals + f] : g.scale, u = (x - g.knots[f]) * inverse;
+  return flush_tiny(order == 0 ? radial(g.kind, u, g.scale) : radial_derivative(g.kind, u, g.scale) * inverse);
 }
 
-/// What dφ_f/dx is to be multiplied by to give -τ (radial) or +τ (FFT) times dφ_f/dτ; 0 for the others.
+/// What dφ_f/dx is to be multiplied by to give -τ (radial) or +τ (FFT) times dφ_f/dτ; 0 for the others (a Morlet's
+/// frequency has no gradient here).
 template <class T>
 KAEM_HD inline T tau_distance(const Grid<T>& g, T x, int64_t f) {
-  if (f == g.functions || g.kind == kBSpline || g.kind == kCheby) return T(0);
+  if (f == g.functions || (g.kind != kFft && !is_radial(g.kind))) return T(0);
   return x - g.knots[g.kind == kFft ? 0 : f];
 }
 

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "ops/autograd.h"
+#include "ops/edges.h"
 #include "ops/math.h"
 #include "ops/simd/table.h"
 
@@ -19,8 +20,12 @@ using at::Tensor;
 /// gradients.
 bool fused(const Tensor& t) { return t.scalar_type() == at::kFloat && (t.is_cpu() || t.is_cuda()); }
 
-/// Whether a gradient is wanted that only the twin has (of knots, of cell widths).
 bool tracked(const Tensor& t) { return c10::GradMode::is_enabled() && t.requires_grad(); }
+
+/// Whether a gradient of a basis is wanted that only the twin has: that of knots, and of a frequency.
+bool needs_twin(const Tensor& knots, const Tensor& tau, const BasisSpec& spec) {
+  return tracked(knots) || (spec.kind == BasisKind::kMorlet && tracked(tau));
+}
 
 void check_same_kind(const char* op, const char* name, const Tensor& t, const Tensor& like) {
   TORCH_CHECK_VALUE(t.scalar_type() == like.scalar_type() && t.device() == like.device(), op, ": want ", name,
@@ -29,9 +34,11 @@ void check_same_kind(const char* op, const char* name, const Tensor& t, const Te
 }
 
 void check_basis(const char* op, const Tensor& x, int64_t inputs, const Tensor& knots, const Tensor& tau,
-                 const BasisSpec& spec) {
-  TORCH_CHECK_VALUE(knots.dim() == 2 && knots.size(0) == inputs && knots.size(1) >= 2, op, ": want knots [", inputs,
-                    ", G+1], got ", knots.sizes());
+                 const BasisSpec& spec, int64_t rows_of_edges = 0) {
+  const bool wavelet = is_wavelet(spec.kind);
+  const bool rows = knots.dim() == 2 && (knots.size(0) == inputs || (wavelet && knots.size(0) == rows_of_edges));
+  TORCH_CHECK_VALUE(rows && knots.size(1) >= 2 && (!wavelet || knots.size(1) % 2 == 0), op, ": want knots [", inputs,
+                    wavelet ? ", 2G], got " : ", G+1], got ", knots.sizes());
   TORCH_CHECK_VALUE(tau.numel() == 1, op, ": want tau [], got ", tau.sizes());
   TORCH_CHECK_VALUE(spec.degree >= 0 && spec.degree <= math::kMaxDegree, op, ": want a degree of 0 to ",
                     math::kMaxDegree, ", got ", spec.degree);
@@ -54,8 +61,8 @@ void check_fold(const char* op, const Tensor& base_weight, const Tensor& spline_
 void check_edges(const char* op, const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights,
                  const BasisSpec& spec) {
   TORCH_CHECK_VALUE(z.dim() == 3, op, ": want z [S, Q, P], got ", z.sizes());
-  check_basis(op, z, z.size(2), knots, tau, spec);
-  const int64_t features = feature_count(spec, knots.size(1) - 1);
+  check_basis(op, z, z.size(2), knots, tau, spec, z.size(1) * z.size(2));
+  const int64_t features = feature_count(spec, grid_size_of(spec, knots));
   TORCH_CHECK_VALUE(
       weights.dim() == 3 && weights.size(0) == z.size(2) && weights.size(1) == features && weights.size(2) == z.size(1),
       op, ": want weights [", z.size(2), ", ", features, ", ", z.size(1), "], got ", weights.sizes());
@@ -75,17 +82,21 @@ void check_table(const char* op, const char* name, const Tensor& x, const Invers
 
 }  // namespace
 
-int64_t feature_count(const BasisSpec& spec, int64_t grid_intervals) {
+int64_t grid_size_of(const BasisSpec& spec, const Tensor& knots) {
+  return is_wavelet(spec.kind) ? knots.size(1) / 2 : knots.size(1) - 1;
+}
+
+int64_t feature_count(const BasisSpec& spec, int64_t grid_size) {
   const int64_t extra = spec.activation == Activation::kNone ? 0 : 1;
   switch (spec.kind) {
     case BasisKind::kBSpline:
-      return grid_intervals + spec.degree + extra;
+      return grid_size + spec.degree + extra;
     case BasisKind::kFft:
-      return 2 * grid_intervals + 1 + extra;
+      return 2 * grid_size + 1 + extra;
     case BasisKind::kCheby:
       return spec.degree + 1 + extra;
     default:
-      return grid_intervals + 1 + extra;
+      return grid_size + (is_wavelet(spec.kind) ? 0 : 1) + extra;
   }
 }
 
@@ -96,8 +107,14 @@ Tensor basis(const Tensor& x, const Tensor& knots, const Tensor& tau, const Basi
     TORCH_CHECK_VALUE(cell.sizes() == x.sizes(), "basis: want cell ", x.sizes(), ", got ", cell.sizes());
     check_same_kind("basis", "cell", cell, x);
   }
-  return fused(x) && !tracked(knots) ? autograd::basis(x, knots, tau, spec, cell)
-                                     : reference::basis(x, knots, tau, spec, cell);
+  return fused(x) && !needs_twin(knots, tau, spec) ? autograd::basis(x, knots, tau, spec, cell)
+                                                   : reference::basis(x, knots, tau, spec, cell);
+}
+
+Tensor edge_features(const Tensor& z, const Tensor& knots, const Tensor& tau, const BasisSpec& spec) {
+  TORCH_CHECK_VALUE(z.dim() == 3, "edge_features: want z [S, Q, P], got ", z.sizes());
+  check_basis("edge_features", z, z.size(2), knots, tau, spec, z.size(1) * z.size(2));
+  return of_edges(z, knots, [&](const Tensor& x) { return basis(x, knots, tau, spec); });
 }
 
 Tensor basis_derivative(const Tensor& x, const Tensor& knots, const Tensor& tau, const BasisSpec& spec) {
@@ -113,7 +130,7 @@ Tensor basis_pullback(const Tensor& grad, const Tensor& x, const Tensor& knots, 
                       const BasisSpec& spec) {
   TORCH_CHECK_VALUE(x.dim() == 2, "basis_pullback: want x [N, I], got ", x.sizes());
   check_basis("basis_pullback", x, x.size(1), knots, tau, spec);
-  const std::array<int64_t, 3> want = {x.size(0), x.size(1), feature_count(spec, knots.size(1) - 1)};
+  const std::array<int64_t, 3> want = {x.size(0), x.size(1), feature_count(spec, grid_size_of(spec, knots))};
   TORCH_CHECK_VALUE(grad.sizes() == at::IntArrayRef(want), "basis_pullback: want grad ", at::IntArrayRef(want),
                     ", got ", grad.sizes());
   check_same_kind("basis_pullback", "grad", grad, x);
@@ -134,15 +151,15 @@ Tensor kan_layer(const Tensor& x, const Tensor& knots, const Tensor& tau, const 
   TORCH_CHECK_VALUE(x.dim() == 2, "kan_layer: want x [N, I], got ", x.sizes());
   check_basis("kan_layer", x, x.size(1), knots, tau, spec);
   check_fold("kan_layer", base_weight, spline_weight, coefficients);
-  const int64_t features = coefficients.size(1) + (base_weight.defined() ? 1 : 0);
-  TORCH_CHECK_VALUE(coefficients.size(0) == x.size(1) && features == feature_count(spec, knots.size(1) - 1),
-                    "kan_layer: want coefficients (and base_weight) for ", x.size(1), " inputs of ",
-                    feature_count(spec, knots.size(1) - 1), " features, got ", coefficients.sizes(),
-                    base_weight.defined() ? " and base_weight" : "");
+  const int64_t features = coefficients.size(1) + (base_weight.defined() ? 1 : 0),
+                wanted = feature_count(spec, grid_size_of(spec, knots));
+  TORCH_CHECK_VALUE(coefficients.size(0) == x.size(1) && features == wanted,
+                    "kan_layer: want coefficients (and base_weight) for ", x.size(1), " inputs of ", wanted,
+                    " features, got ", coefficients.sizes(), base_weight.defined() ? " and base_weight" : "");
   TORCH_CHECK_VALUE(base_weight.defined() == (spec.activation != Activation::kNone),
                     "kan_layer: want base_weight if, and only if, there is a base activation");
   check_same_kind("kan_layer", "coefficients", coefficients, x);
-  return fused(x) && !tracked(knots)
+  return fused(x) && !needs_twin(knots, tau, spec)
              ? autograd::kan_layer(x, knots, tau, base_weight, spline_weight, coefficients, spec, precision)
              : reference::kan_layer(x, knots, tau, base_weight, spline_weight, coefficients, spec, precision);
 }
@@ -152,15 +169,15 @@ Tensor weighted_edge_sum(const Tensor& z, const Tensor& weight, const Tensor& kn
   check_edges("weighted_edge_sum", z, knots, tau, weights, spec);
   TORCH_CHECK_VALUE(weight.dim() == 1 && weight.size(0) == z.size(0), "weighted_edge_sum: want weight [", z.size(0),
                     "], got ", weight.sizes());
-  if (fused(z) && !tracked(knots) && !tracked(weight) && (tracked(z) || tracked(tau) || tracked(weights)))
+  if (fused(z) && !needs_twin(knots, tau, spec) && !tracked(weight) && (tracked(z) || tracked(tau) || tracked(weights)))
     return autograd::weighted_edge_sum(z, weight, knots, tau, weights, spec);
   return (weight * edge_sum(z, knots, tau, weights, spec)).sum();
 }
 
 Tensor edge_sum(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, const BasisSpec& spec) {
   check_edges("edge_sum", z, knots, tau, weights, spec);
-  return fused(z) && !tracked(knots) ? autograd::edge_sum(z, knots, tau, weights, spec)
-                                     : reference::edge_sum(z, knots, tau, weights, spec);
+  return fused(z) && !needs_twin(knots, tau, spec) ? autograd::edge_sum(z, knots, tau, weights, spec)
+                                                   : reference::edge_sum(z, knots, tau, weights, spec);
 }
 
 Tensor edge_values(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights,

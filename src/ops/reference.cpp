@@ -7,6 +7,7 @@
 #include <numbers>
 
 #include "kaem/ops/ops.h"
+#include "ops/edges.h"
 
 namespace kaem::ops::reference {
 namespace {
@@ -24,10 +25,16 @@ Tensor flush_tiny(const Tensor& phi) {
 Tensor domain_start(const Tensor& knots) { return knots.select(1, 0); }
 Tensor domain_width(const Tensor& knots) { return knots.select(1, -1) - knots.select(1, 0); }
 
-/// u = (x - c_g) / (τ h): [N,I,G+1].
-Tensor knot_distance(const Tensor& x, const Tensor& knots, const Tensor& tau) {
-  const Tensor spacing = domain_width(knots) / static_cast<double>(knots.size(1) - 1);
-  return (x.unsqueeze(-1) - knots.unsqueeze(0)) / (tau * spacing).unsqueeze(-1);
+/// The unit of u: τh [I,1], of wavelets their scales [I,G].
+Tensor unit_of(const Tensor& knots, const Tensor& tau, BasisKind kind) {
+  if (is_wavelet(kind)) return knots.slice(1, knots.size(1) / 2);
+  return (tau * domain_width(knots) / static_cast<double>(knots.size(1) - 1)).unsqueeze(-1);
+}
+
+/// u = (x - c)/unit: [N,I,F].
+Tensor distance(const Tensor& x, const Tensor& knots, const Tensor& tau, BasisKind kind) {
+  const Tensor centres = is_wavelet(kind) ? knots.slice(1, 0, knots.size(1) / 2) : knots;
+  return (x.unsqueeze(-1) - centres) / unit_of(knots, tau, kind);
 }
 
 Tensor sech_squared(const Tensor& u) {
@@ -43,8 +50,8 @@ Tensor sinc_derivative(const Tensor& v) {
   return at::where(near, -kPi * kPi / 3 * v * (1 - kPi * kPi / 10 * v.square()), far);
 }
 
-/// φ(u) of the bases that are one function of the distance to a knot.
-Tensor radial(const Tensor& u, BasisKind kind) {
+/// φ(u) of the bases that are one function of a distance.
+Tensor radial(const Tensor& u, const Tensor& tau, BasisKind kind) {
   switch (kind) {
     case BasisKind::kRbf:
       return (-0.5 * u.square()).exp();
@@ -55,14 +62,14 @@ Tensor radial(const Tensor& u, BasisKind kind) {
     case BasisKind::kMexicanHat:
       return 2 / (std::sqrt(3.0) * std::pow(kPi, 0.25)) * (1 - u.square()) * (-0.5 * u.square()).exp();
     case BasisKind::kMorlet:
-      return (5 * u).cos() * (-0.5 * u.square()).exp();
+      return (tau * u).cos() * (-0.5 * u.square()).exp();
     default:
       return at::sinc(u / 2) * (1.5 * kPi * u).cos();  // Shannon
   }
 }
 
 /// dφ/du.
-Tensor radial_derivative(const Tensor& u, BasisKind kind) {
+Tensor radial_derivative(const Tensor& u, const Tensor& tau, BasisKind kind) {
   switch (kind) {
     case BasisKind::kRbf:
       return -u * (-0.5 * u.square()).exp();
@@ -73,7 +80,7 @@ Tensor radial_derivative(const Tensor& u, BasisKind kind) {
     case BasisKind::kMexicanHat:
       return 2 / (std::sqrt(3.0) * std::pow(kPi, 0.25)) * (u.square() - 3) * u * (-0.5 * u.square()).exp();
     case BasisKind::kMorlet:
-      return (-5 * (5 * u).sin() - u * (5 * u).cos()) * (-0.5 * u.square()).exp();
+      return (-tau * (tau * u).sin() - u * (tau * u).cos()) * (-0.5 * u.square()).exp();
     default:
       return 0.5 * sinc_derivative(u / 2) * (1.5 * kPi * u).cos() - 1.5 * kPi * at::sinc(u / 2) * (1.5 * kPi * u).sin();
   }
@@ -202,10 +209,9 @@ Tensor in_slices(const Tensor& z, int64_t features, Piece piece) {
 }
 
 Tensor edge_features(const Tensor& z, const Tensor& knots, const Tensor& tau, const BasisSpec& spec, int64_t order) {
-  const Tensor x = z.reshape({-1, z.size(2)});
-  const Tensor phi =
-      order == 0 ? reference::basis(x, knots, tau, spec) : reference::basis_derivative(x, knots, tau, spec);
-  return phi.reshape({z.size(0), z.size(1), z.size(2), -1});
+  return of_edges(z, knots, [&](const Tensor& x) {
+    return order == 0 ? reference::basis(x, knots, tau, spec) : reference::basis_derivative(x, knots, tau, spec);
+  });
 }
 
 }  // namespace
@@ -221,7 +227,7 @@ Tensor basis(const Tensor& x, const Tensor& knots, const Tensor& tau, const Basi
   } else if (spec.kind == BasisKind::kCheby) {
     phi = chebyshev(to_unit(x, knots).clamp(-1, 1), spec.degree).first;
   } else {
-    phi = radial(knot_distance(x, knots, tau), spec.kind);
+    phi = radial(distance(x, knots, tau, spec.kind), tau, spec.kind);
   }
   return with_activation(
       flush_tiny(phi), spec.activation == Activation::kNone ? Tensor() : activate(x, spec.activation), spec.activation);
@@ -241,8 +247,7 @@ Tensor basis_derivative(const Tensor& x, const Tensor& knots, const Tensor& tau,
     const Tensor inside = (x_hat.abs() <= 1).to(x.scalar_type());
     phi = chebyshev(x_hat.clamp(-1, 1), spec.degree).second * (inside * 2 / domain_width(knots)).unsqueeze(-1);
   } else {
-    const Tensor spacing = domain_width(knots) / static_cast<double>(knots.size(1) - 1);
-    phi = radial_derivative(knot_distance(x, knots, tau), spec.kind) / (tau * spacing).unsqueeze(-1);
+    phi = radial_derivative(distance(x, knots, tau, spec.kind), tau, spec.kind) / unit_of(knots, tau, spec.kind);
   }
   return with_activation(flush_tiny(phi),
                          spec.activation == Activation::kNone ? Tensor() : activate_derivative(x, spec.activation),
@@ -252,15 +257,16 @@ Tensor basis_derivative(const Tensor& x, const Tensor& knots, const Tensor& tau,
 Tensor basis_tau_derivative(const Tensor& x, const Tensor& knots, const Tensor& tau, const BasisSpec& spec) {
   const c10::AutoGradMode no_grad(false);
   Tensor phi;
-  if (spec.kind == BasisKind::kBSpline || spec.kind == BasisKind::kCheby) {
+  const bool wavelet = is_wavelet(spec.kind), morlet = spec.kind == BasisKind::kMorlet;
+  if (spec.kind == BasisKind::kBSpline || spec.kind == BasisKind::kCheby || (wavelet && !morlet)) {
     phi = at::zeros_like(reference::basis(x, knots, tau, {spec.kind, spec.degree, Activation::kNone}));
   } else if (spec.kind == BasisKind::kFft) {
     const auto [frequency, position] = fourier(x, knots, tau);
     const Tensor angle = frequency * position, scale = angle / tau;
     phi = at::cat({at::zeros_like(position), -scale * angle.sin(), scale * angle.cos()}, -1);
   } else {
-    const Tensor u = knot_distance(x, knots, tau);
-    phi = -u / tau * radial_derivative(u, spec.kind);
+    const Tensor u = distance(x, knots, tau, spec.kind);
+    phi = morlet ? -u * (tau * u).sin() * (-0.5 * u.square()).exp() : -u / tau * radial_derivative(u, tau, spec.kind);
   }
   return with_activation(flush_tiny(phi), at::zeros_like(x), spec.activation);
 }

@@ -17,11 +17,12 @@ ComponentPrior::ComponentPrior(const PriorOptions& prior_options, const Rng& rng
     throw ConfigError(str("[EbmModel] layer_widths: want P, Q (two numbers), got ", widths.size()));
   reference =
       register_module("reference", make_reference_density(options.reference, options.basis.grid_range, widths[0]));
-  layer = register_module("layer", KanLayer(widths[0], widths[1], options.basis, rng, /*purpose=*/0));
+  layer =
+      register_module("layer", KanLayer(widths[0], widths[1], options.basis, rng, /*purpose=*/0, WaveletsOf::kEdge));
   layer->reset_domain(reference->domain.first, reference->domain.second);
   // The knots are float32: their ends are the domain, to the last bit, or a steep density would lose mass at its ends.
-  const Tensor knots = layer->knots().detach();
-  reference->domain = {knots[0][0].item<double>(), knots[0][-1].item<double>()};
+  const Tensor ends = layer->ends_buffer();
+  reference->domain = {ends[0][0].item<double>(), ends[0][-1].item<double>()};
 }
 
 const PriorTable& ComponentPrior::table() {

@@ -9,6 +9,7 @@
 
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
+#include "kaem/kan/norm.h"
 #include "kaem/mcmc/kernel.h"
 
 namespace kaem {
@@ -16,16 +17,8 @@ namespace {
 
 using at::Tensor;
 
-constexpr double kNormEps = 1e-5;
 /// The generator's layers number their initial draws from 16.
 constexpr size_t kMostLayers = 16;
-
-/// The values of layer norm before scale and shift, and 1/σ: h [S,I] -> [S,I], [S,1].
-std::pair<Tensor, Tensor> standardise(const Tensor& h) {
-  const Tensor centred = h - h.mean(1, true);
-  const Tensor inverse_scale = (centred.square().mean(1, true) + kNormEps).rsqrt();
-  return {centred * inverse_scale, inverse_scale};
-}
 
 constexpr const char* kNoDistribution =
     "a deep prior has no distribution functions of single coordinates; want a prior of two widths";
@@ -59,14 +52,11 @@ std::pair<double, double> DeepPrior::domain() const {
 }
 
 Tensor DeepPrior::enter(size_t l, const Tensor& h) const {
-  return options.layernorm ? standardise(h).first * norm_scale[l] + norm_shift[l] : h;
+  return options.layernorm ? layer_norm(h, norm_scale[l], norm_shift[l]) : h;
 }
 
 Tensor DeepPrior::enter_pullback(size_t l, const Tensor& h, const Tensor& grad) const {
-  if (!options.layernorm) return grad;
-  const auto [standard, inverse_scale] = standardise(h);
-  const Tensor g = grad * norm_scale[l];
-  return inverse_scale * (g - g.mean(1, true) - standard * (g * standard).mean(1, true));
+  return options.layernorm ? layer_norm_pullback(h, norm_scale[l], grad) : grad;
 }
 
 Tensor DeepPrior::energy(const Tensor& z) {

@@ -74,8 +74,7 @@ Tensor MixturePrior::energies(const Tensor& z) {
   }
   const Tensor all = z.unsqueeze(-1).expand({n, q, p}).contiguous();
   if (!c10::GradMode::is_enabled()) return ops::edge_values(all, knots, tau, weights, layer->spec, 0);
-  const Tensor features = ops::basis(all.reshape({-1, p}), knots, tau, layer->spec).reshape({n, q, p, -1});
-  return at::einsum("sqpf,pfq->sqp", {features, weights});
+  return at::einsum("sqpf,pfq->sqp", {ops::edge_features(all, knots, tau, layer->spec), weights});
 }
 
 Tensor MixturePrior::energy_slopes(const Tensor& z) {
@@ -110,7 +109,7 @@ const ops::InverseTable& MixturePrior::inverse() {
   const Tensor knots = layer->knots();
   const TableDensity density = {1, layer->outputs, jumps_at_knots(layer->spec), knots.options(), at_nodes};
   mixture_table_ = tabulate(density, mixture_cells_.get(cells_source(*layer), [&] {
-    const Tensor wide = knots.to(at::kDouble);
+    const Tensor wide = cells_source(*layer).to(at::kDouble);
     // Where pieces differ between inputs, the mixture has all of them. The ends are the domain's.
     const bool one = layer->spec.kind != ops::BasisKind::kBSpline || shared_knots();
     const Tensor breaks = one ? wide.slice(0, 0, 1) : std::get<0>(at::_unique(wide)).unsqueeze(0);

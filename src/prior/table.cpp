@@ -13,7 +13,7 @@ namespace {
 
 using at::Tensor;
 
-constexpr double kErrorBound = 3e-5;
+constexpr double kErrorBound = 1e-5;  // of log Z and, on the safe side, of the distribution function
 constexpr int64_t kMostRefinement = 64;
 
 bool has_kink_at_zero(ops::Activation activation) {
@@ -211,12 +211,27 @@ Tensor ComponentDensity::operator()(const Tensor& x, const Tensor& cell, std::op
   const int64_t first = input.value_or(0), end = input ? first + 1 : layer_.inputs;
   Tensor weights = weights_.slice(0, first, end);
   if (outputs.defined()) weights = weights.index_select(2, outputs);
-  const Tensor features = ops::basis(x, knots_.slice(0, first, end), tau_, layer_.spec, cell).permute({1, 2, 0});
-  if (reference_.is_flat()) return at::bmm(weights.transpose(1, 2), features);
   // A density of one input alone is that column of all.
   const Tensor log_reference =
-      reference_.log_density(x.expand({x.size(0), layer_.inputs})).slice(1, first, end).t().unsqueeze(1);
+      reference_.is_flat()
+          ? Tensor()
+          : reference_.log_density(x.expand({x.size(0), layer_.inputs})).slice(1, first, end).t().unsqueeze(1);
+  if (knots_.size(0) != layer_.inputs) {
+    const Tensor energy =
+        edge_energies(x, knots_.unflatten(0, {layer_.inputs, -1}).slice(0, first, end), weights, outputs);
+    return log_reference.defined() ? energy + log_reference : energy;
+  }
+  const Tensor features = ops::basis(x, knots_.slice(0, first, end), tau_, layer_.spec, cell).permute({1, 2, 0});
+  if (!log_reference.defined()) return at::bmm(weights.transpose(1, 2), features);
   return at::baddbmm(log_reference, weights.transpose(1, 2), features);
+}
+
+Tensor ComponentDensity::edge_energies(const Tensor& x, Tensor knots, const Tensor& weights,
+                                       const Tensor& outputs) const {
+  if (outputs.defined()) knots = knots.index_select(1, outputs);
+  const Tensor z = x.unsqueeze(1).expand({x.size(0), weights.size(2), x.size(1)});
+  const Tensor features = ops::edge_features(z, knots.flatten(0, 1), tau_, layer_.spec);
+  return at::einsum("kqpf,pfq->pqk", {features, weights});
 }
 
 PriorTable build_table(const KanLayerImpl& layer, const ReferenceDensity& reference, int64_t least_cells,
@@ -227,7 +242,7 @@ PriorTable build_table(const KanLayerImpl& layer, const ReferenceDensity& refere
                                 [&](const Tensor& x, const Tensor& cell, std::optional<int64_t> input,
                                     const Tensor& outputs) { return component(x, cell, input, outputs); }};
   return tabulate(density, cells.get(cells_source(layer), [&] {
-    return lay_out(density, cell_edges(knots.to(at::kDouble), layer.spec, least_cells));
+    return lay_out(density, cell_edges(cells_source(layer).to(at::kDouble), layer.spec, least_cells));
   }));
 }
 

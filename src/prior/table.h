@@ -46,8 +46,8 @@ TableCells lay_out(const TableDensity& density, const at::Tensor& edges);
 /// table per component".
 PriorTable tabulate(const TableDensity& density, const TableCells& cells);
 
-/// At least `least_cells` cells between the ends of knots [groups,B] (float64): edges [groups,M+1], aligned with
-/// B-spline knots and with 0 where the base activation has a kink. Differentiable where knots decide (B-splines).
+/// At least `least_cells` cells between the ends of knots or ends [groups,B] (float64): edges [groups,M+1], aligned
+/// with B-spline knots and with 0 where the base activation has a kink. Differentiable where knots decide (B-splines).
 at::Tensor cell_edges(const at::Tensor& knots, const ops::BasisSpec& spec, int64_t least_cells);
 
 /// True if univariate functions of this kind are not continuous.
@@ -64,6 +64,10 @@ class ComponentDensity {
                         const at::Tensor& outputs) const;
 
  private:
+  /// Where every edge has knots [p,Q,2G] of its own: x [K,p] -> f [p,Q or n,K].
+  at::Tensor edge_energies(const at::Tensor& x, at::Tensor knots, const at::Tensor& weights,
+                           const at::Tensor& outputs) const;
+
   const KanLayerImpl& layer_;
   const ReferenceDensity& reference_;
   at::Tensor weights_, tau_, knots_;

@@ -1,5 +1,6 @@
 #include "kaem/train/optimizer.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_fused_adam.h>
@@ -41,7 +42,8 @@ struct Rule {
   FusedUpdate fused;  // null: LibTorch has none
 };
 
-/// L2 decay as in PyTorch: λp joins the gradient.
+/// L2 decay as in PyTorch: λp joins the gradient. Adam's kind has none: divided by its root mean square, λp would
+/// outweigh the small gradients of the prior's energies.
 at::Tensor decayed(const OptimizerOptions& o, const Slot& s, const at::Tensor& gradient) {
   return o.weight_decay == 0 ? gradient : gradient.add(s.parameter.value, o.weight_decay);
 }
@@ -60,7 +62,7 @@ void adam_direction(const OptimizerOptions& o, Slot& s, double rate) {
 }
 
 void plain_adam(const OptimizerOptions& o, Slot& s, at::Tensor gradient, double rate) {
-  update_moments(o, s, decayed(o, s, gradient));
+  update_moments(o, s, gradient);
   adam_direction(o, s, rate);
 }
 
@@ -78,7 +80,7 @@ void plain_nadam(const OptimizerOptions& o, Slot& s, at::Tensor gradient, double
   const auto mu = [&](double n) { return o.betas[0] * (1 - 0.5 * std::pow(0.96, n * kMomentumDecay)); };
   double product = 1;  // Πμ from 1 to t; t terms of a product that is soon 0, so a state of its own is not needed
   for (double n = 1; n <= t && product > 1e-30; ++n) product *= mu(n);
-  const auto g = decayed(o, s, gradient);
+  const auto& g = gradient;
   update_moments(o, s, g);
   const auto denominator = (s.second / (1 - std::pow(o.betas[1], t))).sqrt_().add_(o.eps);
   s.parameter.value.addcdiv_(g, denominator, -rate * (1 - mu(t)) / (1 - product));
@@ -87,7 +89,7 @@ void plain_nadam(const OptimizerOptions& o, Slot& s, at::Tensor gradient, double
 
 /// v ← ρ v + (1-ρ) g², p ← p - rate g / (√v + ε)  (Tieleman and Hinton 2012).
 void plain_rmsprop(const OptimizerOptions& o, Slot& s, at::Tensor gradient, double rate) {
-  const auto g = decayed(o, s, gradient);
+  const auto& g = gradient;
   s.first.mul_(o.rho).addcmul_(g, g, 1 - o.rho);
   s.parameter.value.addcdiv_(g, s.first.sqrt().add_(o.eps), -rate);
 }
@@ -110,8 +112,8 @@ void plain_nesterov(const OptimizerOptions& o, Slot& s, at::Tensor gradient, dou
 }
 
 void fused_adam(const OptimizerOptions& o, Lists& l, double rate) {
-  at::_fused_adam_(l.values, l.gradients, l.first, l.second, {}, l.steps, rate, o.betas[0], o.betas[1], o.weight_decay,
-                   o.eps, false, false);
+  at::_fused_adam_(l.values, l.gradients, l.first, l.second, {}, l.steps, rate, o.betas[0], o.betas[1], 0.0, o.eps,
+                   false, false);
 }
 
 void fused_adamw(const OptimizerOptions& o, Lists& l, double rate) {

@@ -98,6 +98,7 @@ Config random_config(std::mt19937_64& random) {
   for (auto* epochs : {&c.run.checkpoint_epochs, &c.run.sample_epochs})
     if (*epochs == 0) *epochs = -1;
   c.optimizer.rho *= 0.99, c.optimizer.ema_decay *= 0.99;
+  if (c.optimizer.type != "adamw" && c.optimizer.type != "sgd") c.optimizer.weight_decay = 0;
   c.schedule.milestones = {3, 17, 1000000 + static_cast<int64_t>(random() % 1000)};
   c.data.resize =
       scrambler.coin() ? std::vector<int64_t>{} : std::vector<int64_t>{16, 1 + static_cast<int64_t>(random() % 64)};

@@ -1,4 +1,5 @@
 #include "config/support.h"
+#include "kaem/core/str.h"
 
 namespace kaem {
 namespace {
@@ -71,8 +72,67 @@ TEST(Resolve, PriorsWithTheirOwnDomainSaySo) {
   const std::string range = "grid_range = -1,1\n";
   EXPECT_TRUE(noted(parse_config("[EbmModel]\nπ_0 = uniform\n" + range, "f.ini"), "the domain is [0,1]"));
   EXPECT_TRUE(noted(parse_config("[EbmModel]\nπ_0 = lognormal\n" + range, "f.ini"), "the domain is [exp(-6),4]"));
-  EXPECT_TRUE(parse_config("[EbmModel]\nπ_0 = gaussian\n" + range, "f.ini").notes.empty());
-  EXPECT_TRUE(noted(parse_config("[EbmModel]\nspline_function = FFT\ninit_τ = 10\n", "f.ini"), "half periods"));
+  const std::string own = "; kaem config 1\n";
+  EXPECT_TRUE(parse_config(own + "[EbmModel]\nπ_0 = uniform\n" + range, "f.ini").notes.empty());
+  const Config changed = load_config("config/nist_config.ini", {parse_override("EbmModel.π_0=uniform")}, "MNIST", "");
+  EXPECT_TRUE(noted(changed, "the domain is [0,1]")) << "an option is the user's own";
+}
+
+/// Every key that means something else in a file of the reference's is named in one line when such a file is read; a
+/// file with our first line says what it means.
+TEST(Resolve, OtherMeaningsOfTheReferenceAreNamed) {
+  const std::string own = "; kaem config 1\n";
+  const auto expect_note = [&](const std::string& text, const std::string& note) {
+    EXPECT_TRUE(noted(parse_config(text, "f.ini"), note)) << text;
+    EXPECT_TRUE(parse_config(own + text, "f.ini").notes.empty()) << text;
+  };
+  for (const char* section : {"EbmModel", "GeneratorModel"}) {
+    const std::string head = std::string("[") + section + "]\n";
+    expect_note(head + "spline_function = FFT\ninit_τ = 1\ngrid_range = -1,1\n", "2(b - a)τ = 4");
+    expect_note(head + "spline_function = RBF\ninit_τ = 2\n", "larger is wider");
+    expect_note(head + "spline_function = Cheby\nbase_activation = silu\n", "acts with Chebyshev polynomials too");
+    EXPECT_TRUE(parse_config(head + "spline_function = RBF\ninit_τ = 1\n", "f.ini").notes.empty());
+  }
+  expect_note("[EbmModel]\nπ_0 = gaussian\ngrid_range = -1,1\n", "the reference's on -1.2,1.2");
+  EXPECT_TRUE(parse_config("[EbmModel]\nπ_0 = gaussian\ngrid_range = -1.2,1.2\n", "f.ini").notes.empty());
+  const std::string text = "[TRAINING]\ndataset = PTB\n[SEQ]\nsequence_length = 8\n";
+  expect_note(text + "[GeneratorModel]\ngenerator_variance = 0.1\n", "is without effect on text");
+}
+
+TEST(Resolve, MorletsFrequency) {
+  const std::string wavelet = "[EbmModel]\nspline_function = Wavelet\nwavelet_type = Morlet\n";
+  EXPECT_EQ(parse_config(wavelet, "f.ini").model.prior.basis.tau, 5);
+  EXPECT_EQ(parse_config(wavelet + "init_τ = 10\n", "f.ini").model.prior.basis.tau, 10);
+  EXPECT_EQ(parse_config("[EbmModel]\nspline_function = DoG\n", "f.ini").model.prior.basis.tau, 1);
+}
+
+TEST(Resolve, DecayIsForOptimisersThatHaveOne) {
+  for (const char* type : {"adam", "nadam", "rmsprop", "adamw", "sgd", "momentum", "nesterov"}) {
+    const Config c = parse_config(str("[OPTIMIZER]\ntype = ", type, "\ndecay = 0.1\n"), "f.ini");
+    const bool ignored = std::string(type) == "adam" || std::string(type) == "nadam" || std::string(type) == "rmsprop";
+    EXPECT_EQ(c.optimizer.weight_decay, ignored ? 0 : 0.1) << type;
+    EXPECT_EQ(noted(c, str("decay = 0.1 is ignored: ", type)), ignored) << type;
+  }
+}
+
+TEST(Resolve, WordsForOff) {
+  const Config none = parse_config("[THERMODYNAMIC_INTEGRATION]\nnum_temps = -1\n", "f.ini");
+  EXPECT_EQ(none.posterior.tempering.levels, 0);
+  EXPECT_EQ(none.run.mode, "vanilla");
+  EXPECT_TRUE(none.notes.empty());
+  const Config plain = parse_config("[TRAINING]\nuse_perceptual_loss = true\n", "f.ini");
+  EXPECT_FALSE(plain.model.generator.use_perceptual_loss);
+  EXPECT_TRUE(noted(plain, "use_perceptual_loss = true is ignored"));
+  const Config known = parse_config(
+      "[GeneratorModel]\noutput_dim = 3\n[SYMBOLIC_REG]\nnum_restarts = 2\nfit_symbolic_prior = true\n", "f.ini");
+  EXPECT_TRUE(noted(known, "without effect here"));
+}
+
+TEST(Resolve, BaselinesFilesAreRefusedWithTheFileThatHelps) {
+  EXPECT_EQ(refused("[TRAINING]\nbatch_size = 5\n[VAE]\nbeta = 1\n"),
+            "f.ini:4: [VAE]: a baseline's file, and baselines are not built yet; for this model expected a file with "
+            "[EbmModel], such as config/svhn_config.ini");
+  EXPECT_TRUE(noted(parse_config("[VAE]\nbeta = 1\n[EbmModel]\ngrid_size = 9\n", "f.ini"), "without effect here"));
 }
 
 TEST(Resolve, GridUpdatesFallDueAtGrowingIntervals) {

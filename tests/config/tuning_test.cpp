@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <set>
@@ -96,6 +97,23 @@ TEST_F(TuningFile, TheReferencesFilesNeedNoRanges) {
   const Search all = search("[TUNING]\nnum_trials = 5\n");
   EXPECT_EQ(all.keys.size(), 8u);
   EXPECT_EQ(all.notes.size(), 1u);
+}
+
+TEST_F(TuningFile, SearchesTheActivationThatTheGeneratorHas) {
+  const auto searched = [](const Search& s, const std::string& section) {
+    return std::any_of(s.keys.begin(), s.keys.end(),
+                       [&](const auto& k) { return k.section == section && k.key.ends_with("activation"); });
+  };
+  for (const char* nan : {"", "[GeneratorModel]\nbase_activation = NaN\n"}) {
+    const Search kan = search(std::string("[TUNING]\nnum_trials = 5\n") + nan);
+    EXPECT_TRUE(searched(kan, "GeneratorModel") && !searched(kan, "CNN"));
+    const Search cnn = search(std::string("[TUNING]\nnum_trials = 5\n[CNN]\nuse_cnn_lkhood = true\n") + nan);
+    EXPECT_TRUE(searched(cnn, "CNN") && !searched(cnn, "GeneratorModel"));
+  }
+  const Search off = search("[TUNING]\nnum_trials = 5\n[OPTIMIZER]\ndecay = NaN\nlearning_rate = NaN\n");
+  EXPECT_EQ(off.keys.size(), 1u);
+  ASSERT_EQ(off.notes.size(), 1u);
+  EXPECT_NE(off.notes[0].find("decay = NaN is taken as 0"), std::string::npos);
 }
 
 TEST_F(TuningFile, EveryRangeIsCheckedAgainstItsKey) {

@@ -21,7 +21,7 @@ TEST(Value, Reals) {
               std::string::npos)
         << bad;
   EXPECT_EQ(parse_config("[OPTIMIZER]\nlearning_rate = 2.5e-4\n", "f.ini").optimizer.learning_rate, 2.5e-4);
-  EXPECT_EQ(parse_config("[OPTIMIZER]\ndecay = .5\n", "f.ini").optimizer.weight_decay, 0.5);
+  EXPECT_EQ(parse_config("[OPTIMIZER]\ntype = adamw\ndecay = .5\n", "f.ini").optimizer.weight_decay, 0.5);
 }
 
 TEST(Value, TruthWordsListsAndChoices) {

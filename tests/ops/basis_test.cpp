@@ -1,7 +1,9 @@
 // Features: the fused float32 kernels against the float64 twin; the twin's gradients against central differences.
 #include <torch/csrc/autograd/autograd.h>
 
+#include <cmath>
 #include <functional>
+#include <numbers>
 
 #include "ops/math.h"
 #include "support.h"
@@ -25,8 +27,8 @@ struct Problem {
 
 void compare_with_twin(const Case& c, const std::string& what) {
   const Problem p(c);
-  const Tensor x64 = p.x.clone().requires_grad_(true), tau64 = p.tau.clone().requires_grad_(true);
-  const Tensor x32 = narrow(p.x).requires_grad_(true), tau32 = narrow(p.tau).requires_grad_(true);
+  const Tensor x64 = p.x.clone().requires_grad_(true), tau64 = tau_leaf(p.tau, c.kind);
+  const Tensor x32 = narrow(p.x).requires_grad_(true), tau32 = tau_leaf(narrow(p.tau), c.kind);
   const Tensor want = reference::basis(x64, p.knots, tau64, p.spec), got = basis(x32, narrow(p.knots), tau32, p.spec);
   expect_close(got.detach(), want.detach(), kTolerance, what + " features");
   (want * p.weight).sum().backward();
@@ -117,6 +119,55 @@ TEST_P(EveryBasis, TwinGradientsAgreeWithCentralDifferences) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, EveryBasis, ::testing::ValuesIn(kinds()), [](const auto& p) { return p.param.second; });
+
+// docs/mathematics.md section 1, written down again: φ((x - c)/s), the Morlet with frequency τ, with the gradients of
+// translations, scales and frequency by differences.
+TEST(Wavelets, AreFunctionsOfTranslationScaleAndFrequency) {
+  const double x = 0.37, c = -0.21, s = 0.64, tau = 9.5, u = (x - c) / s;
+  const auto value = [](BasisKind kind, double at, double centre, double scale, double frequency) {
+    const Tensor knots = at::tensor({centre, scale}, wide()).reshape({1, 2});
+    return reference::basis(at::full({1, 1}, at, wide()), knots, at::full({}, frequency, wide()),
+                            {kind, 3, Activation::kNone})
+        .item<double>();
+  };
+  const double gauss = std::exp(-u * u / 2), pi = std::numbers::pi;
+  EXPECT_NEAR(value(BasisKind::kMorlet, x, c, s, tau), std::cos(tau * u) * gauss, 1e-14);
+  EXPECT_NEAR(value(BasisKind::kDog, x, c, s, tau), -u * gauss, 1e-14);
+  EXPECT_NEAR(value(BasisKind::kMexicanHat, x, c, s, tau),
+              2 / (std::sqrt(3) * std::pow(pi, 0.25)) * (1 - u * u) * gauss, 1e-14);
+  EXPECT_NEAR(value(BasisKind::kShannon, x, c, s, tau), std::sin(pi * u / 2) / (pi * u / 2) * std::cos(1.5 * pi * u),
+              1e-14);
+  for (const BasisKind kind : {BasisKind::kDog, BasisKind::kMexicanHat, BasisKind::kMorlet, BasisKind::kShannon})
+    for (const auto type : {at::kDouble, at::kFloat}) {
+      const Tensor knots = at::tensor({c, s}, wide()).reshape({1, 2}).to(type).requires_grad_(true);
+      const Tensor frequency = at::full({}, tau, wide()).to(type).requires_grad_(true);
+      basis(at::full({1, 1}, x, wide()).to(type), knots, frequency, {kind, 3, Activation::kNone}).sum().backward();
+      const double h = 1e-6, bound = type == at::kDouble ? 1e-8 : 1e-5;
+      const auto slope = [&](double dc, double ds, double dt) {
+        return (value(kind, x, c + dc, s + ds, tau + dt) - value(kind, x, c - dc, s - ds, tau - dt)) / (2 * h);
+      };
+      EXPECT_NEAR(knots.grad()[0][0].item<double>(), slope(h, 0, 0), bound * 20);
+      EXPECT_NEAR(knots.grad()[0][1].item<double>(), slope(0, h, 0), bound * 20);
+      const double of_frequency = frequency.grad().defined() ? frequency.grad().item<double>() : 0.0;
+      EXPECT_NEAR(of_frequency, slope(0, 0, h), bound * 20);
+    }
+}
+
+// A row of knots for every edge is an input of its own.
+TEST(Wavelets, OfEdgesAreInputsOfTheirOwn) {
+  const Case c{.kind = BasisKind::kMorlet, .intervals = 3, .inputs = 4};
+  at::manual_seed(2);
+  const Tensor knots = make_knots(c, 5), z = at::rand({7, 5, 4}, wide()), tau = at::full({}, 6.0, wide());
+  const Tensor all = edge_features(z, knots, tau, c.spec());
+  for (int64_t q = 0; q < 5; ++q)
+    for (int64_t p = 0; p < 4; ++p) {
+      const Tensor own =
+          reference::basis(z.select(1, q).slice(1, p, p + 1), knots.slice(0, p * 5 + q, p * 5 + q + 1), tau, c.spec());
+      expect_close(all.select(1, q).select(1, p), own.squeeze(1), 1e-14, std::to_string(q) + " " + std::to_string(p));
+    }
+  EXPECT_THROW(edge_features(z, knots.slice(0, 1), tau, c.spec()), c10::ValueError);
+  EXPECT_THROW(basis(at::rand({7, 4}, wide()), knots, tau, c.spec()), c10::ValueError);
+}
 
 TEST(Basis, AgreesWithTheTwinForEveryActivation) {
   for (int64_t a = 0; a <= static_cast<int64_t>(Activation::kSoftplus); ++a) {
@@ -230,7 +281,7 @@ TEST(ScalarFormulas, AgreeWithTheTwin) {
                                 static_cast<int64_t>(c.activation),
                                 c.intervals,
                                 c.features() - 1,
-                                p.knots.const_data_ptr<double>() + i * (c.intervals + 1),
+                                p.knots.const_data_ptr<double>() + i * p.knots.size(1),
                                 0.0,
                                 0.0};
         grid.scale = math::grid_scale(number, c.intervals, grid.knots[0], grid.knots[c.intervals], c.tau);
@@ -244,6 +295,7 @@ TEST(ScalarFormulas, AgreeWithTheTwin) {
       const Tensor exact_tau = at::full({}, c.tau, wide());
       expect_close(value, reference::basis(p.x, p.knots, exact_tau, p.spec), 1e-12, what);
       expect_close(slope, reference::basis_derivative(p.x, p.knots, exact_tau, p.spec), 1e-10, what + " slope");
+      if (kind == BasisKind::kMorlet) continue;  // the gradient of its frequency is the twin's alone
       expect_close(tau, reference::basis_tau_derivative(p.x, p.knots, exact_tau, p.spec), 1e-10, what + " tau");
     }
   }
@@ -263,7 +315,7 @@ TEST(ScalarFormulas, AreAccurateInFloat32) {
                              static_cast<int64_t>(c.activation),
                              c.intervals,
                              c.features() - 1,
-                             knots.const_data_ptr<float>() + i * (c.intervals + 1),
+                             knots.const_data_ptr<float>() + i * knots.size(1),
                              0.0F,
                              0.0F};
       const double scale =

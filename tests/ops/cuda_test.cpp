@@ -24,8 +24,8 @@ TEST_P(Kernels_CUDA, BasisAgreesWithTheTwin) {
     const Tensor knots = make_knots(c), points = make_points(c, knots);
     const Tensor weight = as_float_sees(at::randn({c.rows, c.inputs, c.features()}, wide()));
     const Tensor x = points.clone().requires_grad_(true),
-                 tau = as_float_sees(at::full({}, 0.7, wide())).requires_grad_(true);
-    const Tensor x_gpu = on_gpu(points).requires_grad_(true), tau_gpu = on_gpu(tau.detach()).requires_grad_(true);
+                 tau = tau_leaf(as_float_sees(at::full({}, 0.7, wide())), c.kind);
+    const Tensor x_gpu = on_gpu(points).requires_grad_(true), tau_gpu = tau_leaf(on_gpu(tau.detach()), c.kind);
     const Tensor want = reference::basis(x, knots, tau, c.spec()), got = basis(x_gpu, on_gpu(knots), tau_gpu, c.spec());
     (want * weight).sum().backward();
     (got * on_gpu(weight)).sum().backward();
@@ -44,7 +44,7 @@ TEST_P(Kernels_CUDA, BasisAgreesWithTheTwin) {
 /// Edges of a prior, their weights and a gradient of each sample's sum.
 struct Edges {
   Edges(BasisKind kind, int64_t p, int64_t q) : c{.kind = kind, .intervals = 8, .inputs = p, .rows = 33 * q} {
-    knots = make_knots(c), tau = as_float_sees(at::full({}, 0.9, wide()));
+    knots = make_knots(c, q), tau = as_float_sees(at::full({}, 0.9, wide()));
     z = as_float_sees(make_points(c, knots).clamp(-3, 3)).reshape({33, q, p});
     weights = as_float_sees(at::randn({p, c.features(), q}, wide()));
     grad = as_float_sees(at::randn({33}, wide()));
@@ -56,9 +56,9 @@ struct Edges {
 void expect_edges(const Edges& e) {
   for (const bool weighted : {false, true}) {
     const Tensor z = e.z.clone().requires_grad_(true), w = e.weights.clone().requires_grad_(true),
-                 tau = e.tau.clone().requires_grad_(true);
+                 tau = tau_leaf(e.tau, e.c.kind);
     const Tensor z_gpu = on_gpu(e.z).requires_grad_(true), w_gpu = on_gpu(e.weights).requires_grad_(true),
-                 tau_gpu = on_gpu(e.tau).requires_grad_(true);
+                 tau_gpu = tau_leaf(on_gpu(e.tau), e.c.kind);
     const Tensor want = reference::edge_sum(z, e.knots, tau, w, e.c.spec());
     want.backward(e.grad);
     if (weighted) {
@@ -105,6 +105,7 @@ void expect_layer(BasisKind kind, int64_t inputs, int64_t outputs) {
   for (const auto type : {at::kDouble, at::kFloat}) {
     std::vector<Tensor> own;
     for (const Tensor& leaf : leaves) own.push_back(leaf.clone().to(type).requires_grad_(true));
+    own[1] = tau_leaf(own[1].detach(), kind);
     const bool twin = type == at::kDouble;
     Tensor& y = twin ? want_y : got_y;
     y = twin ? reference::kan_layer(own[0], knots, own[1], own[2], own[3], own[4], c.spec(), Precision::kFull)
@@ -128,7 +129,7 @@ TEST_P(Kernels_CUDA, MixtureScoresAgreeWithTheTwin) {
   at::manual_seed(5);
   for (const int64_t inputs : {1, 9, 40}) {
     const Case c{.kind = GetParam().first, .intervals = 8, .inputs = inputs};
-    const Tensor knots = make_knots(c), tau = as_float_sees(at::full({}, 0.9, wide()));
+    const Tensor knots = make_knots(c, 5), tau = as_float_sees(at::full({}, 0.9, wide()));
     const Tensor z = as_float_sees(at::rand({37, 5}, wide()) * 3 - 1.5);
     const Tensor weights = as_float_sees(at::randn({inputs, c.features(), 5}, wide()));
     const Tensor constant = as_float_sees(at::randn({5, inputs}, wide()) * 5);

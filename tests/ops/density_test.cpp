@@ -10,7 +10,7 @@ class EveryMixture : public ::testing::TestWithParam<std::pair<BasisKind, const 
 
 void compare_scores(const Case& c, int64_t samples, int64_t q_count, const std::string& what) {
   at::manual_seed(5 + static_cast<int64_t>(c.kind));
-  const Tensor knots = make_knots(c), tau = as_float_sees(at::full({}, c.tau, wide()));
+  const Tensor knots = make_knots(c, q_count), tau = as_float_sees(at::full({}, c.tau, wide()));
   const Tensor z = as_float_sees(at::rand({samples, q_count}, wide()) * 3 - 1.5);
   const Tensor weights = as_float_sees(at::randn({c.inputs, c.features(), q_count}, wide()));
   const Tensor constant = as_float_sees(at::randn({q_count, c.inputs}, wide()) * 5);
@@ -30,7 +30,7 @@ TEST_P(EveryMixture, ScoreAgreesWithTheTwin) {
 TEST_P(EveryMixture, ScoreIsTheGradientOfTheLogDensity) {
   const Case c{.kind = GetParam().first, .intervals = 6, .inputs = 5};
   at::manual_seed(3);
-  const Tensor knots = make_knots(c), tau = at::full({}, c.tau, wide()), constant = at::randn({4, 5}, wide());
+  const Tensor knots = make_knots(c, 4), tau = at::full({}, c.tau, wide()), constant = at::randn({4, 5}, wide());
   const Tensor weights = at::randn({5, c.features(), 4}, wide()), z = at::rand({20, 4}, wide()) * 2 - 1;
   const auto log_density = [&](const Tensor& at) {
     const Tensor each = at.unsqueeze(-1).expand({20, 4, 5});

@@ -21,14 +21,13 @@ std::vector<Tensor> all_outputs() {
   std::vector<Tensor> out;
   for (const auto& [kind, name] : kinds()) {
     const Case c{.kind = kind, .activation = Activation::kGelu, .intervals = 11, .inputs = 13, .rows = 29};
-    const Tensor knots = narrow(make_knots(c)), tau = at::full({}, 0.8F).requires_grad_(true);
+    const Tensor knots = narrow(make_knots(c)), tau = tau_leaf(at::full({}, 0.8F), kind);
     const Tensor x = narrow(make_points(c, make_knots(c)).clamp(-3, 3)).requires_grad_(true);
     const Tensor phi = basis(x, knots, tau, c.spec());
     phi.backward(at::randn(phi.sizes(), at::kFloat));
     out.insert(out.end(), {phi.detach(), x.grad(), basis_derivative(x.detach(), knots, tau.detach(), c.spec())});
     if (tau.grad().defined()) out.push_back(tau.grad());
-    const Tensor z = (at::rand({21, 7, 13}) * 3 - 1.5).requires_grad_(true),
-                 t = at::full({}, 0.8F).requires_grad_(true);
+    const Tensor z = (at::rand({21, 7, 13}) * 3 - 1.5).requires_grad_(true), t = tau_leaf(at::full({}, 0.8F), kind);
     const Tensor w = at::randn({13, c.features(), 7}).requires_grad_(true);
     const Tensor sum = edge_sum(z, knots, t, w, c.spec());
     sum.backward(at::randn({21}));
@@ -42,8 +41,10 @@ std::vector<Tensor> all_outputs() {
   m.log_normaliser.backward(at::randn({9}));
   out.insert(out.end(), {m.log_normaliser.detach(), m.error, m.cdf, m.slope, density.grad()});
   const Tensor edges = at::cat({at::zeros({1}), at::rand({37}).add(0.1).cumsum(0)}), row = at::arange(9, at::kLong);
-  const InverseTable table{
-      at::full({9}, 37, at::kLong), row * 38, row * 37, row * 0, m.cdf.flatten(), m.slope.flatten(), edges};
+  // The same table at every level: where a density is small, a digit of its running sum moves the inverse far.
+  const CellMasses exact = reference::cell_masses(density.detach().to(at::kDouble), widths.to(at::kDouble), false);
+  const InverseTable table{at::full({9}, 37, at::kLong),  row * 38, row * 37, row * 0, narrow(exact.cdf).flatten(),
+                           narrow(exact.slope).flatten(), edges};
   for (const double steepness : {0.0, 2.0}) {
     const auto [distance, gradient] =
         output_error(at::rand({3, 35}), at::randn({2, 3, 4, 35}), steepness, at::full({}, 5.0));

@@ -45,7 +45,21 @@ inline Tensor narrow(const Tensor& t) { return t.defined() ? t.to(at::kFloat) : 
 /// What float32 sees of a float64 tensor: the twin must be given the same numbers.
 inline Tensor as_float_sees(const Tensor& t) { return t.to(at::kFloat).to(at::kDouble); }
 
-inline Tensor make_knots(const Case& c) {
+/// tau as a leaf with a gradient; not that of a Morlet, whose frequency has one by the twin alone: the kernels would
+/// not be looked at.
+inline Tensor tau_leaf(const Tensor& tau, BasisKind kind) {
+  return tau.clone().requires_grad_(kind != BasisKind::kMorlet);
+}
+
+/// Knots as ops.h takes them; of wavelets, `outputs` rows for every input.
+inline Tensor make_knots(const Case& c, int64_t outputs = 1) {
+  if (is_wavelet(c.kind)) {
+    const std::vector<int64_t> shape = {c.inputs * outputs, c.intervals};
+    const Tensor centres =
+        c.uniform ? at::linspace(-1.2, 1.2, c.intervals, wide()).expand(shape) : at::rand(shape, wide()) * 2.4 - 1.2;
+    const double unit = 2.4 / static_cast<double>(c.intervals);
+    return as_float_sees(at::cat({centres, (at::rand(shape, wide()) + 0.5) * unit}, 1));
+  }
   const Tensor uniform = at::linspace(-1.2, 1.2, c.intervals + 1, wide()).repeat({c.inputs, 1});
   if (c.uniform) return as_float_sees(uniform);
   const Tensor gaps = at::rand({c.inputs, c.intervals}, wide()) + 0.2;
@@ -58,9 +72,9 @@ inline Tensor make_points(const Case& c, const Tensor& knots) {
   Tensor x = (at::rand({c.rows, c.inputs}, wide()) - 0.5) * 5.0;
   for (int64_t row = 0; row + 3 < c.rows; row += 4) x[row] = (at::rand({c.inputs}, wide()) - 0.5) * 2.4;
   if (c.rows > 6) {
-    x[1] = knots.select(1, 0);
-    x[2] = knots.select(1, -1);
-    x[3] = knots.select(1, c.intervals / 2);
+    x[1] = knots.select(1, 0).slice(0, 0, c.inputs);
+    x[2] = knots.select(1, -1).slice(0, 0, c.inputs);
+    x[3] = knots.select(1, c.intervals / 2).slice(0, 0, c.inputs);
     x[5].fill_(0.0);
     x[6].fill_(40.0);
   }
@@ -107,7 +121,7 @@ inline void expect_nan_reaches_scores(Tensor (*placed)(const Tensor&)) {
   for (const auto& [kind, name] : kinds()) {
     const Case c{.kind = kind, .inputs = 40};
     at::manual_seed(12);
-    const Tensor knots = placed(make_knots(c)), tau = placed(at::full({}, c.tau, wide()));
+    const Tensor knots = placed(make_knots(c, 2)), tau = placed(at::full({}, c.tau, wide()));
     const Tensor z = placed(at::rand({37, 2}, wide()) * 2 - 1),
                  weights = placed(at::randn({40, c.features(), 2}, wide()));
     for (const int64_t component : {0, 7, 39}) {

@@ -55,6 +55,10 @@ inline at::Tensor energies(const KanLayerImpl& layer, const at::Tensor& z, const
   const auto wide = [&](const at::Tensor& t) { return t.defined() ? t.to(at::kDouble) : t; };
   const at::Tensor weights =
       ops::reference::fold_weights(wide(layer.base_weight), wide(layer.spline_weight), wide(layer.coefficients));
+  if (ops::is_wavelet(layer.spec.kind)) {
+    const at::Tensor all = z.reshape({-1, 1, 1}).expand({z.size(0), layer.outputs, layer.inputs});
+    return torch::einsum("kqpf,pfq->kqp", {ops::edge_features(all, knots, tau, layer.spec), weights});
+  }
   const auto spread = [&](const at::Tensor& t) {
     return t.unsqueeze(1).expand({t.size(0), layer.inputs}).contiguous();
   };
@@ -103,6 +107,12 @@ inline at::Tensor densities(const std::shared_ptr<Prior>& prior, const std::stri
   return (energy + log_reference(reference, wide(z)) - truth.log_mass).exp();
 }
 
+/// The parameters that knots are made of.
+inline std::vector<at::Tensor> knot_parameters(const KanLayer& layer) {
+  if (layer->gaps.defined()) return {layer->gaps};
+  return {layer->translations, layer->scales};
+}
+
 struct PriorCase {
   std::string basis = "RBF", reference = "ebm", activation = "silu";
   double size = 10;  ///< largest |energy| on the domain
@@ -129,7 +139,11 @@ inline std::shared_ptr<Prior> random_prior(const PriorCase& c, uint64_t seed) {
   prior->to(c.dtype);
   const torch::NoGradGuard no_grad;
   const KanLayer layer = layer_of(prior);
-  if (layer->has_trainable_knots()) layer->gaps.add_(rng.normal(Stream::kTest, 4, layer->gaps.sizes()));
+  if (layer->gaps.defined()) layer->gaps.add_(rng.normal(Stream::kTest, 4, layer->gaps.sizes()));
+  if (layer->translations.defined()) {
+    layer->translations.add_(0.3 * rng.normal(Stream::kTest, 4, layer->translations.sizes()));
+    layer->scales.mul_((0.3 * rng.normal(Stream::kTest, 9, layer->scales.sizes())).exp());
+  }
   int64_t part = 5;
   for (auto& parameter : prior->named_parameters(/*recurse=*/false))  // the mixture's proportions
     parameter.value().add_(rng.normal(Stream::kTest, part++, parameter.value().sizes()));

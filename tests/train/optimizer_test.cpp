@@ -1,6 +1,7 @@
 #include "kaem/train/optimizer.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -24,10 +25,8 @@ struct Scalar {
   void step(double g, double rate) {
     ++t;
     const double b1 = o.betas[0], b2 = o.betas[1];
-    if (o.type == "adamw")
-      p -= rate * o.weight_decay * p;
-    else
-      g += o.weight_decay * p;
+    if (o.type == "adamw") p -= rate * o.weight_decay * p;
+    if (o.type == "sgd" || o.type == "momentum" || o.type == "nesterov") g += o.weight_decay * p;
     if (o.type == "sgd") p -= rate * g;
     if (o.type == "momentum") m = o.rho * m + g, p -= rate * m;
     if (o.type == "nesterov") m = o.rho * m + g, p -= rate * (g + o.rho * m);

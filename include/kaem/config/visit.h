@@ -29,7 +29,12 @@ void visit_optimizer(OptimizerOptions& o, V&& v) {
         .min = 0,
         .max = 1},
     o.betas);
-  v(Key{.name = "decay", .help = "Weight decay", .min = 0}, o.weight_decay);
+  v(Key{.name = "decay",
+        .help = "Weight decay: of adamw decoupled from the gradient, of sgd, momentum and nesterov L2 (the reference: "
+                "adamw "
+                "alone); ignored by adam, nadam and rmsprop",
+        .min = 0},
+    o.weight_decay);
   v(Key{.name = "ρ",
         .help = "Momentum of momentum and nesterov, smoothing of rmsprop",
         .aliases = {"rho"},

@@ -126,6 +126,7 @@ struct GeneratorOptions {
   std::string perceptual_features = {};  ///< file of a TorchScript network
   double perceptual_scale = 1e-4;
   bool use_perceptual_loss = false;  ///< [TRAINING]
+  bool layernorm = false;            ///< layer norm before each KAN layer
   BasisOptions basis = {};
   CnnOptions cnn = {};
   SeqOptions seq = {};
@@ -161,6 +162,10 @@ struct GeneratorOptions {
     v(Key{.name = "perceptual_features",
           .help = "File of a TorchScript network that gives the features of use_perceptual_loss"},
       o.perceptual_features);
+    v(Key{.name = "layernorm",
+          .help = "Layer norm before each layer of a KAN generator; the others have none",
+          .aliases = {"layer_norm"}},
+      o.layernorm);
     v(Key{.name = "perceptual_scale", .help = "Weight of the perceptual term", .min = 0}, o.perceptual_scale);
     BasisOptions::visit(o.basis, v);
   }

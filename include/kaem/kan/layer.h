@@ -19,11 +19,16 @@ struct GridUpdate {
   }
 };
 
+/// Whose translations and scales wavelets have: an input's, which all outputs share, so that a layer is one matrix
+/// product; or an edge's (layers whose edges are evaluated one by one; they have no `forward`).
+enum class WaveletsOf { kInput, kEdge };
+
 /// A Kolmogorov-Arnold layer: y_o = Σ_i w_base_io act(x_i) + w_spline_io Σ_g c_igo φ_g(x_i), computed as one matrix
 /// product of features [N, I·F] and folded weights [I·F, O]. docs/mathematics.md section 1.
 struct KanLayerImpl : torch::nn::Module {
   /// `purpose` numbers the layer within the model, so that every layer's initial values are its own draws.
-  KanLayerImpl(int64_t inputs, int64_t outputs, BasisOptions options, const Rng& rng, int64_t purpose);
+  KanLayerImpl(int64_t inputs, int64_t outputs, BasisOptions options, const Rng& rng, int64_t purpose,
+               WaveletsOf wavelets = WaveletsOf::kInput);
 
   /// x [N,I] -> [N,O].
   at::Tensor forward(const at::Tensor& x);
@@ -38,11 +43,12 @@ struct KanLayerImpl : torch::nn::Module {
   at::Tensor bandwidth() const;
 
   /// Knots [I,G+1], ascending, of every input. Fixed ones are a buffer; with `grid_trainable` they are computed from
-  /// the parameter `gaps` and the fixed ends, differentiable.
+  /// the parameter `gaps` and the fixed ends, differentiable. Of wavelets: translations and scales [I or I·O, 2G],
+  /// parameters always (kaem/ops/ops.h), the scales not below kMinTau of the domain's G-th part.
   at::Tensor knots() const;
 
-  /// True if the knots are parameters (`grid_trainable` and a basis that has inner knots).
-  bool has_trainable_knots() const { return gaps.defined(); }
+  /// True if the knots are parameters (`grid_trainable` and a basis that has inner knots; wavelets).
+  bool has_trainable_knots() const { return gaps.defined() || translations.defined(); }
 
   /// What fixes the ends of every input's grid: the buffer of fixed knots [I,G+1], of trainable ones that of their ends
   /// [I,2]. It is written to only where grids are moved.
@@ -63,19 +69,21 @@ struct KanLayerImpl : torch::nn::Module {
   BasisOptions options;
   ops::BasisSpec spec;
   ops::Precision precision = ops::Precision::kFull;  ///< of the operands of `forward`'s products
-  at::Tensor gaps;           ///< [I,G]: softplus of it, normalised, are the knots' distances; undefined for fixed knots
-  at::Tensor base_weight;    ///< [I,O]; undefined if the base branch is off
-  at::Tensor spline_weight;  ///< [I,O]
-  at::Tensor coefficients;   ///< [I,G',O]
-  at::Tensor tau;            ///< []; a parameter if trainable, else a buffer
+  at::Tensor gaps;  ///< [I,G]: softplus of it, normalised, are the knots' distances; undefined for fixed knots
+  at::Tensor translations, scales;  ///< [I or I·O, G] c and s of wavelets; undefined for other bases
+  at::Tensor base_weight;           ///< [I,O]; undefined if the base branch is off
+  at::Tensor spline_weight;         ///< [I,O]
+  at::Tensor coefficients;          ///< [I,G',O]
+  at::Tensor tau;                   ///< []; a parameter if trainable, else a buffer
 
  private:
   void draw_coefficients();
-  /// Puts the knots at [I,G+1], as they are or (trainable) by the gaps that give them.
+  /// Puts the knots at [I,G+1], as they are or (trainable) by the gaps that give them; wavelets between their ends.
   void set_knots(const at::Tensor& knots);
+  void place_wavelets();
 
   at::Tensor knots_;  ///< buffer "knots" [I,G+1] of fixed knots
-  at::Tensor ends_;   ///< buffer "knot_ends" [I,2] of trainable ones
+  at::Tensor ends_;   ///< buffer "knot_ends" [I,2] of trainable ones and of wavelets
   Rng rng_;
   int64_t purpose_;
 };

@@ -22,9 +22,10 @@ struct BasisOptions {
   double mu_scale = 1.0;
   double sigma_base = 1.0;
   double sigma_spline = 1.0;
-  double tau = 1.0;  ///< bandwidth in units of the knot spacing
+  double tau = 1.0;  ///< bandwidth in units of the knot spacing; of the Morlet wavelet its frequency
   bool tau_trainable = true;
-  bool grid_trainable = false;  ///< knots are parameters (bases with inner knots); no grid updates then
+  bool grid_trainable = false;  ///< knots are parameters (bases with inner knots; wavelets are always trained); no grid
+                                ///< updates then
   double ridge = 1e-4;          ///< ridge of refits ([TRAINING] eps)
 
   template <class Self, class V>
@@ -52,7 +53,8 @@ void BasisOptions::visit(Self& o, V&& v) {
         .min = 0,
         .max = 30},
     o.degree);
-  v(Key{.name = "grid_size", .help = "Number of grid intervals G", .min = 1, .max = 4096}, o.grid_size);
+  v(Key{.name = "grid_size", .help = "Number of grid intervals G; of wavelets, their number", .min = 1, .max = 4096},
+    o.grid_size);
   v(Key{.name = "grid_range", .help = "Ends of the grid: two ascending numbers"}, o.grid_range);
   v(Key{.name = "base_activation",
         .help = "Activation of the base branch; none switches it off",
@@ -71,12 +73,19 @@ void BasisOptions::visit(Self& o, V&& v) {
   v(Key{.name = "σ_spline", .help = "Scale of the initial spline weights", .aliases = {"sigma_spline"}, .min = 0},
     o.sigma_spline);
   v(Key{.name = "init_τ",
-        .help = "Initial bandwidth, in units of the knot spacing",
+        .help =
+            "Initial bandwidth, in units of the knot spacing (FFT: half periods a domain); of the Morlet wavelet its "
+            "initial frequency; of the other wavelets their initial scale",
         .aliases = {"init_tau"},
-        .min = kMinTau},
+        .min = kMinTau,
+        .absent = "1 (Morlet: 5)"},
     o.tau);
-  v(Key{.name = "τ_trainable", .help = "Train the bandwidth", .aliases = {"tau_trainable"}}, o.tau_trainable);
-  v(Key{.name = "grid_trainable", .help = "Train the knots, between fixed ends, instead of updating grids"},
+  v(Key{.name = "τ_trainable", .help = "Train the bandwidth (Morlet: the frequency)", .aliases = {"tau_trainable"}},
+    o.tau_trainable);
+  v(Key{.name = "grid_trainable",
+        .help =
+            "Train the knots, between fixed ends, instead of updating grids; wavelets always train their translations "
+            "and scales"},
     o.grid_trainable);
 }
 

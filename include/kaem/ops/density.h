@@ -9,9 +9,9 @@
 /// What chains ask of densities at every step, each in one pass on the CPU. None is differentiable.
 namespace kaem::ops {
 
-/// Score of mixtures of univariate energies: z [S,Q], knots [P,G+1], tau [], weights [P,F,Q], constant [Q,P] what
-/// log-densities of components have beside their energy -> Σ_p softmax_p(f_qp(z_sq) + constant_qp) f'_qp(z_sq) [S,Q].
-/// docs/mathematics.md section 2.
+/// Score of mixtures of univariate energies: z [S,Q], knots (as operators on edges take them), tau [], weights [P,F,Q],
+/// constant [Q,P] what log-densities of components have beside their energy -> Σ_p softmax_p(f_qp(z_sq) + constant_qp)
+/// f'_qp(z_sq) [S,Q]. docs/mathematics.md section 2.
 at::Tensor mixture_score(const at::Tensor& z, const at::Tensor& knots, const at::Tensor& tau, const at::Tensor& weights,
                          const at::Tensor& constant, const BasisSpec& spec);
 

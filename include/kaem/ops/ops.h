@@ -13,16 +13,22 @@
 ///
 /// Letters: N rows, I inputs, O outputs, G grid intervals, F features of an input (basis functions, and one more if
 /// the base activation is on: it comes LAST), S samples, Q and P the prior's axes, K table nodes, M table cells.
+/// `knots` [I,G+1] ascend. Of wavelets they are [I,2G]: the translations of an input's G functions, then their scales;
+/// and operators on edges (z [S,Q,P]) also take a row for every edge, [P·Q,2G], that of (q,p) at p·Q + q. `tau` [] is
+/// the bandwidth, of the Morlet wavelet the frequency; the other wavelets have none and ignore it.
 /// float32 CPU tensors take the fused kernels (instruction set picked at run time), CUDA tensors those of
 /// libkaem_cuda.so, everything else (float64 included) the twin. Formulas: docs/mathematics.md section 1.
 namespace kaem::ops {
 
-/// Number of features F for G grid intervals (the activation included).
-int64_t feature_count(const BasisSpec& spec, int64_t grid_intervals);
+/// Number of features F for a grid of size G (the activation included).
+int64_t feature_count(const BasisSpec& spec, int64_t grid_size);
 
-/// Features of every input: x [N,I], knots [I,G+1] ascending, tau scalar [] -> [N,I,F].
-/// Differentiable in x, tau and (by the twin, whatever the dtype) knots. `cell` (optional, like x): the point that
-/// decides which B-spline piece is used, for one-sided values at knots.
+/// G of knots.
+int64_t grid_size_of(const BasisSpec& spec, const at::Tensor& knots);
+
+/// Features of every input: x [N,I], knots, tau -> [N,I,F]. Differentiable in x, tau and knots (in knots and in the
+/// Morlet's frequency by the twin, whatever the dtype). `cell` (optional, like x): the point that decides which
+/// B-spline piece is used, for one-sided values at knots.
 at::Tensor basis(const at::Tensor& x, const at::Tensor& knots, const at::Tensor& tau, const BasisSpec& spec,
                  const at::Tensor& cell = {});
 
@@ -45,7 +51,10 @@ at::Tensor kan_layer(const at::Tensor& x, const at::Tensor& knots, const at::Ten
                      const at::Tensor& spline_weight, const at::Tensor& coefficients, const BasisSpec& spec,
                      Precision precision = Precision::kFull);
 
-/// Sum of univariate functions: z [S,Q,P], knots [P,G+1], weights [P,F,Q] -> [S], Σ_qp Σ_f weights[p,f,q] φ_f(z_sqp).
+/// Features of every edge: z [S,Q,P] -> [S,Q,P,F], all of them stored; as `basis`.
+at::Tensor edge_features(const at::Tensor& z, const at::Tensor& knots, const at::Tensor& tau, const BasisSpec& spec);
+
+/// Sum of univariate functions: z [S,Q,P], knots, weights [P,F,Q] -> [S], Σ_qp Σ_f weights[p,f,q] φ_f(z_sqp).
 /// Nothing of size S·Q·P·F is stored, unless the knots require gradients. Differentiable in z, tau, weights and, by the
 /// twin, knots.
 at::Tensor edge_sum(const at::Tensor& z, const at::Tensor& knots, const at::Tensor& tau, const at::Tensor& weights,

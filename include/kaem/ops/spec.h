@@ -11,6 +11,9 @@ namespace kaem::ops {
 /// Basis families, in the order of docs/mathematics.md section 1. The values are part of the operators' schemas.
 enum class BasisKind : int64_t { kBSpline, kRbf, kRswaf, kFft, kCheby, kDog, kMexicanHat, kMorlet, kShannon };
 
+/// True for the bases whose functions are φ((x - c)/s) with a translation c and a scale s of their own.
+constexpr bool is_wavelet(BasisKind kind) { return kind >= BasisKind::kDog; }
+
 /// Base activations; `kNone` switches the base branch off (no feature).
 enum class Activation : int64_t {
   kNone,

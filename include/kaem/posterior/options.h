@@ -20,8 +20,8 @@ struct TemperingOptions {
   template <class Self, class V>
   static void visit(Self& o, V&& v) {
     v(Key{.name = "num_temps",
-          .help = "Temperatures N_t of a datum's chains; 0 or 1: no tempering",
-          .min = 0,
+          .help = "Temperatures N_t of a datum's chains; 1 or less: no tempering",
+          .min = -1,
           .max = 1000},
       o.levels);
     v(Key{.name = "p_start",
@@ -51,7 +51,7 @@ struct EncoderOptions {
   std::vector<int64_t> channels = {32, 64, 128};
   std::vector<int64_t> strides = {2}, kernels = {4}, paddings = {1};
   bool batch_norm = false;
-  std::string activation = "relu";
+  std::string activation = "gelu";
 
   template <class Self, class V>
   static void visit(Self& o, V&& v) {

@@ -23,7 +23,7 @@ Tensor mixture_score_cpu(const Tensor& z_in, const Tensor& knots, const Tensor& 
     return composite::mixture_score(z_in, knots, tau, weights_in, constant_in, kind, degree, activation);
   const Tensor z = z_in.contiguous(), weights = weights_in.contiguous(), constant = constant_in.contiguous();
   const int64_t samples = z.size(0), q_count = z.size(1);
-  const cpu::Plan plan(knots, tau, kind, degree, activation);
+  const cpu::Plan plan(knots, tau, kind, degree, activation, weights.size(0));
   Tensor out = at::empty_like(z);
   const simd::Kernels& kernels = simd::kernels();
   const int64_t chunks = (samples + kDensityChunk - 1) / kDensityChunk;
@@ -37,7 +37,7 @@ Tensor mixture_score_cpu(const Tensor& z_in, const Tensor& knots, const Tensor& 
                                      constant.const_data_ptr<float>(),
                                      std::min(kDensityChunk, samples - first),
                                      q_count,
-                                     knots.size(0),
+                                     weights.size(0),
                                      begin - chunk * q_count,
                                      last - chunk * q_count};
       kernels.mixture_score(plan.basis(), range, to + first * q_count,

@@ -40,7 +40,7 @@ Tensor edge_sum_forward_cpu(const Tensor& z_in, const Tensor& knots, const Tenso
     return composite::edge_sum_forward(z_in, knots, tau, weights_in, kind, degree, activation);
   const Tensor z = z_in.contiguous(), weights = weights_in.contiguous();
   const int64_t samples = z.size(0), row = z.size(1) * z.size(2);
-  const Plan plan(knots, tau, kind, degree, activation);
+  const Plan plan(knots, tau, kind, degree, activation, z.size(2));
   const simd::Basis& b = plan.basis();
   Tensor out = at::zeros({samples}, z.options());
   if (samples == 0 || row == 0) return out;
@@ -75,7 +75,7 @@ Three edge_sum_backward_cpu(const Tensor& grad_in, const Tensor& z_in, const Ten
     return composite::edge_sum_backward(grad_in, z_in, knots, tau, weights_in, kind, degree, activation, wanted);
   }
   const Tensor z = z_in.contiguous(), weights = weights_in.contiguous(), grad = grad_in.contiguous();
-  const Plan plan(knots, tau, kind, degree, activation);
+  const Plan plan(knots, tau, kind, degree, activation, z.size(2));
   const simd::Basis& b = plan.basis();
   const bool want_tau = wanted[1] && plan.tau_factor() != 0.0;
   Tensor grad_z = wanted[0] ? at::zeros_like(z) : Tensor(), grad_tau = wanted[1] ? at::zeros_like(tau) : Tensor();
@@ -119,7 +119,7 @@ Tensor edge_values_cpu(const Tensor& z_in, const Tensor& knots, const Tensor& ta
   }
   const Tensor z = z_in.contiguous(), weights = weights_in.contiguous();
   const int64_t samples = z.size(0), row = z.size(1) * z.size(2);
-  const Plan plan(knots, tau, kind, degree, activation);
+  const Plan plan(knots, tau, kind, degree, activation, z.size(2));
   const simd::Basis& b = plan.basis();
   Tensor out = at::empty_like(z);
   const EdgeBlocks blocks{z.size(1), z.size(2)};

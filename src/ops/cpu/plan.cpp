@@ -1,5 +1,7 @@
 #include "ops/cpu/plan.h"
 
+#include <algorithm>
+
 #include <c10/util/bit_cast.h>
 
 #include "kaem/ops/ops.h"
@@ -17,23 +19,28 @@ float* scratch(int64_t floats) {
   return lines.front().values;
 }
 
-Plan::Plan(const at::Tensor& knots, const at::Tensor& tau, int64_t kind, int64_t degree, int64_t activation)
+Plan::Plan(const at::Tensor& knots, const at::Tensor& tau, int64_t kind, int64_t degree, int64_t activation,
+           int64_t inputs)
     : knots_(knots.contiguous()) {
-  const int64_t inputs = knots.size(0), intervals = knots.size(1) - 1;
   const BasisSpec spec{static_cast<BasisKind>(kind), degree, static_cast<Activation>(activation)};
+  const int64_t rows = knots.size(0), intervals = grid_size_of(spec, knots);
   basis_.kind = kind;
   basis_.degree = degree;
   basis_.activation = activation;
   basis_.intervals = intervals;
   basis_.features = feature_count(spec, intervals);
   basis_.functions = basis_.features - (activation == math::kNone ? 0 : 1);
-  basis_.knot_count = intervals + 1;
+  basis_.knot_count = knots.size(1);
+  basis_.row_stride = inputs > 0 ? std::max<int64_t>(1, rows / inputs) : 1;
   basis_.knots = knots_.const_data_ptr<float>();
   const double bandwidth = tau.item<float>();
+  basis_.frequency = tau.item<float>();
   if (kind == math::kBSpline) {
-    extend_knots(inputs);
+    extend_knots(rows);
+  } else if (is_wavelet(spec.kind)) {
+    scale_wavelets(rows);
   } else {
-    scale_inputs(inputs, bandwidth);
+    scale_inputs(rows, bandwidth);
   }
   if (kind == math::kFft) tau_factor_ = 1.0 / bandwidth;
   if (math::is_radial(kind)) tau_factor_ = -1.0 / bandwidth;
@@ -59,6 +66,14 @@ void Plan::extend_knots(int64_t inputs) {
   }
   basis_.knots = extended_.data();
   basis_.knot_count = count;
+}
+
+void Plan::scale_wavelets(int64_t rows) {
+  const int64_t count = basis_.intervals;
+  scale_.resize(static_cast<size_t>(rows * count));
+  for (int64_t i = 0; i < rows * count; ++i)
+    scale_[static_cast<size_t>(i)] = 1.0F / basis_.knots[i / count * 2 * count + count + i % count];
+  basis_.scale = scale_.data();
 }
 
 void Plan::scale_inputs(int64_t inputs, double tau) {

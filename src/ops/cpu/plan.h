@@ -11,8 +11,9 @@ namespace kaem::ops::cpu {
 /// A basis with the tables that the kernels read, made in float64 and rounded once. Keeps them alive.
 class Plan {
  public:
-  /// knots [I,G+1], tau []: float32 on the CPU.
-  Plan(const at::Tensor& knots, const at::Tensor& tau, int64_t kind, int64_t degree, int64_t activation);
+  /// knots and tau as kaem/ops/ops.h has them, float32 on the CPU; `inputs` (0: as many as rows of knots).
+  Plan(const at::Tensor& knots, const at::Tensor& tau, int64_t kind, int64_t degree, int64_t activation,
+       int64_t inputs = 0);
 
   const simd::Basis& basis() const { return basis_; }
 
@@ -22,6 +23,7 @@ class Plan {
  private:
   void extend_knots(int64_t inputs);
   void scale_inputs(int64_t inputs, double tau);
+  void scale_wavelets(int64_t rows);
 
   simd::Basis basis_{};
   double tau_factor_ = 0.0;

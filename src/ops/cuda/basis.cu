@@ -4,11 +4,11 @@ namespace kaem::ops::cuda {
 namespace {
 
 __global__ void prepare_kernel(Basis b) {
-  for (int64_t i = first_element(); i < b.inputs; i += element_step()) {
-    const float* knots = b.knots + i * (b.intervals + 1);
+  for (int64_t i = first_element(); i < b.rows; i += element_step()) {
+    const float* knots = b.knots + i * math::knot_count(b.kind, b.intervals);
     const double scale = math::grid_scale(b.kind, b.intervals, knots[0], knots[b.intervals], *b.tau);
     b.scales[i] = static_cast<float>(scale);
-    b.scales[b.inputs + i] = static_cast<float>(scale - static_cast<double>(b.scales[i]));
+    b.scales[b.rows + i] = static_cast<float>(scale - static_cast<double>(b.scales[i]));
   }
 }
 
@@ -63,7 +63,7 @@ __global__ void finish_tau_kernel(Basis b, const double* partial, int64_t count,
 
 int64_t partial_sums(int64_t count) { return blocks_for(count * kLanes); }
 
-void prepare(const Basis& b, Stream stream) { prepare_kernel<<<blocks_for(b.inputs), kThreads, 0, stream>>>(b); }
+void prepare(const Basis& b, Stream stream) { prepare_kernel<<<blocks_for(b.rows), kThreads, 0, stream>>>(b); }
 
 void basis(const Basis& b, const float* x, const float* cell, int64_t rows, int order, float* out, Stream stream) {
   const int64_t count = rows * b.inputs * b.features;

@@ -19,7 +19,7 @@ __global__ void mixture_kernel(Basis b, const float* z, const float* weights, co
     const float x = z[j];
     float top = -INFINITY, total = 0.0F, slope = 0.0F;
     for (int64_t p = lane; p < b.inputs; p += kWarp) {
-      const math::Grid<float> grid = grid_of<kind>(b, p);
+      const math::Grid<float> grid = grid_of<kind>(b, row_of(b, p, q));
       const float* w = weights + p * b.features * outputs + q;
       float energy = constant[q * b.inputs + p], derivative = 0.0F;
       for (int64_t f = 0; f < b.features; ++f) {

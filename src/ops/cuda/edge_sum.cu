@@ -7,7 +7,7 @@ namespace {
 template <int64_t kind>
 __device__ inline float edge(const Basis& b, const float* weights, int64_t q, int64_t p, int64_t outputs, float x,
                              int order) {
-  const math::Grid<float> grid = grid_of<kind>(b, p);
+  const math::Grid<float> grid = grid_of<kind>(b, row_of(b, p, q));
   const float* w = weights + p * b.features * outputs + q;
   float total = 0.0F;
   for (int64_t f = 0; f < b.features; ++f) total += w[f * outputs] * math::feature(grid, x, x, f, order);
@@ -68,7 +68,7 @@ __global__ void weights_kernel(Basis b, const float* z, const float* grad, int64
   const int64_t count = b.inputs * b.features * outputs;
   for (int64_t j = first_element(); j < count; j += element_step()) {
     const int64_t q = j % outputs, f = j / outputs % b.features, p = j / outputs / b.features;
-    const math::Grid<float> grid = grid_of<kind>(b, p);
+    const math::Grid<float> grid = grid_of<kind>(b, row_of(b, p, q));
     float total = 0.0F;
     for (int64_t s = 0; s < samples; ++s) {
       const float g = grad[s];
@@ -88,7 +88,7 @@ __global__ void tau_kernel(Basis b, const float* z, const float* weights, const 
     const int64_t q = j % outputs, p = j / outputs % b.inputs, s = j / outputs / b.inputs;
     const float g = grad[s], x = z[(s * outputs + q) * b.inputs + p];
     if (g == 0.0F) continue;
-    const math::Grid<float> grid = grid_of<kind>(b, p);
+    const math::Grid<float> grid = grid_of<kind>(b, row_of(b, p, q));
     const float* w = weights + p * b.features * outputs + q;
     float sum = 0.0F;
     for (int64_t f = 0; f < b.functions; ++f) {

@@ -11,9 +11,10 @@ namespace kaem::ops::cuda {
 
 using Stream = CUstream_st*;
 
-/// A basis on `inputs` grids. `knots` [I,G+1], `tau` [], `scales` [2,I]: all on the device.
+/// A basis of `inputs` inputs. `knots` [rows, knot_count] and `tau` [] as kaem/ops/ops.h has them, `scales` [2,rows]:
+/// all on the device. An input has one row of knots, or (row_stride Q) one for every edge, p·Q + q.
 struct Basis {
-  int64_t kind, degree, activation, intervals, functions, features, inputs;
+  int64_t kind, degree, activation, intervals, functions, features, inputs, rows, row_stride;
   const float* knots;
   const float* tau;
   float* scales;  ///< filled by prepare()

@@ -48,16 +48,17 @@ void with_kind(int64_t kind, Launch launch) {
   }
 }
 
+/// The row of knots of the edge (q,p).
+__device__ inline int64_t row_of(const Basis& b, int64_t p, int64_t q) {
+  return b.row_stride == 1 ? p : p * b.row_stride + q;
+}
+
 template <int64_t kind>
-__device__ inline math::Grid<float> grid_of(const Basis& b, int64_t input) {
-  return {kind,
-          b.degree,
-          b.activation,
-          b.intervals,
-          b.functions,
-          b.knots + input * (b.intervals + 1),
-          b.scales[input],
-          b.scales[b.inputs + input]};
+__device__ inline math::Grid<float> grid_of(const Basis& b, int64_t row) {
+  return {kind,          b.degree,
+          b.activation,  b.intervals,
+          b.functions,   b.knots + row * math::knot_count(kind, b.intervals),
+          b.scales[row], b.scales[b.rows + row]};
 }
 
 constexpr int kWarp = 32;

@@ -72,17 +72,20 @@ Scales& recent_scales(const Tensor& knots, const Tensor& tau, int64_t kind, cuda
 /// The device and stream of a call, and the basis' scales on it.
 class Launch {
  public:
-  Launch(const Tensor& x, const Tensor& knots, const Tensor& tau, int64_t kind, int64_t degree, int64_t activation)
+  /// `inputs` (0: as many as rows of knots): of operators on edges.
+  Launch(const Tensor& x, const Tensor& knots, const Tensor& tau, int64_t kind, int64_t degree, int64_t activation,
+         int64_t inputs = 0)
       : guard_(x.device()),
         stream(c10::cuda::getCurrentCUDAStream().stream()),
         knots_(knots.contiguous()),
         tau_(tau.contiguous()) {
-    const int64_t inputs = knots.size(0), intervals = knots.size(1) - 1;
-    const int64_t features =
-        feature_count({static_cast<BasisKind>(kind), degree, static_cast<Activation>(activation)}, intervals);
+    const BasisSpec spec{static_cast<BasisKind>(kind), degree, static_cast<Activation>(activation)};
+    const int64_t rows = knots.size(0), intervals = grid_size_of(spec, knots),
+                  features = feature_count(spec, intervals);
+    if (inputs == 0) inputs = rows;
     Scales& scales = recent_scales(knots, tau, kind, stream);
     const bool made = scales.values.defined();
-    if (!made) scales.values = at::empty({2, inputs}, knots_.options());
+    if (!made) scales.values = at::empty({2, rows}, knots_.options());
     scales_ = scales.values;
     basis = {kind,
              degree,
@@ -91,10 +94,12 @@ class Launch {
              features - (activation == math::kNone ? 0 : 1),
              features,
              inputs,
+             rows,
+             rows / std::max<int64_t>(1, inputs),
              knots_.const_data_ptr<float>(),
              tau_.const_data_ptr<float>(),
              scales_.mutable_data_ptr<float>()};
-    if (inputs > 0 && !made) cuda::prepare(basis, stream);
+    if (rows > 0 && !made) cuda::prepare(basis, stream);
   }
 
   /// Room for the partial sums of a launch over `count` elements.
@@ -102,7 +107,7 @@ class Launch {
     return at::empty({cuda::partial_sums(count)}, knots_.options().dtype(at::kDouble));
   }
 
-  bool has_tau() const { return basis.kind != math::kBSpline && basis.kind != math::kCheby; }
+  bool has_tau() const { return basis.kind == math::kFft || math::is_radial(basis.kind); }
 
  private:
   c10::cuda::CUDAGuard guard_;
@@ -160,7 +165,7 @@ std::tuple<Tensor, Tensor> basis_backward_cuda(const Tensor& grad_in, const Tens
 Tensor edge_sum_forward_cuda(const Tensor& z_in, const Tensor& knots, const Tensor& tau, const Tensor& weights_in,
                              int64_t kind, int64_t degree, int64_t activation) {
   if (!fused(z_in)) return composite::edge_sum_forward(z_in, knots, tau, weights_in, kind, degree, activation);
-  const Launch launch(z_in, knots, tau, kind, degree, activation);
+  const Launch launch(z_in, knots, tau, kind, degree, activation, weights_in.size(0));
   const Tensor z = z_in.contiguous(), weights = weights_in.contiguous(), out = at::empty({z.size(0)}, z.options());
   if (z.size(0) > 0)
     cuda::edge_sum(launch.basis, data(z), data(weights), z.size(0), z.size(1), room(out), launch.stream);
@@ -173,7 +178,7 @@ Three edge_sum_backward_cuda(const Tensor& grad_in, const Tensor& z_in, const Te
                              std::array<bool, 3> wanted) {
   if (!fused(z_in))
     return composite::edge_sum_backward(grad_in, z_in, knots, tau, weights_in, kind, degree, activation, wanted);
-  const Launch launch(z_in, knots, tau, kind, degree, activation);
+  const Launch launch(z_in, knots, tau, kind, degree, activation, weights_in.size(0));
   const Tensor z = z_in.contiguous(), weights = weights_in.contiguous(), grad = grad_in.contiguous();
   const int64_t samples = z.size(0), outputs = z.size(1);
   const Tensor grad_z = wanted[0] ? at::empty_like(z) : Tensor(), grad_tau = wanted[1] ? at::zeros_like(tau) : Tensor();
@@ -196,7 +201,7 @@ Three edge_sum_backward_cuda(const Tensor& grad_in, const Tensor& z_in, const Te
 Tensor edge_values_cuda(const Tensor& z_in, const Tensor& knots, const Tensor& tau, const Tensor& weights_in,
                         int64_t kind, int64_t degree, int64_t activation, int64_t order) {
   if (!fused(z_in)) return composite::edge_values(z_in, knots, tau, weights_in, kind, degree, activation, order);
-  const Launch launch(z_in, knots, tau, kind, degree, activation);
+  const Launch launch(z_in, knots, tau, kind, degree, activation, weights_in.size(0));
   const Tensor z = z_in.contiguous(), weights = weights_in.contiguous(), out = at::empty_like(z);
   if (z.numel() > 0) {
     cuda::edge_values(launch.basis, data(z), data(weights), nullptr, z.size(0), z.size(1), static_cast<int>(order),
@@ -210,7 +215,7 @@ Tensor mixture_score_cuda(const Tensor& z_in, const Tensor& knots, const Tensor&
                           const Tensor& constant_in, int64_t kind, int64_t degree, int64_t activation) {
   if (!fused(z_in))
     return composite::mixture_score(z_in, knots, tau, weights_in, constant_in, kind, degree, activation);
-  const Launch launch(z_in, knots, tau, kind, degree, activation);
+  const Launch launch(z_in, knots, tau, kind, degree, activation, weights_in.size(0));
   const Tensor z = z_in.contiguous(), weights = weights_in.contiguous(), constant = constant_in.contiguous();
   const Tensor out = at::empty_like(z);
   if (z.numel() > 0) {

@@ -38,9 +38,10 @@ inline auto with_kind(int64_t kind, Run run) {
   }
 }
 
-/// φ(u) and dφ/du of a radial basis; what the caller does not use is not computed.
+/// φ(u) and dφ/du of a function of one distance; what the caller does not use is not computed. `frequency`: the
+/// Morlet's.
 template <int64_t kind>
-inline void radial_pair(const V& u, V& phi, V& slope) {
+inline void radial_pair(const V& u, float frequency, V& phi, V& slope) {
   if constexpr (kind == kRswaf) {
     const V e = decay(u.abs(), -2.0F * kLog2e), d = reciprocal(V(1.0F) + e);
     const V steep = V(2.0F) * (V(1.0F) - e) * d;
@@ -69,25 +70,25 @@ inline void radial_pair(const V& u, V& phi, V& slope) {
       phi = flush_tiny((V(1.0F) - square) * scaled);
       slope = (square - V(3.0F)) * u * scaled;
     } else {
-      const Turn turn = reduce_half_turns(u * V(static_cast<float>(5.0 / kPi)));
+      const Turn turn = reduce_half_turns(u * V(frequency * static_cast<float>(1.0 / kPi)));
       const V c = cosine_part(turn);
       phi = flush_tiny(c * e);
-      slope = fma(V(-5.0F), sine_part(turn), u.neg() * c) * e;
+      slope = fma(V(-frequency), sine_part(turn), u.neg() * c) * e;
     }
   }
 }
 
 template <int64_t kind>
-inline V radial_value(const V& u) {
+inline V radial_value(const V& u, float frequency) {
   V phi, slope;
-  radial_pair<kind>(u, phi, slope);
+  radial_pair<kind>(u, frequency, phi, slope);
   return phi;
 }
 
 template <int64_t kind>
-inline V radial_slope(const V& u) {
+inline V radial_slope(const V& u, float frequency) {
   V phi, slope;
-  radial_pair<kind>(u, phi, slope);
+  radial_pair<kind>(u, frequency, phi, slope);
   return slope;
 }
 

@@ -13,11 +13,12 @@ namespace {
 /// Tables of W inputs, F vectors each: where a lane's value comes from and what the formulas need there.
 struct SlotTables {
   int32_t* index;    // input of the slot, 0..W-1
-  float* centre;     // radial: knot; FFT: a
-  float* factor;     // radial: 1/(τh); FFT: frequency k
+  float* centre;     // radial: knot; wavelets: c; FFT: a
+  float* factor;     // radial: 1/(τh); wavelets: 1/s; FFT: frequency k
   float* shift;      // FFT: half-turns that make a sine of the cosine
-  float* amplitude;  // FFT: πkτ/(b-a); radial: 1/(τh); 0 in the activation's slot
+  float* amplitude;  // FFT: πkτ/(b-a); others: as factor; 0 in the activation's slot
   float* product;    // gradient times derivative
+  float frequency;   // Morlet: τ
 };
 
 int64_t basis_scratch(const Basis& b) {
@@ -31,7 +32,8 @@ inline SlotTables slot_tables(const Basis& b, float* scratch) {
           scratch + 2 * n,
           scratch + 3 * n,
           scratch + 4 * n,
-          scratch + 5 * n};
+          scratch + 5 * n,
+          b.frequency};
 }
 
 template <int64_t kind>
@@ -52,7 +54,7 @@ inline void fill_slots(const Basis& b, int64_t input, int64_t count, const SlotT
             static_cast<float>(kPi * static_cast<double>(k) * (static_cast<double>(b.scale[i]) + b.scale_low[i]));
       } else {
         t.centre[at + f] = b.knots[i * b.knot_count + f];
-        t.factor[at + f] = t.amplitude[at + f] = b.scale[i];
+        t.factor[at + f] = t.amplitude[at + f] = is_wavelet(kind) ? b.scale[i * b.intervals + f] : b.scale[i];
       }
     }
   }
@@ -70,8 +72,8 @@ inline V slot_value(const SlotTables& t, int64_t j, const V& x, const Phase& pha
     return flush_tiny(turned * load(t.amplitude + j));
   } else {
     const V u = (permute(x, index) - load(t.centre + j)) * load(t.factor + j);
-    if constexpr (order == 0) return radial_value<kind>(u);
-    return flush_tiny(radial_slope<kind>(u) * load(t.amplitude + j));
+    if constexpr (order == 0) return radial_value<kind>(u, t.frequency);
+    return flush_tiny(radial_slope<kind>(u, t.frequency) * load(t.amplitude + j));
   }
 }
 

@@ -14,21 +14,21 @@ struct ValueAndSlope {
 
 /// f and f' of an edge with weights w [F].
 template <int64_t kind>
-inline ValueAndSlope edge_pair(const Basis& b, int64_t p, const float* w, const V& x) {
+inline ValueAndSlope edge_pair(const Basis& b, int64_t row, const float* w, const V& x) {
   ValueAndSlope f{V(0.0F), V(0.0F)};
   if constexpr (kind == kBSpline) {
-    const SplineCell cell = find_spline_cell(b, b.knots + p * b.knot_count, VI(0), x);
+    const SplineCell cell = find_spline_cell(b, b.knots + row * b.knot_count, VI(0), x);
     Splines splines;
-    evaluate_splines<true, true>(b, b.knots + p * b.knot_count, cell, x, splines);
+    evaluate_splines<true, true>(b, b.knots + row * b.knot_count, cell, x, splines);
     for (int64_t d = 0; d <= b.degree; ++d) {
       const V weight = spline_weights(b, w, cell.first, d);
       f.value = fma(splines.value[d], weight, f.value), f.slope = fma(splines.slope[d], weight, f.slope);
     }
   } else {
-    each_function<kind>(b, p, x, [&](int64_t i, const V& phi, const V& slope, const V&) {
+    each_function<kind>(b, row, x, [&](int64_t i, const V& phi, const V& slope, const V&) {
       f.value = fma(V(w[i]), phi, f.value), f.slope = fma(V(w[i]), slope, f.slope);
     });
-    f.slope = f.slope * edge_unit<kind>(b, p);
+    f.slope = f.slope * edge_unit<kind>(b, row);
   }
   if (b.features == b.functions) return f;
   f.value = fma(V(w[b.functions]), activation_value(b.activation, x), f.value);
@@ -53,7 +53,7 @@ void mixture_score_of(const Basis& b, const MixtureRange& r, float* out, float* 
       const V x = load(column + n);
       V most(r.constant[q * r.p_count]);
       for (int64_t p = 0; p < r.p_count; ++p) {
-        const ValueAndSlope f = edge_pair<kind>(b, p, weights + p * b.features, x);
+        const ValueAndSlope f = edge_pair<kind>(b, b.row(p, q), weights + p * b.features, x);
         const V tilted = f.value + V(r.constant[q * r.p_count + p]);
         tilted.store(log_density + p * W), f.slope.store(slopes + p * W);
         most = p == 0 ? tilted : larger(most, tilted);

@@ -2,8 +2,9 @@
 
 // The prior's univariate functions f_qp(z_sqp). Included by kernels.cpp only.
 //
-// Lanes run over samples: one input p has the same knots and one edge (q,p) the same weights for all of them, so that
-// both are broadcast from memory. z comes with edges innermost and is turned into [edge][sample] a block at a time.
+// Lanes run over samples: one edge (q,p) has the same knots and the same weights for all of them, so that both are
+// broadcast from memory. `row` is the edge's row of knots (Basis::row). z comes with edges innermost and is turned into
+// [edge][sample] a block at a time.
 
 #include "ops/simd/basis_functions.h"
 #include "ops/simd/columns.h"
@@ -13,11 +14,11 @@ namespace {
 
 /// Calls use(f, φ_f, slope_f, x - c_f) for every function but a B-spline's; dφ/dx = slope·edge_unit.
 template <int64_t kind, class Use>
-inline void each_function(const Basis& b, int64_t p, const V& x, Use use) {
-  const float* knots = b.knots + p * b.knot_count;
+inline void each_function(const Basis& b, int64_t row, const V& x, Use use) {
+  const float* knots = b.knots + row * b.knot_count;
   if constexpr (kind == kFft) {
     const V distance = x - V(knots[0]);
-    const Phase phase = fourier_phase(x, V(knots[0]), V(b.scale[p]), V(b.scale_low[p]));
+    const Phase phase = fourier_phase(x, V(knots[0]), V(b.scale[row]), V(b.scale_low[row]));
     use(0, V(1.0F), V(0.0F), distance);
     for (int64_t k = 1; k <= b.intervals; ++k) {
       const V frequency(static_cast<float>(k)), speed(static_cast<float>(kPi * static_cast<double>(k)));
@@ -27,24 +28,31 @@ inline void each_function(const Basis& b, int64_t p, const V& x, Use use) {
       use(b.intervals + k, s, c * speed, distance);
     }
   } else if constexpr (kind == kCheby) {
-    chebyshev(domains_of(b, p, W, 0), b.degree, x,
+    chebyshev(domains_of(b, row, W, 0), b.degree, x,
               [&](int64_t n, const V& value, const V& slope) { use(n, value, slope, V(0.0F)); });
+  } else if constexpr (is_wavelet(kind)) {
+    const float* inverse = b.scale + row * b.intervals;
+    for (int64_t g = 0; g < b.functions; ++g) {
+      V phi, slope;
+      radial_pair<kind>((x - V(knots[g])) * V(inverse[g]), b.frequency, phi, slope);
+      use(g, phi, slope * V(inverse[g]), V(0.0F));
+    }
   } else {
-    const V inverse(b.scale[p]);
+    const V inverse(b.scale[row]);
     for (int64_t g = 0; g < b.functions; ++g) {
       const V distance = x - V(knots[g]);
       V phi, slope;
-      radial_pair<kind>(distance * inverse, phi, slope);
+      radial_pair<kind>(distance * inverse, b.frequency, phi, slope);
       use(g, phi, slope, distance);
     }
   }
 }
 
 template <int64_t kind>
-inline V edge_unit(const Basis& b, int64_t p) {
-  if constexpr (kind == kFft) return V(b.scale[p] + b.scale_low[p]);
-  if constexpr (kind == kCheby) return V(1.0F);
-  return V(b.scale[p]);
+inline V edge_unit(const Basis& b, int64_t row) {
+  if constexpr (kind == kFft) return V(b.scale[row] + b.scale_low[row]);
+  if constexpr (kind == kCheby || is_wavelet(kind)) return V(1.0F);
+  return V(b.scale[row]);
 }
 
 /// w at the function first+d of every lane; 0 where there is none.
@@ -57,10 +65,10 @@ inline V spline_weights(const Basis& b, const float* w, const VI& first, int64_t
 
 /// f (order 0) or f' (order 1) of an edge with weights w [F].
 template <int64_t kind, int order>
-inline V edge_value(const Basis& b, int64_t p, const float* w, const V& x) {
+inline V edge_value(const Basis& b, int64_t row, const float* w, const V& x) {
   V total(0.0F);
   if constexpr (kind == kBSpline) {
-    const float* knots = b.knots + p * b.knot_count;
+    const float* knots = b.knots + row * b.knot_count;
     const SplineCell cell = find_spline_cell(b, knots, VI(0), x);
     Splines splines;
     evaluate_splines<order == 0, order == 1>(b, knots, cell, x, splines);
@@ -68,10 +76,10 @@ inline V edge_value(const Basis& b, int64_t p, const float* w, const V& x) {
       total = fma(order == 0 ? splines.value[d] : splines.slope[d], spline_weights(b, w, cell.first, d), total);
     }
   } else {
-    each_function<kind>(b, p, x, [&](int64_t f, const V& phi, const V& slope, const V&) {
+    each_function<kind>(b, row, x, [&](int64_t f, const V& phi, const V& slope, const V&) {
       total = fma(V(w[f]), order == 0 ? phi : slope, total);
     });
-    if constexpr (order == 1) total = total * edge_unit<kind>(b, p);
+    if constexpr (order == 1) total = total * edge_unit<kind>(b, row);
   }
   if (b.features == b.functions) return total;
   return fma(V(w[b.functions]), order == 0 ? activation_value(b.activation, x) : activation_slope(b.activation, x),
@@ -84,10 +92,10 @@ struct EdgeGradient {
 
 /// Adds g·φ_f to the accumulators [F,W], and sums what the gradients of x and τ need if they are wanted.
 template <int64_t kind, bool with_slope, bool with_tau>
-inline EdgeGradient edge_gradient(const Basis& b, int64_t p, const float* w, const V& x, const V& g, float* acc) {
+inline EdgeGradient edge_gradient(const Basis& b, int64_t row, const float* w, const V& x, const V& g, float* acc) {
   EdgeGradient out{V(0.0F), V(0.0F)};
   if constexpr (kind == kBSpline) {
-    const float* knots = b.knots + p * b.knot_count;
+    const float* knots = b.knots + row * b.knot_count;
     const SplineCell cell = find_spline_cell(b, knots, VI(0), x);
     Splines splines;
     evaluate_splines<true, with_slope>(b, knots, cell, x, splines);
@@ -103,14 +111,14 @@ inline EdgeGradient edge_gradient(const Basis& b, int64_t p, const float* w, con
       if constexpr (with_slope) out.slope = fma(splines.slope[d], spline_weights(b, w, cell.first, d), out.slope);
     }
   } else {
-    each_function<kind>(b, p, x, [&](int64_t f, const V& phi, const V& slope, const V& distance) {
+    each_function<kind>(b, row, x, [&](int64_t f, const V& phi, const V& slope, const V& distance) {
       fma(g, phi, load(acc + f * W)).store(acc + f * W);
       const V weighted = slope * V(w[f]);
       if constexpr (with_slope) out.slope = out.slope + weighted;
       if constexpr (with_tau && kind != kCheby) out.tau = fma(weighted, distance, out.tau);
     });
-    if constexpr (with_slope) out.slope = out.slope * edge_unit<kind>(b, p);
-    if constexpr (with_tau) out.tau = out.tau * edge_unit<kind>(b, p);
+    if constexpr (with_slope) out.slope = out.slope * edge_unit<kind>(b, row);
+    if constexpr (with_tau) out.tau = out.tau * edge_unit<kind>(b, row);
   }
   if (b.features > b.functions) {
     float* last = acc + b.functions * W;
@@ -163,9 +171,10 @@ void edge_sum_of(const Basis& b, const EdgeRange& r, float* sums, float* scratch
   const EdgeScratch s = split_scratch(b, r, scratch);
   for (int64_t n = 0; n < s.padded; ++n) s.samples[n] = 0.0F;
   gather_columns(r.z + r.begin, samples_of(r), r.end - r.begin, s.z);
-  each_edge(b, r, s, [&](int64_t, int64_t p, int64_t at) {
+  each_edge(b, r, s, [&](int64_t q, int64_t p, int64_t at) {
+    const int64_t row = b.row(p, q);
     for (int64_t n = 0; n < s.padded; n += W)
-      (load(s.samples + n) + edge_value<kind, 0>(b, p, s.weights, load(s.z + at + n))).store(s.samples + n);
+      (load(s.samples + n) + edge_value<kind, 0>(b, row, s.weights, load(s.z + at + n))).store(s.samples + n);
   });
   for (int64_t n = 0; n < r.row_count; ++n) sums[n] = s.samples[n];
 }
@@ -174,9 +183,10 @@ template <int64_t kind, int order>
 void edge_values_of(const Basis& b, const EdgeRange& r, float* out, float* scratch) {
   const EdgeScratch s = split_scratch(b, r, scratch);
   gather_columns(r.z + r.begin, samples_of(r), r.end - r.begin, s.z);
-  each_edge(b, r, s, [&](int64_t, int64_t p, int64_t at) {
+  each_edge(b, r, s, [&](int64_t q, int64_t p, int64_t at) {
+    const int64_t row = b.row(p, q);
     for (int64_t n = 0; n < s.padded; n += W)
-      edge_value<kind, order>(b, p, s.weights, load(s.z + at + n)).store(s.out + at + n);
+      edge_value<kind, order>(b, row, s.weights, load(s.z + at + n)).store(s.out + at + n);
   });
   scatter_columns(s.out, samples_of(r), r.end - r.begin, out + r.begin);
 }
@@ -204,7 +214,8 @@ double edge_backward_of(const Basis& b, const EdgeRange& r, const float* grad, f
     V tau_edge(0.0F);
     for (int64_t n = 0; n < s.padded; n += W) {
       const V g = load(s.samples + n);
-      const EdgeGradient e = edge_gradient<kind, with_slope, with_tau>(b, p, s.weights, load(s.z + at + n), g, s.acc);
+      const EdgeGradient e =
+          edge_gradient<kind, with_slope, with_tau>(b, b.row(p, q), s.weights, load(s.z + at + n), g, s.acc);
       if constexpr (with_slope) (g * e.slope).store(s.out + at + n);
       if constexpr (with_tau) tau_edge = fma(g, e.tau, tau_edge);
     }

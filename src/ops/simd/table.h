@@ -12,11 +12,15 @@ struct Basis {
   int64_t intervals;       ///< G
   int64_t functions;       ///< φ of an input
   int64_t features;        ///< functions, and one for the activation
-  int64_t knot_count;      ///< knots of an input in `knots`: G+1, or G+1+4·degree for B-splines
-  const float* knots;      ///< [I,knot_count]; B-spline: extended by 2·degree knots on both sides
-  const float* scale;      ///< [I] radial: 1/(τh); FFT: the leading 12 bits of τ/(b-a)
+  int64_t knot_count;      ///< numbers of a row of `knots`: G+1; G+1+4·degree for B-splines; 2G of wavelets
+  int64_t row_stride;      ///< rows of an input: 1, or Q where every edge (q,p) has its own, p·Q + q
+  const float* knots;      ///< [rows,knot_count]; B-spline: extended by 2·degree knots on both sides
+  const float* scale;      ///< [rows] radial: 1/(τh); FFT: the leading 12 bits of τ/(b-a); wavelets: [rows,G] 1/s
   const float* scale_low;  ///< [I] FFT: the rest of it
   const double* unit;      ///< [I] Chebyshev: 2/(b-a)
+  float frequency;         ///< Morlet: τ
+
+  int64_t row(int64_t p, int64_t q) const { return row_stride == 1 ? p : p * row_stride + q; }
 };
 
 /// Rows [row_begin,row_end) and inputs [input_begin,input_end) of x [*,inputs]; the basis' tables start at input 0.
