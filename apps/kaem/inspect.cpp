@@ -65,9 +65,9 @@ void print_data(const Checkpoint& checkpoint) {
 }
 
 /// The words that a run on text tells apart.
-void print_vocabulary(const std::string& path) {
+void print_vocabulary(const RunFolder& folder, const Checkpoint& checkpoint) {
   constexpr size_t kShown = 12;
-  const auto words = read_vocabulary(path);
+  const auto words = parse_vocabulary(folder.read_kept_file(kVocabularyFile, checkpoint), folder.file(kVocabularyFile));
   std::cout << std::left << std::setw(16) << "vocabulary" << grouped(static_cast<int64_t>(words.size())) << " words:";
   for (size_t i = 0; i < std::min(kShown, words.size()); ++i) std::cout << " " << words[i];
   std::cout << (words.size() > kShown ? " ...\n" : "\n");
@@ -108,7 +108,7 @@ void inspect(const std::string& name) {
   const auto folder = RunFolder::open(name);
   const Config config = folder.config();
   std::cout << folder.path() << ": " << config.run.mode << " training on " << config.run.dataset << "\n";
-  heading("configuration (config.ini)");
+  heading("configuration");
   std::cout << to_ini(config);
   print_meta(folder.file("meta.json"));
   if (folder.checkpoint_steps().empty()) {
@@ -117,7 +117,7 @@ void inspect(const std::string& name) {
     const auto checkpoint = folder.load_checkpoint();
     print_parameters(checkpoint);
     print_data(checkpoint);
-    if (config.model.generator.seq.use()) print_vocabulary(folder.file("vocabulary.txt"));
+    if (config.model.generator.seq.use()) print_vocabulary(folder, checkpoint);
   }
   print_history(folder.file("metrics.csv"));
 }

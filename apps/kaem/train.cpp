@@ -71,8 +71,8 @@ void go_on(const TrainArguments& a, const Common& common) {
   const std::string runs = common.out.empty() ? RunOptions{}.out : common.out;
   const auto folder = RunFolder::open(a.resume.empty() ? "last" : a.resume, runs);
   const std::string path = folder.file("config.ini");
-  const Config before = load_config(path, {}, "", "");
-  Config config = load_config(path, overrides_of(common), a.dataset, a.mode);
+  const Config before = folder.config();
+  Config config = parse_config(to_ini(before), path, overrides_of(common), a.dataset, a.mode);
   if (config.run.dataset != before.run.dataset)
     throw UsageError(str("--dataset ", a.dataset, ": ", folder.path(), " is a run on ", before.run.dataset));
   apply_session(config, common);

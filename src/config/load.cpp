@@ -75,20 +75,18 @@ Override parse_override(const std::string& text) {
 
 Config load_config(const std::string& path, const std::vector<Override>& overrides, const std::string& dataset,
                    const std::string& mode) {
+  return parse_config(path.empty() ? "" : config::read_configuration(path), path, overrides, dataset, mode);
+}
+
+Config parse_config(const std::string& text, const std::string& name, const std::vector<Override>& overrides,
+                    const std::string& dataset, const std::string& mode) {
   config::Draft draft;
-  if (!path.empty()) draft.read(config::read_configuration(path), path);
+  if (!text.empty() || !name.empty()) draft.read(text, name);
   for (const auto& o : overrides) {
     const std::string where = o.origin.empty() ? str("--set ", o.section, ".", o.key, "=", o.value) : o.origin;
     draft.set(o.section, o.key, o.value, where, false);
   }
   config::resolve(draft, dataset, mode);
-  return std::move(draft.config);
-}
-
-Config parse_config(const std::string& text, const std::string& name) {
-  config::Draft draft;
-  draft.read(text, name);
-  config::resolve(draft, "", "");
   return std::move(draft.config);
 }
 

@@ -149,8 +149,8 @@ void write_pca(const std::string& path, const Pca& pca) {
   io::write_file_atomic(path, io::to_safetensors(tensors, {{"format", "1"}}));
 }
 
-Pca read_pca(const std::string& path) {
-  const auto content = io::parse_safetensors(io::read_file(path), path);
+Pca parse_pca(const std::string& image, const std::string& path) {
+  const auto content = io::parse_safetensors(image, path);
   const auto tensor = [&](const char* name, int64_t dimensions, at::ScalarType type) {
     const auto found = content.tensors.find(name);
     if (found == content.tensors.end() || found->second.dim() != dimensions || found->second.scalar_type() != type)

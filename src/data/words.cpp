@@ -50,8 +50,8 @@ void write_vocabulary(const std::string& path, const std::vector<std::string>& v
   io::write_file_atomic(path, text::format_vocabulary(vocabulary));
 }
 
-std::vector<std::string> read_vocabulary(const std::string& path) {
-  return text::parse_vocabulary(io::read_file(path), path);
+std::vector<std::string> parse_vocabulary(const std::string& content, const std::string& name) {
+  return text::parse_vocabulary(content, name);
 }
 
 }  // namespace kaem

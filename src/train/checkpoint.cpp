@@ -54,9 +54,17 @@ Json parse_description(const std::string& path) {
     throw Error(str(path, " has format ", json["format"].get<int64_t>(), ", written by kaem ",
                     json.value("version", "?"), "; this is kaem ", version(), " and reads up to format ", kFormat),
                 2);
+  if (json.contains("config") || json.contains("checksum")) {
+    Json body = json;
+    body.erase("checksum");
+    if (!json.contains("checksum") || json["checksum"] != io::sha256(body.dump()))
+      throw DataError(path + " is altered: its checksum is not that of its content");
+  }
   for (const auto& [key, is_number] : {std::pair{"step", true}, {"epoch", true}, {"sha256", false}})
     if (!json.contains(key) || (is_number ? !json[key].is_number_integer() : !json[key].is_string()))
       throw DataError(str(path, " has no valid '", key, "'"));
+  if (json["step"].get<int64_t>() != step_of(path))
+    throw DataError(str(path, " says step ", json["step"].get<int64_t>(), ", which is not that of its name"));
   return json;
 }
 
@@ -72,6 +80,10 @@ Checkpoint read_checkpoint(const std::string& path) {
   if (json.contains("seconds") && json["seconds"].is_number()) checkpoint.seconds = json["seconds"].get<double>();
   if (json.contains("config_hash") && json["config_hash"].is_string())
     checkpoint.config_hash = json["config_hash"].get<std::string>();
+  if (json.contains("config") && json["config"].is_string()) checkpoint.config = json["config"].get<std::string>();
+  if (json.contains("files") && json["files"].is_object())
+    for (const auto& [name, digest] : json["files"].items())
+      if (digest.is_string()) checkpoint.files[name] = digest.get<std::string>();
   checkpoint.path = path;
   checkpoint.tensors = io::parse_safetensors(image, path).tensors;
   return checkpoint;
@@ -95,9 +107,12 @@ std::vector<int64_t> RunFolder::checkpoint_steps() const {
 void RunFolder::save_checkpoint(const Checkpoint& checkpoint, const io::NamedTensors& tensors, int64_t keep) {
   const std::string path = checkpoint_path(checkpoint.step);
   const std::string image = io::to_safetensors(tensors, {{"format", str(kFormat)}});
-  const Json json = {{"format", kFormat},       {"version", version()},       {"config_hash", checkpoint.config_hash},
-                     {"step", checkpoint.step}, {"epoch", checkpoint.epoch},  {"seconds", checkpoint.seconds},
-                     {"bytes", image.size()},   {"sha256", io::sha256(image)}};
+  Json json = {{"format", kFormat},       {"version", version()},       {"config_hash", checkpoint.config_hash},
+               {"step", checkpoint.step}, {"epoch", checkpoint.epoch},  {"seconds", checkpoint.seconds},
+               {"bytes", image.size()},   {"sha256", io::sha256(image)}};
+  if (!checkpoint.config.empty()) json["config"] = checkpoint.config;
+  for (const auto& [name, digest] : checkpoint.files) json["files"][name] = digest;
+  json["checksum"] = io::sha256(json.dump());
   io::write_file_atomic(path, image);
   io::write_file_atomic(json_path(path), json.dump(2) + "\n");
   // Only now that the new one is whole may old ones go; the JSON first, as without it a checkpoint does not exist.

@@ -31,11 +31,23 @@ void check_name(const std::string& name) {
     throw UsageError("--name '" + name + "': want a plain folder name (no '/', not 'last')");
 }
 
+/// True for what is left of a program that was killed while it made a run's folder: no configuration, no checkpoint.
+bool is_unborn(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) return false;
+  for (const auto& entry : fs::directory_iterator(path, ignored)) {
+    const std::string name = entry.path().filename().string();
+    const bool empty_folder = (name == "checkpoints" || name == "samples") && fs::is_empty(entry.path(), ignored);
+    if (!empty_folder && name != "meta.json" && name.find(".tmp.") == std::string::npos) return false;
+  }
+  return true;
+}
+
 /// A new folder below `parent`, named by the configuration or the time.
 fs::path make_run_folder(const fs::path& parent, const std::string& name) {
   if (!name.empty()) {
     check_name(name);
-    if (!make_folder(parent / name))
+    if (!make_folder(parent / name) && !is_unborn(parent / name))
       throw UsageError(str("the run ", (parent / name).string(),
                            " exists: choose another --name, or go on with it by --resume ", (parent / name).string()));
     return parent / name;
@@ -45,6 +57,29 @@ fs::path make_run_folder(const fs::path& parent, const std::string& name) {
     const auto path = parent / (n == 1 ? stamp : str(stamp, "-", n));
     if (make_folder(path)) return path;
   }
+}
+
+constexpr const char* kConfigFile = "config.ini";
+constexpr std::string_view kSignature = "; sha256 of the lines above: ";
+
+/// Text with a last line that shows whether it is whole.
+std::string signed_text(const std::string& text) { return str(text, "\n", kSignature, io::sha256(text + "\n"), "\n"); }
+
+/// The text of a run's config.ini, checked by its last line; older versions wrote none (`may_lack`).
+std::string read_config(const std::string& path, bool may_lack) {
+  std::string text = io::read_file(path);
+  const size_t at = text.rfind(kSignature);
+  const auto refuse = [&](const char* what) {
+    throw DataError(str(path, ": ", what, "; other values for a run are given by --set at its --resume"));
+  };
+  if (!text.starts_with("; kaem config ")) refuse("empty, cut or no configuration of a run");
+  if (at == std::string::npos) {
+    if (!may_lack || text.back() != '\n') refuse("cut: its last line with the SHA-256 is missing");
+    return text;
+  }
+  const std::string body = text.substr(0, at), sum = text.substr(at + kSignature.size());
+  if (sum != io::sha256(body) + "\n") refuse("damaged or edited: its SHA-256 is not that of its last line");
+  return body;
 }
 
 bool is_run(const fs::path& path) {
@@ -101,10 +136,8 @@ RunFolder RunFolder::create(const Config& config, const RunMeta& meta) {
   RunFolder folder(make_run_folder(parent, config.run.name).string());
   make_folder(folder.file("checkpoints"));
   make_folder(folder.file("samples"));
-  Config kept = config;
-  kept.run.max_steps = 0;  // where this session stops is no property of the run: --resume goes on to N_epochs
-  io::write_file_atomic(folder.file("config.ini"), to_ini(kept));
   io::write_file_atomic(folder.file("meta.json"), first_session_json(config, meta));
+  io::write_file_atomic(folder.file(kConfigFile), signed_text(to_ini(kept_config(config))));  // last: it makes the run
   return folder;
 }
 
@@ -113,11 +146,49 @@ RunFolder RunFolder::open(const std::string& path_or_last, const std::string& ru
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   if (!fs::exists(path))
     throw UsageError("there is no run " + path + " (a run is a folder runs/DATASET/mode/NAME, or 'last')");
+  if (is_unborn(path))
+    throw UsageError(
+        path + " is a run that was ended before its first line was written: give its command again, without --resume");
   if (!is_run(path)) throw UsageError(path + " is not a run folder: it holds no config.ini");
   return RunFolder(path);
 }
 
-Config RunFolder::config() const { return parse_config(io::read_file(file("config.ini")), file("config.ini")); }
+Config RunFolder::config() const {
+  if (checkpoint_steps().empty())
+    return parse_config(read_config(file(kConfigFile), /*may_lack=*/true), file(kConfigFile));
+  return config_of(load_checkpoint());
+}
+
+Config RunFolder::config_of(const Checkpoint& checkpoint) const {
+  const std::string text = read_config(file(kConfigFile), /*may_lack=*/checkpoint.config.empty());
+  return checkpoint.config.empty() ? parse_config(text, file(kConfigFile))
+                                   : parse_config(checkpoint.config, checkpoint.path + "'s configuration");
+}
+
+void RunFolder::write_config(const Config& config, int64_t step) {
+  const std::string path = file(kConfigFile), text = signed_text(to_ini(kept_config(config)));
+  const std::string before = io::read_file(path);
+  if (before == text) return;
+  io::write_file_atomic(file(str("config_until_", step, ".ini")), before);
+  io::write_file_atomic(path, text);
+}
+
+std::string RunFolder::read_kept_file(const std::string& name, const Checkpoint& checkpoint) const {
+  std::string content = io::read_file(file(name));
+  const auto known = checkpoint.files.find(name);
+  if (known != checkpoint.files.end() && io::sha256(content) != known->second)
+    throw DataError(file(name) + ": not the file that the run was trained with (its SHA-256 is not that in " +
+                    fs::path(checkpoint.path).replace_extension(".json").string() + ")");
+  return content;
+}
+
+Config kept_config(const Config& config) {
+  Config kept = config;
+  kept.run.max_steps = 0;  // where this session stops is no property of the run: --resume goes on to N_epochs
+  for (std::string* path : {&kept.data.root, &kept.data.darcy_file, &kept.model.generator.perceptual_features})
+    if (!path->empty()) *path = fs::absolute(*path).lexically_normal().string();
+  return kept;
+}
 
 void RunFolder::add_session(int64_t step, const RunMeta& meta) {
   const std::string path = file("meta.json");
@@ -126,7 +197,7 @@ void RunFolder::add_session(int64_t step, const RunMeta& meta) {
 }
 
 std::string config_hash(const Config& config) {
-  Config c = config;
+  Config c = kept_config(config);
   const RunOptions defaults;
   c.run.name = defaults.name, c.run.out = defaults.out, c.run.device = defaults.device;
   c.run.threads = defaults.threads, c.run.max_steps = defaults.max_steps;

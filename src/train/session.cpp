@@ -14,6 +14,8 @@
 #include <cerrno>
 #include <cmath>
 #include <filesystem>
+#include <map>
+#include <sstream>
 
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
@@ -62,6 +64,27 @@ io::NamedTensors live_state(const TrainState& state) {
     for (const auto& v : named_values(*module)) tensors.emplace_back("posterior.encoder." + v.name, v.value);
   for (const auto& [name, tensor] : state.posterior.named_state()) tensors.emplace_back("posterior." + name, tensor);
   return tensors;
+}
+
+/// Keys whose values differ between two resolved texts: "SECTION.key = new (was old)".
+std::vector<std::string> changed_values(const std::string& before, const std::string& now) {
+  const auto values = [](const std::string& text) {
+    std::map<std::string, std::string> all;
+    std::istringstream lines(text);
+    std::string section;
+    for (std::string line; std::getline(lines, line);) {
+      const size_t equals = line.find(" = ");
+      if (line.starts_with('[')) section = line.substr(1, line.size() - 2);
+      if (equals != std::string::npos && !line.starts_with(';'))
+        all[section + "." + line.substr(0, equals)] = line.substr(equals + 3);
+    }
+    return all;
+  };
+  auto old = values(before);
+  std::vector<std::string> changed;
+  for (const auto& [key, value] : values(now))
+    if (old[key] != value) changed.push_back(str(key, " = ", value, " (was ", old[key], ")"));
+  return changed;
 }
 
 /// The first term that is not finite, else the first such gradient: what a user looks at first.
@@ -120,13 +143,12 @@ int64_t Session::restore(const TrainState& state) {
     metrics_.cut(0, 0);
   } else if (resumed_) {
     const auto checkpoint = folder_.load_checkpoint();
-    if (checkpoint.config_hash != config_hash_)
-      log::warn(
-          "the configuration is not the one that the checkpoint was written with: the run goes on with the new one");
+    warn_of_changes(checkpoint);
+    if (state.data.is_text() && !checkpoint.files.empty()) folder_.read_kept_file(kVocabularyFile, checkpoint);
     restore_state(live_state(state), checkpoint.tensors, checkpoint.path);
     state.model.prior->invalidate();
     metrics_.restore(checkpoint.tensors);
-    done = checkpoint.step, seconds_before_ = checkpoint.seconds, saved_step_ = done;
+    done = restored_step_ = checkpoint.step, seconds_before_ = checkpoint.seconds, saved_step_ = done;
     metrics_.cut(done, done == length_.total ? done : done - done % config_.run.log_steps);
     log::info(str("going on after update ", done, " of ", length_.total));
   }
@@ -218,10 +240,14 @@ void Session::save(int64_t done, const TrainState& state) {
   metrics_.sync();
   Checkpoint checkpoint;
   checkpoint.step = done, checkpoint.epoch = epoch(done), checkpoint.seconds = seconds();
-  checkpoint.config_hash = config_hash_;
+  checkpoint.config_hash = config_hash_, checkpoint.config = to_ini(kept_config(config_));
+  for (const char* name : {kVocabularyFile, kPcaFile})
+    if (std::filesystem::exists(folder_.file(name)))
+      checkpoint.files[name] = io::sha256(io::read_file(folder_.file(name)));
   const auto before = folder_.checkpoint_steps();
   try {
     folder_.save_checkpoint(checkpoint, tensors, config_.run.keep_checkpoints);
+    if (resumed_) folder_.write_config(config_, restored_step_);
   } catch (const Error& e) {
     throw Error(str("checkpoint of update ", done, ": ", e.what(), "; the last good checkpoint is ",
                     before.empty() ? "none yet" : folder_.checkpoint_path(before.back())));
@@ -235,17 +261,32 @@ void Session::write_row(int64_t done) {
   loss_sum_ = 0, loss_count_ = 0;
 }
 
+/// Says which values are others than those of the checkpoint, if these change numbers.
+void Session::warn_of_changes(const Checkpoint& checkpoint) const {
+  constexpr size_t kNamed = 6;
+  if (checkpoint.config_hash == config_hash_) return;
+  std::vector<std::string> changed;
+  if (!checkpoint.config.empty()) changed = changed_values(checkpoint.config, to_ini(kept_config(config_)));
+  const size_t count = changed.size();
+  if (count > kNamed) changed.resize(kNamed);
+  std::string list;
+  for (const auto& text : changed) list += (list.empty() ? ": " : "; ") + text;
+  if (count > kNamed) list += str("; ", count - kNamed, " more");
+  log::warn("the configuration is not the one that the checkpoint was written with, the run goes on with the new one" +
+            list);
+}
+
 /// The components: what this run means by a coordinate. A resumed run has its data projected on them already.
 void Session::keep_pca(const Pca& pca) const {
   const std::string path = folder_.file(kPcaFile);
-  if (!resumed_ || !std::filesystem::exists(path)) write_pca(path, pca);
+  if (folder_.checkpoint_steps().empty()) write_pca(path, pca);
 }
 
 /// The words of text: what this run means by an index.
 void Session::keep_vocabulary(const Dataset& data) const {
-  const std::string path = folder_.file("vocabulary.txt");
+  const std::string path = folder_.file(kVocabularyFile);
   if (folder_.checkpoint_steps().empty()) return write_vocabulary(path, data.vocabulary);
-  if (read_vocabulary(path) != data.vocabulary)
+  if (parse_vocabulary(io::read_file(path), path) != data.vocabulary)
     throw DataError(path + ": the data have another vocabulary now; a run can only go on with the data it began with");
 }
 

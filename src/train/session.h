@@ -77,6 +77,7 @@ class Session {
   void warn_of_bad_sampling(const NamedNumbers& averages);
   void keep_pca(const Pca& pca) const;
   void keep_vocabulary(const Dataset& data) const;
+  void warn_of_changes(const Checkpoint& checkpoint) const;
   void write_samples(int64_t done, const TrainState& state);
   void report_end(const Report& report) const;
 
@@ -90,7 +91,7 @@ class Session {
   std::string config_hash_;
   std::chrono::steady_clock::time_point start_;
   double seconds_before_ = 0;
-  int64_t saved_step_ = -1, sampled_step_ = -1;
+  int64_t saved_step_ = -1, sampled_step_ = -1, restored_step_ = 0;
   double loss_sum_ = 0, row_loss_ = 0, learning_rate_ = 0;
   int64_t loss_count_ = 0;
   bool warned_of_few_ = false, warned_of_swaps_ = false;

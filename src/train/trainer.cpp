@@ -48,8 +48,10 @@ GridUpdate update_grids(const Config& config, ModelImpl& model, Ema& ema, const 
 /// The components that a resumed run was made with, so that they do not depend on the machine that it goes on.
 std::shared_ptr<const Pca> pca_of_run(const Config& config, const TrainOptions& options) {
   if (!config.data.use_pca || options.resume.empty()) return nullptr;
-  const std::string path = RunFolder::open(options.resume, config.run.out).file(kPcaFile);
-  return std::filesystem::exists(path) ? std::make_shared<Pca>(read_pca(path)) : nullptr;
+  const RunFolder folder = RunFolder::open(options.resume, config.run.out);
+  if (folder.checkpoint_steps().empty()) return nullptr;
+  return std::make_shared<Pca>(
+      parse_pca(folder.read_kept_file(kPcaFile, folder.load_checkpoint()), folder.file(kPcaFile)));
 }
 
 }  // namespace
@@ -114,7 +116,7 @@ LoadedRun load_run(const std::string& path_or_last, const std::string& device) {
   const auto folder = RunFolder::open(path_or_last);
   const auto checkpoint = folder.load_checkpoint();
   LoadedRun run;
-  run.config = folder.config();
+  run.config = folder.config_of(checkpoint);
   run.step = checkpoint.step, run.folder = folder.path(), run.device = resolve_device(device);
   const auto number = [&](const char* name, int64_t i) {
     const auto found = checkpoint.tensors.find(name);
@@ -124,8 +126,10 @@ LoadedRun load_run(const std::string& path_or_last, const std::string& device) {
   };
   DataShape shape;
   for (size_t i = 0; i < 3; ++i) shape[i] = static_cast<int64_t>(number("data.shape", static_cast<int64_t>(i)));
-  if (run.config.model.generator.seq.use()) run.vocabulary = read_vocabulary(folder.file("vocabulary.txt"));
-  if (run.config.data.use_pca) run.pca = std::make_shared<Pca>(read_pca(folder.file(kPcaFile)));
+  if (run.config.model.generator.seq.use())
+    run.vocabulary = parse_vocabulary(folder.read_kept_file(kVocabularyFile, checkpoint), folder.file(kVocabularyFile));
+  if (run.config.data.use_pca)
+    run.pca = std::make_shared<Pca>(parse_pca(folder.read_kept_file(kPcaFile, checkpoint), folder.file(kPcaFile)));
   run.scale_min = number("data.scale", 0), run.scale_max = number("data.scale", 1);
 
   ModelOptions options = run.config.model;

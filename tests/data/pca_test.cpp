@@ -102,17 +102,17 @@ TEST(PrincipalComponents, TheirFileGivesThemBack) {
   const test::TemporaryFolder temp;
   const Pca pca = fit_pca(pictures(30, {3, 2, 2}, 12), 4);
   write_pca(temp / "pca.safetensors", pca);
-  const Pca read = read_pca(temp / "pca.safetensors");
+  const Pca read = parse_pca(io::read_file(temp / "pca.safetensors"), temp / "pca.safetensors");
   EXPECT_EQ(read.shape, pca.shape);
   EXPECT_EQ(read.explained, pca.explained);
   EXPECT_TRUE(at::equal(read.mean, pca.mean) && at::equal(read.components, pca.components));
   Pca wrong = pca;
   wrong.shape = {3, 2, 3};
   write_pca(temp / "wrong.safetensors", wrong);
-  EXPECT_THROW(read_pca(temp / "wrong.safetensors"), DataError);
+  EXPECT_THROW(parse_pca(io::read_file(temp / "wrong.safetensors"), temp / "wrong.safetensors"), DataError);
   wrong = pca, wrong.mean = wrong.mean.to(at::kDouble);
   write_pca(temp / "wrong.safetensors", wrong);
-  EXPECT_THROW(read_pca(temp / "wrong.safetensors"), DataError);
+  EXPECT_THROW(parse_pca(io::read_file(temp / "wrong.safetensors"), temp / "wrong.safetensors"), DataError);
 }
 
 TEST(PrincipalComponents, MoreThanThereAreIsRefused) {

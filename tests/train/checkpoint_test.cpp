@@ -116,6 +116,60 @@ TEST_F(CheckpointTest, DamagedDescriptionIsRefused) {
   }
 }
 
+TEST_F(CheckpointTest, EveryByteOfItsDescriptionIsCovered) {
+  Checkpoint checkpoint;
+  checkpoint.step = 20, checkpoint.epoch = 5, checkpoint.seconds = 1.5, checkpoint.config_hash = "h";
+  checkpoint.config = to_ini(kept_config(tiny_config(temp.path))), checkpoint.files = {{"vocabulary.txt", "0123"}};
+  save(folder, 10);
+  folder.save_checkpoint(checkpoint, tensors_of(20), 10);
+  EXPECT_EQ(folder.load_checkpoint().config, checkpoint.config);
+  EXPECT_EQ(folder.load_checkpoint().files, checkpoint.files);
+  const std::string whole = read_text(json(20));
+  for (size_t at = 0; at < whole.size(); at += at < 400 ? 1 : 37) {
+    std::string text = whole;
+    text[at] = static_cast<char>(text[at] ^ 1);
+    write_text(json(20), text);
+    testing::internal::CaptureStderr();
+    int64_t step = -1;
+    try {
+      step = folder.load_checkpoint().step;
+    } catch (const Error& e) {  // a format that is taken for a newer one
+      EXPECT_EQ(e.exit_status(), 2) << at;
+    }
+    const std::string said = testing::internal::GetCapturedStderr();
+    // Blanks between the values carry nothing; whatever else is not what was written is not used.
+    EXPECT_TRUE(step == 20 ? whole[at] == ' ' || whole[at] == '\n' : step == -1 || !said.empty()) << at << ": " << said;
+    if (step == 20) {
+      EXPECT_EQ(folder.load_checkpoint().config, checkpoint.config);
+    }
+  }
+  write_text(json(20), whole);
+  fs::rename(json(20), json(21)), fs::rename(folder.checkpoint_path(20), folder.checkpoint_path(21));
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(folder.load_checkpoint().step, 10);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("not that of its name"), std::string::npos);
+}
+
+TEST_F(CheckpointTest, ConfigurationThatIsNotWholeIsRefused) {
+  const std::string path = folder.file("config.ini"), whole = read_text(path);
+  const auto refused_config = [&](const std::string& text) {
+    write_text(path, text);
+    try {
+      folder.config();
+      return std::string();
+    } catch (const DataError& e) {
+      return std::string(e.what());
+    }
+  };
+  EXPECT_EQ(refused_config(whole), "");
+  EXPECT_NE(refused_config("").find("empty, cut or no configuration"), std::string::npos);
+  EXPECT_NE(refused_config(whole.substr(0, whole.size() / 2) + "x").find("cut"), std::string::npos);
+  std::string edited = whole;
+  edited.replace(edited.find("batch_size = 10"), 15, "batch_size = 20");
+  EXPECT_NE(refused_config(edited).find("damaged or edited"), std::string::npos);
+  EXPECT_NE(refused_config(edited).find("--set"), std::string::npos) << "what to do instead";
+}
+
 TEST_F(CheckpointTest, NoWholeOneIsAnErrorThatNamesThem) {
   EXPECT_NE(refusal().find("no checkpoint yet"), std::string::npos);
   save(folder, 10);
@@ -162,6 +216,26 @@ TEST_F(CheckpointTest, RemovesWhatAKilledRunLeft) {
   EXPECT_EQ(folder.load_checkpoint().step, 10);
 }
 
+TEST(RunFolderTest, WhatWasKilledWhileItWasMadeIsMadeAgain) {
+  const TempFolder temp("unborn");
+  const auto config = named(tiny_config(temp.path), "a");
+  const std::string path = temp.path + "/DARCY_FLOW/vanilla/a";
+  fs::create_directories(path + "/checkpoints");
+  write_text(path + "/meta.json", "{}");
+  write_text(path + "/config.ini.tmp.1.0", "half");
+  try {
+    RunFolder::open(path);
+    ADD_FAILURE() << "opened";
+  } catch (const UsageError& e) {
+    EXPECT_NE(std::string(e.what()).find("give its command again"), std::string::npos) << e.what();
+  }
+  EXPECT_EQ(RunFolder::create(config).path(), path);
+  EXPECT_THROW(RunFolder::create(config), UsageError) << "now it is a run";
+  fs::remove(path + "/config.ini");
+  write_text(path + "/notes.txt", "mine");
+  EXPECT_THROW(RunFolder::create(config), UsageError) << "somebody's folder";
+}
+
 TEST(RunFolderTest, NamesAreTimesUnlessGiven) {
   const TempFolder temp("names");
   auto config = tiny_config(temp.path);
@@ -183,8 +257,9 @@ TEST(RunFolderTest, ConfigurationComesBack) {
   config.run.max_steps = 5;
   const auto folder =
       RunFolder::create(config, {.command_line = "kaem train --name \"x\"", .sources = {{"file", "d1"}}});
-  auto expected = config;
-  expected.run.max_steps = 0;
+  auto expected = kept_config(config);
+  EXPECT_EQ(expected.run.max_steps, 0);
+  EXPECT_TRUE(fs::path(expected.data.root).is_absolute()) << "used from another folder, it has to hold";
   EXPECT_EQ(to_ini(folder.config()), to_ini(expected));
   const std::string meta = read_text(folder.file("meta.json"));
   for (const std::string part : {"\"version\"", "\"git_revision\"", "\"libtorch\"", "\"device\"", "\"threads\"",

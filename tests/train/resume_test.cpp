@@ -1,6 +1,7 @@
 // A run that is stopped and goes on ends with the same bits as one that is not, in every way of training.
 #include <ATen/Parallel.h>
 
+#include "kaem/core/error.h"
 #include "kaem/prior/prior.h"
 #include "train/tiny_run.h"
 #include "train/ways.h"
@@ -48,6 +49,30 @@ TEST(ResumeTest, ResumeGivesTheSameBitsOnTwoThreads) {
   at::set_num_threads(1);
 }
 
+// What reads a run afterwards uses the values that its newest checkpoint was trained with.
+TEST(ResumeTest, ChangedValuesHoldFromTheCheckpointThatTheyMade) {
+  const TempFolder temp("changed");
+  auto config = named(tiny_config(temp.path), "a");
+  config.run.max_steps = 10;
+  const auto first = run_tiny(config);
+  const RunFolder folder = RunFolder::open(first.folder);
+  const double before = config.model.generator.sigma, after = 2 * before;
+  EXPECT_EQ(load_run(first.folder, "cpu").config.model.generator.sigma, before);
+  auto changed = folder.config();
+  changed.model.generator.sigma = after, changed.run.max_steps = 10;
+  testing::internal::CaptureStderr();
+  run_tiny(changed, first.folder);  // nothing to do: nothing was trained with the new value
+  EXPECT_EQ(load_run(first.folder, "cpu").config.model.generator.sigma, before);
+  changed.run.max_steps = 20;
+  run_tiny(changed, first.folder);
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("GeneratorModel.generator_variance = 0.6 (was 0.3)"), std::string::npos) << said;
+  EXPECT_EQ(load_run(first.folder, "cpu").config.model.generator.sigma, after);
+  EXPECT_EQ(folder.config().model.generator.sigma, after);
+  EXPECT_NE(read_text(folder.file("config.ini")).find("generator_variance = 0.6\n"), std::string::npos);
+  EXPECT_NE(read_text(folder.file("config_until_10.ini")).find("generator_variance = 0.3\n"), std::string::npos);
+}
+
 TEST(ResumeTest, ARunOnPrincipalComponentsGoesOnWithItsOwn) {
   const TempFolder temp("pca");
   auto config = tiny_config(temp.path);
@@ -66,6 +91,14 @@ TEST(ResumeTest, ARunOnPrincipalComponentsGoesOnWithItsOwn) {
   EXPECT_EQ(made.sizes(), (std::vector<int64_t>{3, 1, 1, 6}));
   EXPECT_TRUE(at::equal(run.to_images(made), data.pca->reconstruct(made)));
   EXPECT_EQ(run.to_images(made).sizes(), (std::vector<int64_t>{3, 1, 4, 4}));
+  const std::string path = report.folder + "/pca.safetensors";
+  std::string image = read_text(path);
+  image[image.size() - 2] = static_cast<char>(image[image.size() - 2] ^ 1);  // a bit of a component
+  write_text(path, image);
+  EXPECT_THROW(load_run(report.folder, "cpu"), DataError);
+  TrainOptions again;
+  again.resume = report.folder;
+  EXPECT_THROW(train(RunFolder::open(report.folder).config(), again), DataError);
 }
 
 }  // namespace

@@ -307,7 +307,7 @@ struct Child {
     for (int i = 0; i < 12000; ++i) {
       int status = 0;
       if (::waitpid(pid, &status, WNOHANG) == pid) return -1;
-      if (fs::exists(run() + "/meta.json")) {
+      if (fs::exists(run() + "/config.ini")) {
         const auto steps = RunFolder::open(run()).checkpoint_steps();
         if (!steps.empty() && steps.back() >= 20) break;
       }

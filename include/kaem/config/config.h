@@ -105,8 +105,9 @@ Override parse_override(const std::string& text);
 Config load_config(const std::string& path, const std::vector<Override>& overrides, const std::string& dataset,
                    const std::string& mode);
 
-/// Reads a configuration from text (`name` stands in messages); one that to_ini wrote gives the same Config again.
-Config parse_config(const std::string& text, const std::string& name);
+/// The same from text (`name` stands in messages); one that to_ini wrote gives the same Config again.
+Config parse_config(const std::string& text, const std::string& name, const std::vector<Override>& overrides = {},
+                    const std::string& dataset = "", const std::string& mode = "");
 
 /// The resolved configuration as an INI file that loads to the same Config ("; kaem config 1" first).
 std::string to_ini(const Config& config);

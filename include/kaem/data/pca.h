@@ -32,8 +32,9 @@ Pca fit_pca(const Dataset& data, int64_t count, const DataProgress& progress = {
 /// The data in coordinates: float32 [N,1,1,K], with `pca` kept beside them.
 Dataset project(const Dataset& data, std::shared_ptr<const Pca> pca);
 
-/// A safetensors file with `mean`, `components`, `shape` and `explained`; reading throws DataError if it is malformed.
+/// A safetensors file with `mean`, `components`, `shape` and `explained`; its content, called `name` in the DataError
+/// of a malformed one, back again.
 void write_pca(const std::string& path, const Pca& pca);
-Pca read_pca(const std::string& path);
+Pca parse_pca(const std::string& image, const std::string& name);
 
 }  // namespace kaem

@@ -19,8 +19,9 @@ double unigram_entropy(const at::Tensor& words);
 /// `vocab_size` words is counted once more than it stands there, so that none is impossible.
 double unigram_cross_entropy(const at::Tensor& train, const at::Tensor& test, int64_t vocab_size);
 
-/// A vocabulary as a file of one word a line. Error if it cannot be written; DataError if it is no such file.
+/// A vocabulary as a file of one word a line (Error if it cannot be written), and its content, called `name` in the
+/// DataError of one that is no vocabulary, back again.
 void write_vocabulary(const std::string& path, const std::vector<std::string>& vocabulary);
-std::vector<std::string> read_vocabulary(const std::string& path);
+std::vector<std::string> parse_vocabulary(const std::string& content, const std::string& name);
 
 }  // namespace kaem

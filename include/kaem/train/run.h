@@ -15,6 +15,8 @@ struct Checkpoint {
   int64_t step = 0, epoch = 0;
   double seconds = 0;                         ///< training time up to here
   std::string config_hash;                    ///< of the configuration that wrote it
+  std::string config;                         ///< that configuration as INI; empty: written by an older version
+  std::map<std::string, std::string> files;   ///< SHA-256 of the run's other files that its numbers depend on
   std::string path;                           ///< of the .safetensors
   std::map<std::string, at::Tensor> tensors;  ///< model.* ema.* optimizer.* posterior.* data.*
 };
@@ -38,8 +40,17 @@ class RunFolder {
 
   const std::string& path() const { return path_; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
-  /// The resolved configuration of the run.
+  /// The configuration that the run's newest whole checkpoint was written with; before the first one that of
+  /// config.ini.
   Config config() const;
+  /// The configuration that a checkpoint of the run was written with.
+  Config config_of(const Checkpoint& checkpoint) const;
+  /// Writes config.ini, if the configuration is another one than it holds; the old file is kept under a name with the
+  /// number of updates that it was used for.
+  void write_config(const Config& config, int64_t step);
+  /// The content of a file that a checkpoint depends on (vocabulary.txt, pca.safetensors); DataError if it is not the
+  /// one that the checkpoint was written with.
+  std::string read_kept_file(const std::string& name, const Checkpoint& checkpoint) const;
 
   /// Notes in meta.json that the run goes on from `step`; warns if the data files are others than before.
   void add_session(int64_t step, const RunMeta& meta);
@@ -60,8 +71,12 @@ class RunFolder {
   std::string path_;
 };
 
-/// File of a run's principal components, where it has them (kaem/data/pca.h).
+/// Files of a run's principal components and of its words, where it has them (kaem/data/pca.h, kaem/data/text.h).
 inline constexpr const char* kPcaFile = "pca.safetensors";
+inline constexpr const char* kVocabularyFile = "vocabulary.txt";
+
+/// What a run keeps of its configuration: not where a session stops, and folders that hold wherever it is used from.
+Config kept_config(const Config& config);
 
 /// The local time as a folder's name, YYYY-MM-DD_hh-mm-ss.
 std::string time_name();
