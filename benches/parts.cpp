@@ -21,7 +21,7 @@ struct Energies {
   explicit Energies(at::Device device) {
     const PriorOptions options = mnist_config().model.prior;
     const int64_t inputs = options.layer_widths[0], outputs = options.layer_widths[1];
-    KanLayer layer(inputs, outputs, options.basis, Rng(1), 0);
+    KanLayer layer(inputs, outputs, options.basis, InitialDraws(Rng(1), "layer"));
     layer->to(device);
     spec = layer->spec, knots = layer->knots().detach(), tau = layer->bandwidth().detach();
     weights = layer->weights().detach();
@@ -105,7 +105,7 @@ Result kan_layer(const Options& options) {
   basis.kind = names.at(static_cast<size_t>(kind));
   basis.grid_size = kind == ops::BasisKind::kBSpline ? 5 : kind == ops::BasisKind::kFft ? 4 : 7;
   basis.degree = kind == ops::BasisKind::kCheby ? 7 : 3;
-  KanLayer layer(kWidth, kWidth, basis, Rng(1), 0);
+  KanLayer layer(kWidth, kWidth, basis, InitialDraws(Rng(1), "layer"));
   layer->to(device);
   const Tensor x = (at::rand({kBatch, kWidth}, device) * 2 - 1).requires_grad_(true),
                gradient = at::rand({kBatch, kWidth}, device);

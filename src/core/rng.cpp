@@ -174,4 +174,21 @@ uint32_t Rng::bits(Stream stream, int64_t step, int64_t index) const {
   return Sequence(seed_, static_cast<uint32_t>(stream), step).block(static_cast<uint64_t>(index / 4)).word[index % 4];
 }
 
+at::Tensor InitialDraws::uniform(std::string_view name, at::IntArrayRef shape) const {
+  return rng_.uniform(Stream::kInit, key_of(name), shape);
+}
+
+at::Tensor InitialDraws::normal(std::string_view name, at::IntArrayRef shape) const {
+  return rng_.normal(Stream::kInit, key_of(name), shape);
+}
+
+InitialDraws InitialDraws::of(std::string_view name) const { return {rng_, owner_ + "." + std::string(name)}; }
+
+/// 56 bits of the full name's FNV-1a hash (Fowler, Noll and Vo), which are a step's.
+int64_t InitialDraws::key_of(std::string_view name) const {
+  uint64_t hash = 0xcbf29ce484222325U;
+  for (const char c : owner_ + "." + std::string(name)) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  return static_cast<int64_t>((hash ^ hash >> 56) & 0xffffffffffffffU);
+}
+
 }  // namespace kaem

@@ -229,7 +229,7 @@ struct CnnGenerator : Generator {
       : net{all.cnn, shape, ops::parse_activation(all.cnn.activation), all.precision.of_products(), {}, {}} {
     const CnnOptions& options = net.options;
     check(options, shape);
-    network::InitialDraws draws(rng, network::kCnnSteps);
+    const InitialDraws draws(rng, "generator");
     int64_t channels = latent_width;
     if (options.projection) {
       channels = options.dims[0];
@@ -240,9 +240,9 @@ struct CnnGenerator : Generator {
       const bool last = l + 1 == options.strides.size();
       const int64_t out = last ? shape[0] : options.dims[l];
       torch::nn::Module& child = network::add_child(*this, str("layer", l));
-      net.layers.push_back(
-          convolution(child, l, channels + (options.latent_concat && l > 0 ? latent_width : 0), out, draws));
-      if (!last) add_extras(child, net.layers.back(), channels, out, draws);
+      net.layers.push_back(convolution(child, l, channels + (options.latent_concat && l > 0 ? latent_width : 0), out,
+                                       draws.of(str("layer", l))));
+      if (!last) add_extras(child, net.layers.back(), channels, out, draws.of(str("layer", l)));
       channels = out;
     }
   }
@@ -263,20 +263,19 @@ struct CnnGenerator : Generator {
   Network net;
 
  private:
-  UpLayer convolution(torch::nn::Module& child, size_t l, int64_t in, int64_t out, network::InitialDraws& draws) const {
+  UpLayer convolution(torch::nn::Module& child, size_t l, int64_t in, int64_t out, const InitialDraws& draws) const {
     const int64_t k = net.options.kernels[l];
     // PyTorch counts the outputs of a transposed convolution as its fan-in.
     const double bound = 1 / std::sqrt(static_cast<double>(out * k * k));
     UpLayer layer;
-    layer.weight = child.register_parameter("weight", draws.uniform(bound, {in, out, k, k}));
-    layer.bias = child.register_parameter("bias", draws.uniform(bound, {out}));
+    layer.weight = child.register_parameter("weight", network::uniform_within(bound, draws, "weight", {in, out, k, k}));
+    layer.bias = child.register_parameter("bias", network::uniform_within(bound, draws, "bias", {out}));
     layer.stride = net.options.strides[l], layer.padding = net.options.paddings[l];
     return layer;
   }
 
   /// Batch norm and skip connection of a hidden layer.
-  void add_extras(torch::nn::Module& child, UpLayer& layer, int64_t in, int64_t out,
-                  network::InitialDraws& draws) const {
+  void add_extras(torch::nn::Module& child, UpLayer& layer, int64_t in, int64_t out, const InitialDraws& draws) const {
     if (net.options.batchnorm) {
       layer.norm_weight = child.register_parameter("norm_weight", at::ones({out}));
       layer.norm_bias = child.register_parameter("norm_bias", at::zeros({out}));
@@ -285,7 +284,7 @@ struct CnnGenerator : Generator {
     }
     const double bound = 1 / std::sqrt(static_cast<double>(in));
     if (net.options.residual && in != out)
-      layer.skip = child.register_parameter("skip", draws.uniform(bound, {out, in, 1, 1}));
+      layer.skip = child.register_parameter("skip", network::uniform_within(bound, draws, "skip", {out, in, 1, 1}));
   }
 };
 

@@ -11,9 +11,6 @@ namespace {
 
 using at::Tensor;
 
-/// Layers number their initial draws from here; the prior's layer is 0.
-constexpr int64_t kFirstPurpose = 16;
-
 /// A KAN layer, and the layer norm before it if there is one.
 struct Step {
   KanLayer layer{nullptr};
@@ -30,10 +27,11 @@ struct KanGenerator : Generator {
   KanGenerator(const GeneratorOptions& options, int64_t data_size, const Rng& rng) {
     std::vector<int64_t> widths = options.widths;
     widths.push_back(data_size);
+    const InitialDraws draws(rng, "generator");
     for (size_t l = 0; l + 1 < widths.size(); ++l) {
-      const auto purpose = kFirstPurpose + static_cast<int64_t>(l);
       Step step;
-      step.layer = register_module(str("layer", l), KanLayer(widths[l], widths[l + 1], options.basis, rng, purpose));
+      const std::string name = str("layer", l);
+      step.layer = register_module(name, KanLayer(widths[l], widths[l + 1], options.basis, draws.of(name)));
       step.layer->precision = options.precision.of_products();
       if (options.layernorm) {
         step.scale = register_parameter(str("norm_scale", l), at::ones({widths[l]}));

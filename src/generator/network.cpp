@@ -10,12 +10,8 @@ namespace kaem::network {
 
 using at::Tensor;
 
-Tensor InitialDraws::uniform(double bound, at::IntArrayRef shape) {
-  return bound * (2 * rng_.uniform(Stream::kInit, step_++, shape) - 1);
-}
-
-Tensor InitialDraws::normal(double deviation, at::IntArrayRef shape) {
-  return deviation * rng_.normal(Stream::kInit, step_++, shape);
+Tensor uniform_within(double bound, const InitialDraws& draws, std::string_view name, at::IntArrayRef shape) {
+  return bound * (2 * draws.uniform(name, shape) - 1);
 }
 
 torch::nn::Module& add_child(torch::nn::Module& parent, const std::string& name) {
@@ -29,14 +25,14 @@ Tensor Dense::operator()(const Tensor& x) const {
   return ops::product(rows, weight, precision).add(bias).reshape(sizes);
 }
 
-Dense add_dense(torch::nn::Module& parent, const std::string& name, int64_t in, int64_t out, InitialDraws& draws,
+Dense add_dense(torch::nn::Module& parent, const std::string& name, int64_t in, int64_t out, const InitialDraws& draws,
                 ops::Precision precision) {
   torch::nn::Module& child = add_child(parent, name);
   const double bound = 1 / std::sqrt(static_cast<double>(in));
   Dense dense;
   dense.precision = precision;
-  dense.weight = child.register_parameter("weight", draws.uniform(bound, {in, out}));
-  dense.bias = child.register_parameter("bias", draws.uniform(bound, {out}));
+  dense.weight = child.register_parameter("weight", uniform_within(bound, draws.of(name), "weight", {in, out}));
+  dense.bias = child.register_parameter("bias", uniform_within(bound, draws.of(name), "bias", {out}));
   return dense;
 }
 

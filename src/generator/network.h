@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "kaem/generator/generator.h"
 
@@ -12,21 +13,8 @@
 /// names.
 namespace kaem::network {
 
-/// Initial draws of one generator: each call takes the next step of the initialisation stream.
-class InitialDraws {
- public:
-  InitialDraws(const Rng& rng, int64_t first_step) : rng_(rng), step_(first_step) {}
-  /// Uniform in (-bound, bound).
-  at::Tensor uniform(double bound, at::IntArrayRef shape);
-  at::Tensor normal(double deviation, at::IntArrayRef shape);
-
- private:
-  Rng rng_;
-  int64_t step_;
-};
-
-/// Convolutions and sequences draw from these steps on; KAN layers stay far below.
-constexpr int64_t kCnnSteps = 1 << 20, kSequenceSteps = 2 << 20, kTransformerSteps = 3 << 20;
+/// Uniform in (-bound, bound).
+at::Tensor uniform_within(double bound, const InitialDraws& draws, std::string_view name, at::IntArrayRef shape);
 
 /// A child of `parent` that only holds tensors.
 torch::nn::Module& add_child(torch::nn::Module& parent, const std::string& name);
@@ -43,7 +31,7 @@ struct Dense {
 };
 
 /// A dense layer registered below `name`; both tensors start uniform in ±1/√in, as PyTorch's linear layer.
-Dense add_dense(torch::nn::Module& parent, const std::string& name, int64_t in, int64_t out, InitialDraws& draws,
+Dense add_dense(torch::nn::Module& parent, const std::string& name, int64_t in, int64_t out, const InitialDraws& draws,
                 ops::Precision precision);
 
 /// Activation between layers: as ops::activate, but `none` is linear and leaky relu has its own slope.

@@ -28,10 +28,10 @@ struct DenseNetwork {
 struct SequenceGenerator : Generator {
   SequenceGenerator(const GeneratorOptions& all, int64_t latent_width, const Rng& rng) : options(all.seq) {
     const auto precision = all.precision.of_products();
-    network::InitialDraws draws(rng, network::kSequenceSteps);
+    const InitialDraws draws(rng, "generator");
     net.activation = ops::parse_activation(options.activation);
     net.latent = network::add_dense(*this, "latent", latent_width, options.d_model, draws, precision);
-    net.position = register_parameter("position", draws.normal(1, {options.sequence_length, options.d_model}));
+    net.position = register_parameter("position", draws.normal("position", {options.sequence_length, options.d_model}));
     net.head = network::add_dense(*this, "head", options.d_model, options.vocab_size, draws, precision);
   }
 

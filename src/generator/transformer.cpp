@@ -109,10 +109,10 @@ struct TransformerGenerator : Generator {
     if (d > kHeadWidth && d % kHeadWidth != 0)
       throw ConfigError(str("[SEQ] d_model = ", d, ": with autoregressive = true want a multiple of ", kHeadWidth,
                             ", the width of a head"));
-    network::InitialDraws draws(rng, network::kTransformerSteps);
+    const InitialDraws draws(rng, "generator");
     net.latent = network::add_dense(*this, "latent", latent_width, d, draws, precision);
-    net.words = register_parameter("words", draws.normal(1, {options.vocab_size + 1, d}));
-    net.position = register_parameter("position", draws.normal(1, {options.sequence_length, d}));
+    net.words = register_parameter("words", draws.normal("words", {options.vocab_size + 1, d}));
+    net.position = register_parameter("position", draws.normal("position", {options.sequence_length, d}));
     for (int64_t b = 0; b < kBlocks; ++b) net.blocks.push_back(add_block(str("block", b), draws));
     net.norm = add_norm(*this, "norm", d);
     net.head = network::add_dense(*this, "head", d, options.vocab_size, draws, precision);
@@ -151,16 +151,16 @@ struct TransformerGenerator : Generator {
   Transformer net;
 
  private:
-  Block add_block(const std::string& name, network::InitialDraws& draws) {
+  Block add_block(const std::string& name, const InitialDraws& draws) {
     torch::nn::Module& child = network::add_child(*this, name);
     const int64_t d = options.d_model;
     Block block;
     block.attention_norm = add_norm(child, "attention_norm", d);
-    block.qkv = network::add_dense(child, "qkv", d, 3 * d, draws, precision);
-    block.out = network::add_dense(child, "out", d, d, draws, precision);
+    block.qkv = network::add_dense(child, "qkv", d, 3 * d, draws.of(name), precision);
+    block.out = network::add_dense(child, "out", d, d, draws.of(name), precision);
     block.dense_norm = add_norm(child, "dense_norm", d);
-    block.up = network::add_dense(child, "up", d, kExpansion * d, draws, precision);
-    block.down = network::add_dense(child, "down", kExpansion * d, d, draws, precision);
+    block.up = network::add_dense(child, "up", d, kExpansion * d, draws.of(name), precision);
+    block.down = network::add_dense(child, "down", kExpansion * d, d, draws.of(name), precision);
     block.heads = std::max<int64_t>(1, d / kHeadWidth);
     block.activation = ops::parse_activation(options.activation);
     return block;

@@ -12,25 +12,18 @@ using at::Tensor;
 /// Least distance of neighbouring trainable knots, as a share of the uniform one: they cannot meet.
 constexpr double kLeastGap = 0.01;
 
-KanLayerImpl::KanLayerImpl(int64_t in, int64_t out, BasisOptions layer_options, const Rng& rng, int64_t purpose,
+KanLayerImpl::KanLayerImpl(int64_t in, int64_t out, BasisOptions layer_options, const InitialDraws& draws,
                            WaveletsOf wavelets)
-    : inputs(in),
-      outputs(out),
-      options(std::move(layer_options)),
-      spec(make_basis_spec(options)),
-      rng_(rng),
-      purpose_(purpose) {
+    : inputs(in), outputs(out), options(std::move(layer_options)), spec(make_basis_spec(options)), draws_(draws) {
   const double variance = 2.0 / static_cast<double>(inputs + outputs);
-  // Each tensor takes a step of its own in the layer's share of the initialisation stream.
-  const auto normal = [&](int64_t part) {
-    return rng_.normal(Stream::kInit, 8 * purpose_ + part, {inputs, outputs}) * std::sqrt(variance);
-  };
+  const auto normal = [&](const char* name) { return draws_.normal(name, {inputs, outputs}) * std::sqrt(variance); };
   if (spec.activation != ops::Activation::kNone) {
-    const Tensor spread = 2 * rng_.uniform(Stream::kInit, 8 * purpose_, {inputs, outputs}) - 1;
+    const Tensor spread = 2 * draws_.uniform("base_weight.spread", {inputs, outputs}) - 1;
     const double fan = std::sqrt(static_cast<double>(inputs));
-    base_weight = register_parameter("base_weight", (options.mu_scale + options.sigma_base * spread) / fan * normal(1));
+    base_weight = register_parameter("base_weight",
+                                     (options.mu_scale + options.sigma_base * spread) / fan * normal("base_weight"));
   }
-  spline_weight = register_parameter("spline_weight", options.sigma_spline * normal(2));
+  spline_weight = register_parameter("spline_weight", options.sigma_spline * normal("spline_weight"));
   const int64_t functions = ops::feature_count({spec.kind, spec.degree, ops::Activation::kNone}, options.grid_size);
   coefficients = register_parameter("coefficients", at::zeros({inputs, functions, outputs}));
   const bool trainable = options.tau_trainable && has_bandwidth(spec.kind);
@@ -100,8 +93,7 @@ void KanLayerImpl::draw_coefficients() {
   const double variance = 2.0 / static_cast<double>(inputs + outputs);
   const bool wavelet = ops::is_wavelet(spec.kind);
   if (!has_movable_knots(spec.kind) && !wavelet) {  // FFT and Chebyshev: higher frequencies start smaller
-    const Tensor noise =
-        rng_.normal(Stream::kInit, 8 * purpose_ + 3, {inputs, functions, outputs}) * std::sqrt(variance);
+    const Tensor noise = draws_.normal("coefficients", {inputs, functions, outputs}) * std::sqrt(variance);
     Tensor order = at::arange(functions, at::kFloat);
     const double fan = static_cast<double>(inputs);
     if (spec.kind == ops::BasisKind::kFft) {
@@ -116,7 +108,7 @@ void KanLayerImpl::draw_coefficients() {
   // The curves start as small noise at the knots: coefficients are its least-squares fit. Those of wavelets, which may
   // vanish there, are the noise itself.
   const int64_t values = wavelet ? functions : options.grid_size + 1;
-  const Tensor noise = (rng_.uniform(Stream::kInit, 8 * purpose_ + 3, {inputs, values, outputs}) - 0.5) *
+  const Tensor noise = (draws_.uniform("coefficients", {inputs, values, outputs}) - 0.5) *
                        (options.eps_scale / static_cast<double>(options.grid_size));
   if (wavelet) {
     coefficients.copy_(noise);

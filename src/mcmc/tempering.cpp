@@ -77,18 +77,19 @@ bool ends_round(int64_t count) {
   return count > 0 && count % 100 == 0 && (rounds & (rounds - 1)) == 0;
 }
 
-ExchangeLog::ExchangeLog(int64_t levels, int64_t data, int64_t chains, at::TensorOptions options)
+ExchangeLog::ExchangeLog(int64_t levels, int64_t data, int64_t chains, at::TensorOptions options, int64_t before)
     : rejection_sum(at::zeros({std::max<int64_t>(levels - 1, 0)}, options.dtype(at::kDouble))),
       attempts(at::zeros_like(rejection_sum)),
       replica(at::arange(levels, options.dtype(at::kLong)).view({levels, 1, 1}).repeat({1, data, chains})),
       heading(at::zeros_like(replica)),
-      round_trips(at::zeros({data, chains}, options.dtype(at::kLong))) {
+      round_trips(at::zeros({data, chains}, options.dtype(at::kLong))),
+      count(before) {
   follow_replicas(*this);
 }
 
-Tensor ExchangeLog::swap_rate() const { return 1 - rejection_sum / attempts.clamp_min(1); }
+Tensor ExchangeLog::swap_rate() const { return 1 - rejection_sum / attempts; }  // 0/0: there is no rate
 
-Tensor ExchangeLog::barrier() const { return (1 - swap_rate()).sum(); }
+Tensor ExchangeLog::barrier() const { return (rejection_sum / attempts.clamp_min(1)).sum(); }
 
 namespace {
 

@@ -75,7 +75,7 @@ class Run {
       return fresh;
     };
     mcmc::State state = mcmc::join(refresh(draws), kernel.init(state_.z));
-    mcmc::ExchangeLog log(options.levels + 1, x_.size(0), options.chains, number);
+    mcmc::ExchangeLog log(options.levels + 1, x_.size(0), options.chains, number, exchanged_);
     const auto scheme = mcmc::parse_scheme(options.exchange);
     for (int64_t i = 0; i < exchanges; ++i) {
       state = mcmc::tempered_step(state, kernel, refresh, all, scheme, draws, log, nullptr);
@@ -85,6 +85,7 @@ class Run {
                   wide.diff());
     }
     state_.z = mcmc::slice(state, 1, options.levels + 1).z;
+    exchanged_ = log.count;
     return log;
   }
 
@@ -103,7 +104,7 @@ class Run {
   const Rng& rng;
   mcmc::Draws draws;
   mcmc::State state_;
-  int64_t round_ = 0;
+  int64_t round_ = 0, exchanged_ = 0;
 };
 
 }  // namespace
@@ -121,7 +122,8 @@ SteppingStone stepping_stone_log_likelihood(ModelImpl& model, const Tensor& x, c
     const int64_t exchanges = std::min(length, options.warmup - done);
     const mcmc::ExchangeLog log = run.go(ladder, exchanges, nullptr);
     done += exchanges;
-    ladder = mcmc::adapted_ladder(ladder, to_vector(log.rejection_sum / log.attempts.clamp_min(1)));
+    if (log.attempts.min().item<double>() > 0)  // else the round was too short to try all pairs
+      ladder = mcmc::adapted_ladder(ladder, to_vector(1 - log.swap_rate()));
   }
   Sums sums;
   const mcmc::ExchangeLog log = run.go(ladder, options.steps, &sums);

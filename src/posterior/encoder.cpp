@@ -14,8 +14,6 @@ namespace {
 
 using at::Tensor;
 
-/// Layers number their initial draws from here, apart from the prior's and the generator's.
-constexpr int64_t kFirstPurpose = 1 << 20;
 constexpr double kLeastLogScale = -8, kMostLogScale = 3;
 
 /// Value of a list that has one entry for each layer, or one for all.
@@ -34,50 +32,48 @@ EncoderImpl::EncoderImpl(const EncoderOptions& options, const ModelImpl& model, 
       activation_(ops::parse_activation(options.activation)) {
   std::tie(lower_, upper_) = model.prior->domain();
   features_ = model.data_size();
+  const InitialDraws draws(rng, "encoder");
   const SeqOptions& seq = model.options.generator.seq;
   if (seq.use() && options.type == "cnn") throw ConfigError("[Encoder] type = cnn: words are no image; want diagonal");
-  if (seq.use()) add_words(seq, rng);
-  if (options.type == "cnn") add_convolutions(options, rng);
+  if (seq.use()) add_words(seq, draws);
+  if (options.type == "cnn") add_convolutions(options, draws);
   int64_t width = features_;
   for (size_t l = 0; l < options.widths.size(); ++l) {
-    layers_.push_back(add_dense(str("dense", l), width, options.widths[l], rng));
+    layers_.push_back(add_dense(str("dense", l), width, options.widths[l], draws));
     width = options.widths[l];
   }
-  layers_.push_back(add_dense("moments", width, 2 * c10::multiply_integers(latent_), rng));
+  layers_.push_back(add_dense("moments", width, 2 * c10::multiply_integers(latent_), draws));
 }
 
-EncoderImpl::Dense EncoderImpl::add_dense(const std::string& name, int64_t inputs, int64_t outputs, const Rng& rng) {
+EncoderImpl::Dense EncoderImpl::add_dense(const std::string& name, int64_t inputs, int64_t outputs,
+                                          const InitialDraws& draws) {
   // Uniform within 1/√inputs, as PyTorch's linear layers start.
   const double bound = 1 / std::sqrt(static_cast<double>(inputs));
-  const int64_t at = kFirstPurpose + 2 * purpose_++;
-  const auto draw = [&](int64_t part, at::IntArrayRef sizes) {
-    return bound * (2 * rng.uniform(Stream::kInit, at + part, sizes) - 1);
+  const auto make = [&](const std::string& tensor, at::IntArrayRef sizes) {
+    return register_parameter(tensor, bound * (2 * draws.uniform(tensor, sizes) - 1));
   };
-  return {register_parameter(name + "_weight", draw(0, {outputs, inputs})),
-          register_parameter(name + "_bias", draw(1, {outputs}))};
+  return {make(name + "_weight", {outputs, inputs}), make(name + "_bias", {outputs})};
 }
 
-void EncoderImpl::add_words(const SeqOptions& options, const Rng& rng) {
-  const int64_t at = kFirstPurpose + 2 * purpose_++;
+void EncoderImpl::add_words(const SeqOptions& options, const InitialDraws& draws) {
   features_ = options.d_model;
-  word_ = register_parameter("word", rng.normal(Stream::kInit, at, {options.vocab_size, features_}));
-  position_ = register_parameter("position", rng.normal(Stream::kInit, at + 1, {options.sequence_length, features_}));
+  word_ = register_parameter("word", draws.normal("word", {options.vocab_size, features_}));
+  position_ = register_parameter("position", draws.normal("position", {options.sequence_length, features_}));
 }
 
-void EncoderImpl::add_convolutions(const EncoderOptions& options, const Rng& rng) {
+void EncoderImpl::add_convolutions(const EncoderOptions& options, const InitialDraws& draws) {
   int64_t channels = shape_[0], height = shape_[1], width = shape_[2];
   for (size_t l = 0; l < options.channels.size(); ++l) {
     const int64_t kernel = entry(options.kernels, l, "kernel_sizes"), stride = entry(options.strides, l, "strides"),
                   padding = entry(options.paddings, l, "paddings"), out = options.channels[l];
     const std::string name = str("conv", l);
     const double bound = 1 / std::sqrt(static_cast<double>(channels * kernel * kernel));
-    const int64_t at = kFirstPurpose + 2 * purpose_++;
-    const auto draw = [&](int64_t part, at::IntArrayRef sizes) {
-      return bound * (2 * rng.uniform(Stream::kInit, at + part, sizes) - 1);
+    const auto make = [&](const std::string& tensor, at::IntArrayRef sizes) {
+      return register_parameter(tensor, bound * (2 * draws.uniform(tensor, sizes) - 1));
     };
     Convolution layer;
-    layer.weight = register_parameter(name + "_weight", draw(0, {out, channels, kernel, kernel}));
-    layer.bias = register_parameter(name + "_bias", draw(1, {out}));
+    layer.weight = make(name + "_weight", {out, channels, kernel, kernel});
+    layer.bias = make(name + "_bias", {out});
     layer.stride = stride, layer.padding = padding;
     if (options.batch_norm) {
       layer.norm_weight = register_parameter(name + "_norm_weight", at::ones({out}));

@@ -44,9 +44,12 @@ struct LangevinSampling : Posterior {
     return particles;
   }
 
+  /// What is replayed tries the same pairs every time, so that an update must have both parities as often.
   bool recordable() const override {
+    const TemperingOptions& t = options.tempering;
+    const bool same_pairs = t.exchange == "none" || (t.exchange == "deo" && t.iters % 2 == 0);
     return options.sampler == "ula" && options.chain_start == "prior" &&
-           (!tempered || (options.tempering.schedule != "adaptive" && options.tempering.exchange != "random"));
+           (!tempered || (t.schedule != "adaptive" && same_pairs));
   }
 
   void prepare(int64_t step) override {
@@ -157,7 +160,7 @@ struct LangevinSampling : Posterior {
   /// whose first call makes its start.
   std::function<mcmc::State(mcmc::Draws&)> level_zero(ModelImpl& model, const mcmc::Target& target,
                                                       const mcmc::State& now, int64_t data, int64_t step,
-                                                      const Rng& rng) {
+                                                      int64_t before, const Rng& rng) {
     const mcmc::Kernel kernel = mcmc::make_kernel(target, kernel_options(model, step, rng));
     const std::array<int64_t, 3> chains = {1, data, options.chains_per_datum};
     const int64_t rows = data * options.chains_per_datum;
@@ -170,7 +173,7 @@ struct LangevinSampling : Posterior {
     const bool exact = model.prior->normalised();
     return [=, &model, &now, &rng, round = exact ? int64_t{1} : int64_t{0}](mcmc::Draws& draws) mutable {
       // Every other exchange leaves level 0 alone, and fresh draws would go unseen.
-      if (exact && alternates && round % 2 == 0) return ++round, mcmc::slice(now, 0, 1);
+      if (exact && alternates && (before + round) % 2 == 0) return ++round, mcmc::slice(now, 0, 1);
       if (exact || round == 0)
         return kernel.init(prior_chains(*model.prior, chains, rng, Stream::kLevelZero, step, rows * round++));
       return kernel.init(prior_chain.step(prior_chain.init(mcmc::slice(now, 0, 1).z), draws).first.z);
@@ -187,12 +190,14 @@ struct LangevinSampling : Posterior {
     zero.temperature = all.slice(0, 0, 1);
     const mcmc::Kernel kernel = mcmc::make_kernel(target, kernel_options(model, step, rng));
     mcmc::State state;
-    const auto refresh = level_zero(model, zero, state, data, step, rng);
+    // A function of the step, so that a resume goes on with the pair whose turn it is.
+    const int64_t before = step * options.tempering.iters;
+    const auto refresh = level_zero(model, zero, state, data, step, before, rng);
     mcmc::Draws draws = mcmc::make_draws(rng, Stream::kPosterior, step);
     state = kernel.init(start(model, batch, levels, step, rng));
     // Exact draws replace level 0 before it is seen: whatever has its shape may stand there.
     state = mcmc::join(model.prior->normalised() ? mcmc::slice(state, 0, 1) : refresh(draws), state);
-    mcmc::ExchangeLog log(levels + 1, data, options.chains_per_datum, number);
+    mcmc::ExchangeLog log(levels + 1, data, options.chains_per_datum, number, before);
     const auto scheme = mcmc::parse_scheme(options.tempering.exchange);
     Tensor acceptance = kernel.exact ? at::zeros({levels}, number) : at::ones({levels}, number);
     for (int64_t i = 0; i < options.tempering.iters; ++i) {
@@ -210,7 +215,8 @@ struct LangevinSampling : Posterior {
                       .swap_rate = log.swap_rate(),
                       .barrier = log.barrier().to(number),
                       .round_trips = log.round_trips.to(number).mean()};
-    particles.prior_z = model.prior->sample(options.samples, rng, Stream::kPrior, step, levels * data);
+    particles.prior_z =  // behind the numbers of the chains' starts
+        model.prior->sample(options.samples, rng, Stream::kPrior, step, levels * data * options.chains_per_datum);
     particles.prior_log_likelihood = model.log_likelihood(batch.x, particles.prior_z);
     if (model.perceptual)
       particles.prior_log_likelihood +=
@@ -223,8 +229,8 @@ struct LangevinSampling : Posterior {
   void adapt(const mcmc::ExchangeLog& log) {
     rejection_sum += log.rejection_sum.to(at::kCPU, at::kDouble), attempts += log.attempts.to(at::kCPU, at::kDouble);
     bool ends = false;
-    for (int64_t i = 0; i < log.count; ++i) ends |= mcmc::ends_round(exchanges.add_(1).item<int64_t>());
-    if (!ends) return;
+    for (int64_t i = 0; i < options.tempering.iters; ++i) ends |= mcmc::ends_round(exchanges.add_(1).item<int64_t>());
+    if (!ends || attempts.min().item<double>() == 0) return;
     const Tensor mean = rejection_sum / attempts.clamp_min(1);
     const auto values = [](const Tensor& t) {
       return std::vector<double>(t.const_data_ptr<double>(), t.const_data_ptr<double>() + t.numel());

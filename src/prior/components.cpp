@@ -17,8 +17,8 @@ ComponentPrior::ComponentPrior(const PriorOptions& prior_options, const Rng& rng
     throw ConfigError(str("[EbmModel] layer_widths: want P, Q (two numbers), got ", widths.size()));
   reference =
       register_module("reference", make_reference_density(options.reference, options.basis.grid_range, widths[0]));
-  layer =
-      register_module("layer", KanLayer(widths[0], widths[1], options.basis, rng, /*purpose=*/0, WaveletsOf::kEdge));
+  layer = register_module(
+      "layer", KanLayer(widths[0], widths[1], options.basis, InitialDraws(rng, "prior.layer"), WaveletsOf::kEdge));
   layer->reset_domain(reference->domain.first, reference->domain.second);
   // The knots are float32: their ends are the domain, to the last bit, or a steep density would lose mass at its ends.
   const Tensor ends = layer->ends_buffer();

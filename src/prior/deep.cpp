@@ -17,7 +17,6 @@ namespace {
 
 using at::Tensor;
 
-/// The generator's layers number their initial draws from 16.
 constexpr size_t kMostLayers = 16;
 
 constexpr const char* kNoDistribution =
@@ -37,7 +36,7 @@ DeepPrior::DeepPrior(const PriorOptions& prior_options, const Rng& rng) : option
   const Tensor ends = at::tensor({reference->domain.first, reference->domain.second}, at::kFloat);
   reference->domain = {ends[0].item<double>(), ends[1].item<double>()};
   for (size_t l = 0; l + 1 < widths.size(); ++l) {
-    const KanLayer layer(widths[l], widths[l + 1], options.basis, rng, static_cast<int64_t>(l));
+    const KanLayer layer(widths[l], widths[l + 1], options.basis, InitialDraws(rng, str("prior.layer", l)));
     layers.push_back(register_module(str("layer", l), layer));
     if (!options.layernorm) continue;
     norm_scale.push_back(register_parameter(str("norm_scale", l), at::ones({widths[l]})));
@@ -148,7 +147,7 @@ Tensor DeepPrior::sample(int64_t n, const Rng& rng, Stream stream, int64_t step,
 Tensor DeepPrior::weighted_log_prob(const Tensor& z, const Tensor& weight, const Rng& rng, int64_t step) {
   // E_p[∇(f + log π0)] = ∇ log Z, by fresh draws. The value is the difference of the two means: log Z is not known.
   const Tensor positive = (weight * unnormalised_log_prob(z)).sum();
-  return positive - unnormalised_log_prob(sample(z.size(0), rng, Stream::kPrior, step, z.size(0))).mean();
+  return positive - unnormalised_log_prob(sample(z.size(0), rng, Stream::kNegative, step, 0)).mean();
 }
 
 Tensor DeepPrior::cdf(const Tensor&) { throw Error(kNoDistribution); }

@@ -38,10 +38,10 @@ MixturePrior::MixturePrior(const PriorOptions& prior_options, const Rng& rng) : 
   const int64_t q = layer->outputs, p = layer->inputs;
   if (o.train_proportions) logits = register_parameter("logits", at::zeros({q, p}));
   if (!o.use_attention_kernel) return;
-  // The layer's initial values take steps 0 to 3 of the stream.
+  const InitialDraws draws(rng, "prior");
   const double spread = std::sqrt(2.0 / static_cast<double>(p + q));
-  query = register_parameter("query", spread * rng.normal(Stream::kInit, 4, {q, p}));
-  key = register_parameter("key", spread * rng.normal(Stream::kInit, 5, {q, p}));
+  query = register_parameter("query", spread * draws.normal("query", {q, p}));
+  key = register_parameter("key", spread * draws.normal("key", {q, p}));
   const auto [a, b] = reference->domain;
   second_moment = register_buffer("second_moment", at::full({q}, (a * a + a * b + b * b) / 3));  // a flat density's
 }
@@ -159,7 +159,7 @@ Tensor MixturePrior::weighted_log_prob(const Tensor& all, const Tensor& all_weig
   const Tensor positive = (weight * terms.logsumexp(2).sum(1)).sum();
   const Tensor share = (weight.reshape({-1, 1, 1}) * terms.detach().softmax(2)).sum(0);  // R [Q,P]
   const int64_t draws = all.size(0);
-  const Tensor negative_z = sample_components(draws, rng, Stream::kPrior, step, draws);
+  const Tensor negative_z = sample_components(draws, rng, Stream::kNegative, step, 0);
   const Tensor weights = layer->weights() * share.t().unsqueeze(1);
   Tensor negative = ops::edge_sum(negative_z, layer->knots(), layer->bandwidth(), weights, layer->spec).mean();
   if (!reference->is_flat())

@@ -61,7 +61,7 @@ Tensor UnivariatePrior::weighted_log_prob(const Tensor& z, const Tensor& weight,
   if (!options.contrastive_divergence) return positive - log_normaliser().sum();
   // E_p[∇(f + log π0)] = ∇ log Z, by fresh draws; the value stays the table's.
   const Tensor value = table().log_normaliser.detach().sum();
-  const Tensor negative = unnormalised_log_prob(sample(z.size(0), rng, Stream::kPrior, step, z.size(0))).mean();
+  const Tensor negative = unnormalised_log_prob(sample(z.size(0), rng, Stream::kNegative, step, 0)).mean();
   return positive - (value + negative - negative.detach());
 }
 

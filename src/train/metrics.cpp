@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -53,7 +54,13 @@ int64_t row_step(std::string_view line) {
 
 void Metrics::add(const NamedNumbers& averages, const NamedNumbers& counts) {
   averages_.clear(), counts_.clear();
-  for (const auto& [name, value] : averages) averages_.push_back(name), sums_[name] += value;
+  for (const auto& [name, value] : averages) {
+    averages_.push_back(name);
+    if (name.starts_with("swap_") && std::isnan(value))  // a pair that was not tried
+      ++missing_[name];
+    else
+      sums_[name] += value;
+  }
   for (const auto& [name, value] : counts) counts_.push_back(name), sums_[name] += value;
   ++updates_;
 }
@@ -62,15 +69,22 @@ void Metrics::write_row(int64_t step, int64_t epoch, double seconds, double lear
   std::string header = "step,epoch,seconds", row = str(step, ",", epoch, ",", number(seconds));
   const auto add_column = [&](const std::string& name, double value) {
     header.append(",").append(name);
-    row.append(",").append(number(value));
+    row.append(",").append(name.starts_with("swap_") && std::isnan(value) ? "" : number(value));
   };
-  for (const auto& name : averages_) add_column(name, sums_[name] / static_cast<double>(updates_));
+  // The barrier is a sum over pairs, some of which may not be tried in every update: it is taken of their means.
+  double barrier = 0;
+  for (const auto& name : averages_) {
+    const auto count = static_cast<double>(updates_ - missing_[name]);
+    const double mean = count > 0 ? sums_[name] / count : std::nan("");
+    if (name.starts_with("swap_") && count > 0) barrier += 1 - mean;
+    add_column(name, name == "barrier" ? barrier : mean);
+  }
   add_column("lr", learning_rate);
   for (const auto& name : counts_) add_column(name, sums_[name]);
   std::error_code ignored;
   const auto size = std::filesystem::file_size(path_, ignored);
   append(path_, ignored || size == 0 ? header + "\n" + row + "\n" : row + "\n");
-  sums_.clear();
+  sums_.clear(), missing_.clear();
   updates_ = 0;
 }
 
@@ -86,15 +100,18 @@ io::NamedTensors Metrics::named_state() const {
   state.emplace_back(str(kPrefix, "updates"), at::scalar_tensor(updates_, at::kLong));
   for (const auto& [name, sum] : sums_)
     state.emplace_back(str(kPrefix, "sum.", name), at::scalar_tensor(sum, at::kDouble));
+  for (const auto& [name, count] : missing_)
+    if (count > 0) state.emplace_back(str(kPrefix, "missing.", name), at::scalar_tensor(count, at::kLong));
   return state;
 }
 
 void Metrics::restore(const std::map<std::string, at::Tensor>& tensors) {
-  sums_.clear();
+  sums_.clear(), missing_.clear();
   updates_ = 0;
-  const std::string sum_prefix = str(kPrefix, "sum.");
+  const std::string sum_prefix = str(kPrefix, "sum."), missing_prefix = str(kPrefix, "missing.");
   for (const auto& [name, tensor] : tensors) {
     if (name == str(kPrefix, "updates")) updates_ = tensor.item<int64_t>();
+    if (name.starts_with(missing_prefix)) missing_[name.substr(missing_prefix.size())] = tensor.item<int64_t>();
     if (name.starts_with(sum_prefix)) sums_[name.substr(sum_prefix.size())] = tensor.item<double>();
   }
 }

@@ -90,7 +90,8 @@ std::vector<std::string> changed_values(const std::string& before, const std::st
 /// The first term that is not finite, else the first such gradient: what a user looks at first.
 std::string offender(const NamedNumbers& averages, const Optimizer& optimizer) {
   for (const auto& [name, value] : averages)
-    if (name != "loss" && name != "grad_norm" && !std::isfinite(value)) return str("term '", name, "' is ", value);
+    if (name != "loss" && name != "grad_norm" && !name.starts_with("swap_") && !std::isfinite(value))
+      return str("term '", name, "' is ", value);
   if (!std::isfinite(averages.front().second)) return str("the loss is ", averages.front().second);
   for (const auto& p : optimizer.parameters)
     if (p.value.grad().defined() && !p.value.grad().isfinite().all().item<bool>())
@@ -192,7 +193,7 @@ void Session::tick(int64_t done, const StepValues& values, const TrainState& sta
 }
 
 void Session::warn_of_bad_sampling(const NamedNumbers& averages) {
-  constexpr double kFewSamples = 2, kRareSwap = 0.02;
+  constexpr double kFewSamples = 2, kRareSwap = 0.02, kRareMove = 0.005;
   for (const auto& [name, value] : averages) {
     if (name == "ess" && value < kFewSamples && !warned_of_few_) {
       warned_of_few_ = true;
@@ -202,6 +203,13 @@ void Session::warn_of_bad_sampling(const NamedNumbers& averages) {
           "importance_sample_size)",
           config_.model.generator.likelihood == "gaussian" ? " or a larger [GeneratorModel] generator_variance" : "",
           " raise it; this is said once"));
+    }
+    if (name == "acceptance" && value < kRareMove && !warned_of_moves_) {
+      warned_of_moves_ = true;
+      log::warn(
+          str("the chains accept ", 100 * value,
+              " % of their moves: they hardly leave where they start. A smaller step ([POST_LANGEVIN] ula_η, pcnl_δ) "
+              "may help; this is said once"));
     }
     if (name.starts_with("swap_") && value < kRareSwap && !warned_of_swaps_) {
       warned_of_swaps_ = true;

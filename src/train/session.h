@@ -94,7 +94,7 @@ class Session {
   int64_t saved_step_ = -1, sampled_step_ = -1, restored_step_ = 0;
   double loss_sum_ = 0, row_loss_ = 0, learning_rate_ = 0;
   int64_t loss_count_ = 0;
-  bool warned_of_few_ = false, warned_of_swaps_ = false;
+  bool warned_of_few_ = false, warned_of_swaps_ = false, warned_of_moves_ = false;
   std::string samples_;
   std::optional<Progress> progress_;
   std::optional<SignalGuard> signals_;

@@ -12,7 +12,7 @@ namespace {
 KanLayer make_layer(const std::string& kind, int64_t degree = 3, at::ScalarType dtype = torch::kDouble) {
   BasisOptions options = {.kind = kind, .degree = degree, .grid_size = 8};
   options.grid_trainable = true;
-  KanLayer layer(3, 4, options, Rng(5), 1);
+  KanLayer layer(3, 4, options, InitialDraws(Rng(5), "layer"));
   layer->to(dtype);
   const torch::NoGradGuard no_grad;
   layer->coefficients.copy_(Rng(6).normal(Stream::kTest, 0, layer->coefficients.sizes()));
@@ -42,9 +42,9 @@ TEST(TrainableKnots, KeepTheirOrderAndEnds) {
 
 TEST(TrainableKnots, StartAsTheFixedOnesWould) {
   BasisOptions options = {.kind = "RBF", .grid_size = 8};
-  KanLayer fixed(3, 4, options, Rng(5), 1);
+  KanLayer fixed(3, 4, options, InitialDraws(Rng(5), "layer"));
   options.grid_trainable = true;
-  KanLayer trained(3, 4, options, Rng(5), 1);
+  KanLayer trained(3, 4, options, InitialDraws(Rng(5), "layer"));
   EXPECT_LE((fixed->knots() - trained->knots()).abs().max().item<double>(), 1e-6);
   const at::Tensor x = 7 * inputs(300, torch::kFloat) + 3;
   fixed->initialise_grid(x, /*keep_ends=*/false), trained->initialise_grid(x, /*keep_ends=*/false);
@@ -58,7 +58,7 @@ TEST(TrainableKnots, AreIgnoredWhereThereAreNone) {
   for (const char* kind : {"FFT", "Cheby"}) {
     BasisOptions options = {.kind = kind, .grid_size = 8};
     options.grid_trainable = true;
-    EXPECT_FALSE(KanLayer(3, 4, options, Rng(5), 1)->has_trainable_knots());
+    EXPECT_FALSE(KanLayer(3, 4, options, InitialDraws(Rng(5), "layer"))->has_trainable_knots());
   }
 }
 
@@ -119,7 +119,8 @@ TEST(Wavelets, AreTrainedForEachInputOrEdge) {
   for (const auto& kind : kWavelets)
     for (const auto of : {WaveletsOf::kInput, WaveletsOf::kEdge}) {
       SCOPED_TRACE(kind);
-      KanLayer layer(3, 4, BasisOptions{.kind = kind, .grid_size = 2, .eps_scale = 4, .tau = 3}, Rng(5), 1, of);
+      KanLayer layer(3, 4, BasisOptions{.kind = kind, .grid_size = 2, .eps_scale = 4, .tau = 3},
+                     InitialDraws(Rng(5), "layer"), of);
       layer->to(torch::kDouble);
       EXPECT_EQ(layer->translations.size(0), of == WaveletsOf::kEdge ? 12 : 3);
       EXPECT_EQ(layer->coefficients.size(1), 2) << "as many wavelets as grid_size says";
@@ -141,18 +142,19 @@ TEST(Wavelets, AreTrainedForEachInputOrEdge) {
 // docs/mathematics.md section 1: wavelets start evenly over the domain, a lone Morlet on [-1,1] as cos(τx) exp(-x²/2).
 TEST(Wavelets, StartEvenly) {
   BasisOptions options = {.kind = "Morlet", .grid_size = 1, .grid_range = {-1, 1}, .tau = 10};
-  KanLayer lone(2, 3, options, Rng(5), 1, WaveletsOf::kEdge);
+  KanLayer lone(2, 3, options, InitialDraws(Rng(5), "layer"), WaveletsOf::kEdge);
   EXPECT_TRUE(torch::equal(lone->knots(), torch::tensor({0.0F, 1.0F}).expand({6, 2})));
   const at::Tensor x = torch::tensor({0.3}, torch::kFloat).expand({1, 2}).contiguous();
   const at::Tensor phi = ops::basis(x, lone->knots().slice(0, 0, 2), lone->bandwidth(), {lone->spec.kind});
   EXPECT_NEAR(phi[0][0][0].item<double>(), std::cos(3.0) * std::exp(-0.045), 1e-6);
   options.kind = "DoG", options.grid_size = 4, options.tau = 0.5;
-  KanLayer four(2, 3, options, Rng(5), 1);
+  KanLayer four(2, 3, options, InitialDraws(Rng(5), "layer"));
   EXPECT_TRUE(torch::allclose(four->knots()[1], torch::tensor({-.75F, -.25F, .25F, .75F, .25F, .25F, .25F, .25F})));
 }
 
 TEST(Wavelets, AreNeverNarrowerThanAShareOfTheGrid) {
-  KanLayer layer(2, 3, BasisOptions{.kind = "Morlet", .grid_size = 2, .grid_range = {-1, 1}}, Rng(5), 1);
+  KanLayer layer(2, 3, BasisOptions{.kind = "Morlet", .grid_size = 2, .grid_range = {-1, 1}},
+                 InitialDraws(Rng(5), "layer"));
   {
     const torch::NoGradGuard no_grad;
     layer->scales.fill_(-3);

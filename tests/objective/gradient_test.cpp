@@ -74,7 +74,7 @@ class Problem {
 /// Central difference of the loss in element i of a parameter, fourth order.
 double difference(Problem& problem, at::Tensor flat, int64_t i) {
   const torch::NoGradGuard no_grad;
-  constexpr double kStep = 2e-4;
+  constexpr double kStep = 5e-5;
   const double start = flat[i].item<double>();
   const auto at_offset = [&](double offset) {
     flat[i].fill_(start + offset);

@@ -106,7 +106,7 @@ TEST(DeepPrior, ContrastiveGradientIsThatOfThePhases) {
   std::map<std::string, at::Tensor> gradients;
   for (auto& p : prior->named_parameters()) gradients[p.key()] = p.value().grad().clone();
   prior->zero_grad();
-  const at::Tensor negative = prior->sample(6, Rng(1), Stream::kPrior, 3, 6);
+  const at::Tensor negative = prior->sample(6, Rng(1), Stream::kNegative, 3, 0);
   ((weight * prior->log_prob(z)).sum() - prior->log_prob(negative).mean()).backward();
   for (auto& p : prior->named_parameters()) {
     EXPECT_TRUE(torch::allclose(gradients[p.key()], p.value().grad())) << p.key();

@@ -12,7 +12,9 @@ namespace kaem {
 namespace {
 
 struct Holder : torch::nn::Module {
-  explicit Holder(const BasisOptions& options) { layer = register_module("layer", KanLayer(3, 4, options, Rng(2), 0)); }
+  explicit Holder(const BasisOptions& options) {
+    layer = register_module("layer", KanLayer(3, 4, options, InitialDraws(Rng(2), "layer")));
+  }
   KanLayer layer{nullptr};
 };
 

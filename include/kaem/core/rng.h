@@ -3,12 +3,14 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 namespace kaem {
 
 /// Purposes of random numbers. Each has numbers of its own, so that adding a sampler does not change the batches.
 enum class Stream : uint32_t {
-  kInit = 1,    ///< parameter initialisation
+  kInit = 1,    ///< parameter initialisation (InitialDraws)
   kData,        ///< order of training data
   kDequantize,  ///< uniform noise on bytes
   kPrior,       ///< prior draws
@@ -29,6 +31,7 @@ enum class Stream : uint32_t {
   kWords,       ///< words of sampled sequences
   kSearch,      ///< settings of the trials of a search
   kPca,         ///< where subspace iteration begins
+  kNegative,    ///< prior draws that estimate the normaliser's gradient
 };
 
 /// Counter-based random numbers: Philox-4x32-10 (Salmon et al. 2011) keyed by the seed, with counter
@@ -60,6 +63,27 @@ class Rng {
 
  private:
   uint64_t seed_;
+};
+
+/// Numbers that parameters start from. Each tensor's are those of its full name, so that no two share any, and a new
+/// parameter changes no other.
+class InitialDraws {
+ public:
+  /// `owner`: the module's name within the model, such as "prior.layer".
+  InitialDraws(const Rng& rng, std::string owner) : rng_(rng), owner_(std::move(owner)) {}
+
+  /// Uniforms in (0,1), or standard normals, of the owner's tensor `name`.
+  at::Tensor uniform(std::string_view name, at::IntArrayRef shape) const;
+  at::Tensor normal(std::string_view name, at::IntArrayRef shape) const;
+
+  /// Those of the owner's child `name`.
+  InitialDraws of(std::string_view name) const;
+
+ private:
+  int64_t key_of(std::string_view name) const;
+
+  Rng rng_;
+  std::string owner_;
 };
 
 }  // namespace kaem

@@ -26,8 +26,7 @@ enum class WaveletsOf { kInput, kEdge };
 /// A Kolmogorov-Arnold layer: y_o = Σ_i w_base_io act(x_i) + w_spline_io Σ_g c_igo φ_g(x_i), computed as one matrix
 /// product of features [N, I·F] and folded weights [I·F, O]. docs/mathematics.md section 1.
 struct KanLayerImpl : torch::nn::Module {
-  /// `purpose` numbers the layer within the model, so that every layer's initial values are its own draws.
-  KanLayerImpl(int64_t inputs, int64_t outputs, BasisOptions options, const Rng& rng, int64_t purpose,
+  KanLayerImpl(int64_t inputs, int64_t outputs, BasisOptions options, const InitialDraws& draws,
                WaveletsOf wavelets = WaveletsOf::kInput);
 
   /// x [N,I] -> [N,O].
@@ -84,8 +83,7 @@ struct KanLayerImpl : torch::nn::Module {
 
   at::Tensor knots_;  ///< buffer "knots" [I,G+1] of fixed knots
   at::Tensor ends_;   ///< buffer "knot_ends" [I,2] of trainable ones and of wavelets
-  Rng rng_;
-  int64_t purpose_;
+  InitialDraws draws_;
 };
 TORCH_MODULE(KanLayer);
 

@@ -25,17 +25,19 @@ double power_at(double start, double end, double cycles, double share);
 
 /// What exchanges have done so far, per datum and chain. Levels are numbered 0..K-1, pair i joins i and i+1.
 struct ExchangeLog {
-  ExchangeLog(int64_t levels, int64_t data, int64_t chains, at::TensorOptions options);
+  /// `before`: exchanges that these chains, or earlier ones on the same ladder, have had: DEO's pairs go on
+  /// alternating.
+  ExchangeLog(int64_t levels, int64_t data, int64_t chains, at::TensorOptions options, int64_t before = 0);
 
   at::Tensor rejection_sum;  ///< [K-1] Σ of 1 - acceptance probability, mean over data and chains, of each attempt
   at::Tensor attempts;       ///< [K-1] number of attempts
   at::Tensor replica;        ///< [K,B,N] int64: which replica sits at a level
   at::Tensor heading;      ///< [K,B,N] by replica: 1 last seen at level 0, -1 at level K-1 since, 0 not yet at level 0
   at::Tensor round_trips;  ///< [B,N] completed trips from level 0 to K-1 and back
-  int64_t count = 0;       ///< exchanges so far: its parity decides DEO's pairs
+  int64_t count = 0;       ///< exchanges so far, those before included: its parity decides DEO's pairs
 
-  at::Tensor swap_rate() const;  ///< [K-1] mean acceptance of each pair (1 where it was never tried)
-  at::Tensor barrier() const;    ///< [] Λ = Σ_i mean rejection
+  at::Tensor swap_rate() const;  ///< [K-1] mean acceptance of each pair (NaN where it was never tried)
+  at::Tensor barrier() const;    ///< [] Λ = Σ_i mean rejection, over the pairs that were tried
 };
 
 /// One exchange among neighbouring levels of `state` [K,B,N,...], per chain and datum, with probability

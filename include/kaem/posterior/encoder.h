@@ -36,9 +36,9 @@ struct EncoderImpl : torch::nn::Module {
     at::Tensor norm_weight, norm_bias, running_mean, running_variance;  ///< batch norm; undefined without it
     int64_t stride, padding;
   };
-  Dense add_dense(const std::string& name, int64_t inputs, int64_t outputs, const Rng& rng);
-  void add_words(const SeqOptions& options, const Rng& rng);
-  void add_convolutions(const EncoderOptions& options, const Rng& rng);
+  Dense add_dense(const std::string& name, int64_t inputs, int64_t outputs, const InitialDraws& draws);
+  void add_words(const SeqOptions& options, const InitialDraws& draws);
+  void add_convolutions(const EncoderOptions& options, const InitialDraws& draws);
   at::Tensor words(const at::Tensor& x) const;
   at::Tensor hidden(const at::Tensor& x);
   at::Tensor log_q(const at::Tensor& y, const at::Tensor& mean, const at::Tensor& log_scale) const;
@@ -51,7 +51,6 @@ struct EncoderImpl : torch::nn::Module {
   std::vector<Convolution> convolutions_;
   std::vector<Dense> layers_;
   int64_t features_ = 0;  ///< width after the convolutions, or of what the words say
-  int64_t purpose_ = 0;
 };
 TORCH_MODULE(Encoder);
 

@@ -15,8 +15,9 @@ using NamedNumbers = std::vector<std::pair<std::string, double>>;
 /// metrics.csv of a run: a row each `log_steps` updates. docs/file-formats.md.
 ///
 /// Columns: step, epoch, seconds, the averages, lr, the counts. Averages are means over the updates since the row
-/// before, counts are sums. What has been gathered since that row is part of the checkpoint, so that a resumed run
-/// writes the same rows (but for `seconds`).
+/// before (of swap rates: over those in which the pair tried; an empty cell where there is none), counts are sums. What
+/// has been gathered since that row is part of the checkpoint, so that a resumed run writes the same rows (but for
+/// `seconds`).
 class Metrics {
  public:
   explicit Metrics(std::string path) : path_(std::move(path)) {}
@@ -48,6 +49,7 @@ class Metrics {
   int64_t updates_ = 0;
   std::vector<std::string> averages_, counts_;  // column names
   std::map<std::string, double> sums_;
+  std::map<std::string, int64_t> missing_;  // updates in which a pair of temperatures did not try to exchange
 };
 
 }  // namespace kaem
