@@ -8,6 +8,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numbers>
+#include <sstream>
 
 #include "commands.h"
 #include "kaem/core/error.h"
@@ -63,15 +64,10 @@ void check_word(const char* what, const std::string& word, const std::vector<std
 
 Row row_of(const std::string& name, const metrics::LogLikelihood& estimate, double seconds) {
   const auto count = static_cast<double>(estimate.value.size(0));
-  Row row{name,
-          estimate.value.mean().item<double>(),
-          std::sqrt(estimate.standard_error.square().sum().item<double>()) / count,
-          0,
-          0,
-          seconds};
+  Row row{name, estimate.value.mean().item<double>(), estimate.error_of_mean(), 0, 0, seconds};
   const Tensor values = estimate.value.to(at::kCPU, at::kDouble).contiguous();
   row.values.assign(values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel());
-  if (count > 1) row.spread = estimate.value.std().item<double>() / std::sqrt(count);
+  row.spread = count > 1 ? estimate.value.std().item<double>() / std::sqrt(count) : std::nan("");
   if (estimate.ess.defined()) row.ess = estimate.ess.mean().item<double>();
   return row;
 }
@@ -137,6 +133,18 @@ void print_per_token(const std::vector<Row>& rows, const TestData& test) {
   line("unigram frequencies", test.unigram);
 }
 
+/// Two digits; `-` where there is no number: one draw, or one datum, has no standard error.
+std::string number_or_dash(double value) {
+  if (std::isnan(value)) return "-";
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(2) << value;
+  return text.str();
+}
+
+nlohmann::ordered_json number_or_null(double value) {
+  return std::isnan(value) ? nlohmann::ordered_json() : nlohmann::ordered_json(value);
+}
+
 void print_table(const std::vector<Row>& rows, const TestData& test, const LoadedRun& run) {
   const Tensor& x = test.x;
   std::cout << "log p(x) of " << x.size(0) << " test data, nats: " << run.folder << " after update " << run.step << "\n"
@@ -144,8 +152,11 @@ void print_table(const std::vector<Row>& rows, const TestData& test, const Loade
             << "s.e." << std::setw(12) << "over data" << std::setw(10) << "ESS" << std::setw(10) << "seconds\n";
   for (const auto& row : rows)
     std::cout << std::left << std::setw(24) << row.name << std::right << std::fixed << std::setprecision(2)
-              << std::setw(12) << row.value << std::setw(10) << row.error << std::setw(12) << row.spread
-              << std::setw(10) << row.ess << std::setw(9) << std::setprecision(1) << row.seconds << "\n";
+              << std::setw(12) << row.value << std::setw(10) << number_or_dash(row.error) << std::setw(12)
+              << number_or_dash(row.spread) << std::setw(10) << row.ess << std::setw(9) << std::setprecision(1)
+              << row.seconds << "\n";
+  std::cout
+      << "lower bounds in expectation, but for a right sum; s.e. of the draws, beside that of the choice of data\n";
   if (test.tokens > 0) print_per_token(rows, test);
   if (!test.bits) return;
   for (const auto& row : rows)
@@ -181,8 +192,12 @@ nlohmann::ordered_json to_json(const std::vector<Row>& rows, const LoadedRun& ru
   nlohmann::ordered_json json = {{"run", run.folder}, {"step", run.step}, {"test_data", test.x.size(0)}};
   if (test.tokens > 0) json["tokens"] = test.tokens, json["unigram_per_token"] = test.unigram;
   for (const auto& row : rows) {
-    json["log_likelihood"][row.name] = {{"mean", row.value}, {"standard_error", row.error}, {"over_data", row.spread},
-                                        {"ess", row.ess},    {"seconds", row.seconds},      {"values", row.values}};
+    json["log_likelihood"][row.name] = {{"mean", row.value},
+                                        {"standard_error", number_or_null(row.error)},
+                                        {"over_data", number_or_null(row.spread)},
+                                        {"ess", row.ess},
+                                        {"seconds", row.seconds},
+                                        {"values", row.values}};
     if (test.tokens > 0) json["log_likelihood"][row.name]["per_token"] = per_token(row, test);
   }
   if (mse >= 0) json["reconstruction_mse"] = mse;

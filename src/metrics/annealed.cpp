@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "kaem/core/error.h"
@@ -17,8 +18,9 @@ namespace {
 
 using at::Tensor;
 
-/// Steps of the counter-based streams: pilot run, run that counts, reverse run.
-enum RunNumber : int64_t { kPilot = 1, kForward, kReverse };
+/// Steps of the counter-based streams: pilot run, run that counts, reverse run; and those of the prior's own path,
+/// which must share no numbers with the data's: the difference of the two is what is reported.
+enum RunNumber : int64_t { kPilot = 1, kForward, kReverse, kRuns };
 
 /// p0·exp(t f) of a prior that is no more than that up to log Z, as chains see it; with x, ℓ is added to f.
 mcmc::Target tilted_target(ModelImpl& model, const Tensor& x, const Tensor& temperature) {
@@ -52,6 +54,7 @@ class Path {
   Path(ModelImpl& model, const Tensor& x, const PathOptions& path_options, const Rng& path_rng)
       : options(path_options),
         rng(path_rng),
+        first_run(x.defined() ? 0 : static_cast<int64_t>(kRuns)),
         prior(*model.prior),
         temperatures(mcmc::power_ladder(options.levels, options.power)) {
     if (options.kernel == "ula")
@@ -64,6 +67,7 @@ class Path {
 
   /// Forward from prior draws: log-weights [B,N]. `step_sizes` are read, or written by a pilot run.
   Tensor forward(int64_t data, int64_t run, std::vector<double>& step_sizes, bool pilot) {
+    run += first_run;
     mcmc::Draws draws = mcmc::make_draws(rng, Stream::kPosterior, -run);
     const std::array<int64_t, 3> chains = {1, data, options.chains};
     mcmc::State state = kernel(0, step_sizes[0]).init(start(chains, run));
@@ -139,29 +143,51 @@ class Path {
 
   const PathOptions& options;
   const Rng& rng;
+  int64_t first_run;  ///< added to a run's number
   Prior& prior;
   std::vector<double> temperatures;
   mcmc::Target target;
   Tensor scales;
 };
 
-/// log mean_n w_n (sign 1), or minus it (reverse chains, sign -1), with the delta method's standard error.
+/// log of the mean of all weights but one, for each left out: log_weight [B,N] -> [B,N].
+Tensor leave_one_out(const Tensor& log_weight) {
+  const int64_t count = log_weight.size(1);
+  const Tensor all = log_weight.unsqueeze(1).expand({-1, count, -1});
+  const Tensor left_out = at::eye(count, at::kBool).unsqueeze(0);
+  const Tensor others = at::where(left_out, at::full({}, -std::numeric_limits<double>::infinity(), at::kDouble), all);
+  return others.logsumexp(2) - std::log(static_cast<double>(count - 1));
+}
+
+/// log mean_n w_n (sign 1), or minus it (reverse chains, sign -1). Its standard error is the jackknife's over chains
+/// (Efron 1979), whose bias of the logarithm joins it: a few chains of a distribution with several modes weigh so
+/// unequally that the delta method, which looks at their sample variance, sees half of the error.
 LogLikelihood summarise(const Tensor& log_weight, double sign) {
   const Tensor weights = (sign * log_weight).cpu();
   const auto count = static_cast<double>(weights.size(1));
-  const Tensor log_sum = weights.logsumexp(1);
+  const Tensor log_sum = weights.logsumexp(1), value = log_sum - std::log(count);
   const Tensor ess = (2 * log_sum - (2 * weights).logsumexp(1)).exp();
-  // Variance of the mean from the sample variance: n/(n-1) as it is estimated.
-  const Tensor error = ((1 / ess - 1 / count).clamp_min(0) * (count / std::max(1.0, count - 1))).sqrt();
-  return {sign * (log_sum - std::log(count)), error, ess};
+  Tensor error = at::full_like(value, std::nan(""));
+  if (count > 1) {
+    const Tensor others = leave_one_out(weights);
+    const Tensor variance = (others - others.mean(1, true)).square().sum(1) * ((count - 1) / count);
+    const Tensor bias = (count - 1) * (others.mean(1) - value);
+    error = (variance + bias.square()).sqrt();
+  }
+  return {sign * value, error, ess};
 }
 
 }  // namespace
 
+double LogLikelihood::error_of_mean() const {
+  const auto count = static_cast<double>(standard_error.size(0));
+  return std::sqrt(standard_error.square().sum().item<double>() / (count * count) + common_error * common_error);
+}
+
 LogLikelihood annealed_log_normaliser(ModelImpl& model, const PathOptions& options, const Rng& rng) {
   const c10::AutoGradMode no_grad(false);
   if (model.prior->normalised())
-    return {at::zeros({1}, at::kDouble), at::zeros({1}, at::kDouble), at::full({1}, options.chains, at::kDouble)};
+    return {at::zeros({1}, at::kDouble), at::zeros({1}, at::kDouble), at::full({1}, options.chains, at::kDouble), 0};
   Path path(model, {}, options, rng);
   std::vector<double> step_sizes = path.pilot_step_sizes(1);
   return summarise(path.forward(1, kForward, step_sizes, /*pilot=*/false), 1);
@@ -182,7 +208,7 @@ Annealed annealed_log_likelihood(ModelImpl& model, const Tensor& x, const PathOp
   of_prior.chains = options.chains * x.size(0);
   const LogLikelihood log_z = annealed_log_normaliser(model, of_prior, rng);
   result.value = result.value - log_z.value;
-  result.standard_error = (result.standard_error.square() + log_z.standard_error.square()).sqrt();
+  result.common_error = log_z.standard_error.item<double>();
   return result;
 }
 

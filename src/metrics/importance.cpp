@@ -54,7 +54,10 @@ LogLikelihood importance_log_likelihood(ModelImpl& model, const Tensor& x, int64
   }
   const auto count = static_cast<double>(samples);
   const Tensor ess = (2 * log_sum - log_squares).exp();
-  return {log_sum - std::log(count), (1 / ess - 1 / count).clamp_min(0).sqrt(), ess};
+  // The delta method; the variance of the mean from the sample variance, of which one draw has none.
+  Tensor error = ((1 / ess - 1 / count).clamp_min(0) * (count / std::max(1.0, count - 1))).sqrt();
+  if (samples == 1) error = at::full_like(error, std::nan(""));
+  return {log_sum - std::log(count), error, ess};
 }
 
 }  // namespace kaem::metrics

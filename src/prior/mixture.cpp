@@ -113,7 +113,7 @@ const ops::InverseTable& MixturePrior::inverse() {
     // Where pieces differ between inputs, the mixture has all of them. The ends are the domain's.
     const bool one = layer->spec.kind != ops::BasisKind::kBSpline || shared_knots();
     const Tensor breaks = one ? wide.slice(0, 0, 1) : std::get<0>(at::_unique(wide)).unsqueeze(0);
-    return lay_out(density, cell_edges(breaks, layer->spec, options.quadrature_nodes));
+    return lay_out(density, cell_edges(breaks, layer->spec, layer->options.grid_size, options.quadrature_nodes));
   }));
   return mixture_table_->inverse;
 }

@@ -14,11 +14,20 @@ namespace {
 using at::Tensor;
 
 constexpr double kErrorBound = 1e-5;  // of log Z and, on the safe side, of the distribution function
-constexpr int64_t kMostRefinement = 64;
+constexpr int64_t kMostRefinement = 64, kCellsOfInterval = 4;
 
 bool has_kink_at_zero(ops::Activation activation) {
   using enum ops::Activation;
   return activation == kRelu || activation == kLeakyRelu || activation == kElu || activation == kSelu;
+}
+
+/// Cells for so many knot intervals: several each, and where they are few not so many that every knot is a node.
+/// Energies that are alike at all nodes look flat, whatever they are in between.
+int64_t unlike_knots(int64_t least, double intervals) {
+  auto cells = std::max(least, static_cast<int64_t>(std::ceil(static_cast<double>(kCellsOfInterval) * intervals)));
+  const auto aligned = [&] { return std::fmod(2 * static_cast<double>(cells), intervals) == 0; };
+  if (static_cast<double>(cells) < 8 * intervals && aligned()) ++cells;
+  return cells;
 }
 
 /// Evenly divides each segment between consecutive breakpoints [P,B]: edges [P,M+1], `cells[j]` cells in segment j.
@@ -187,7 +196,7 @@ PriorTable tabulate(const TableDensity& density, const TableCells& cells) {
   return table;
 }
 
-Tensor cell_edges(const Tensor& knots, const ops::BasisSpec& spec, int64_t least_cells) {
+Tensor cell_edges(const Tensor& knots, const ops::BasisSpec& spec, int64_t grid_size, int64_t least_cells) {
   const double a = knots[0][0].item<double>(), b = knots[0][-1].item<double>();
   const bool pieces = spec.kind == ops::BasisKind::kBSpline;
   const bool kink = has_kink_at_zero(spec.activation) && a < 0 && b > 0;
@@ -195,10 +204,13 @@ Tensor cell_edges(const Tensor& knots, const ops::BasisSpec& spec, int64_t least
   const int64_t intervals = breaks.size(1) - 1;
   if (kink) breaks = std::get<0>(at::cat({breaks, at::zeros_like(breaks.slice(1, 0, 1))}, 1).sort(1));
   const int64_t segments = breaks.size(1) - 1;
-  std::vector<int64_t> cells(segments, (least_cells + intervals - 1) / intervals);
+  std::vector<int64_t> cells(segments, std::max(kCellsOfInterval, (least_cells + intervals - 1) / intervals));
+  if (!pieces) cells = {unlike_knots(least_cells, static_cast<double>(grid_size))};
   if (!pieces && kink) {  // no knots to align with: cells are equal but for the split at 0
-    const auto left = static_cast<int64_t>(std::ceil(-a / (b - a) * static_cast<double>(least_cells)));
-    cells = {left, std::max<int64_t>(1, least_cells - left)};
+    const double share = -a / (b - a), grid = static_cast<double>(grid_size);
+    const auto left = static_cast<int64_t>(std::ceil(share * static_cast<double>(least_cells)));
+    cells = {unlike_knots(left, share * grid),
+             unlike_knots(std::max<int64_t>(1, least_cells - left), (1 - share) * grid)};
   }
   return divide_segments(breaks, cells);
 }
@@ -242,7 +254,8 @@ PriorTable build_table(const KanLayerImpl& layer, const ReferenceDensity& refere
                                 [&](const Tensor& x, const Tensor& cell, std::optional<int64_t> input,
                                     const Tensor& outputs) { return component(x, cell, input, outputs); }};
   return tabulate(density, cells.get(cells_source(layer), [&] {
-    return lay_out(density, cell_edges(cells_source(layer).to(at::kDouble), layer.spec, least_cells));
+    return lay_out(density,
+                   cell_edges(cells_source(layer).to(at::kDouble), layer.spec, layer.options.grid_size, least_cells));
   }));
 }
 

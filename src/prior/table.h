@@ -46,9 +46,10 @@ TableCells lay_out(const TableDensity& density, const at::Tensor& edges);
 /// table per component".
 PriorTable tabulate(const TableDensity& density, const TableCells& cells);
 
-/// At least `least_cells` cells between the ends of knots or ends [groups,B] (float64): edges [groups,M+1], aligned
-/// with B-spline knots and with 0 where the base activation has a kink. Differentiable where knots decide (B-splines).
-at::Tensor cell_edges(const at::Tensor& knots, const ops::BasisSpec& spec, int64_t least_cells);
+/// At least `least_cells` cells between the ends of knots or ends [groups,B] (float64), several for each of the grid's
+/// intervals: edges [groups,M+1], aligned with B-spline knots and with 0 where the base activation has a kink.
+/// Differentiable where knots decide (B-splines).
+at::Tensor cell_edges(const at::Tensor& knots, const ops::BasisSpec& spec, int64_t grid_size, int64_t least_cells);
 
 /// True if univariate functions of this kind are not continuous.
 inline bool jumps_at_knots(const ops::BasisSpec& spec) {

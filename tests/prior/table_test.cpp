@@ -121,6 +121,26 @@ struct Collector : c10::WarningHandler {
   std::vector<std::string> messages;
 };
 
+// Equal coefficients of narrow functions: the energy is the same at every knot, and much less between them. Cells whose
+// nodes are the knots would see a flat density.
+TEST(Table, SeesWhatIsBetweenTheKnots) {
+  for (const char* basis : {"RBF", "B-spline"})
+    for (const int64_t grid : {200, 400})
+      for (const char* activation : {"none", "relu"}) {
+        SCOPED_TRACE(str(basis, " ", grid, " ", activation));
+        const auto prior = random_prior({.basis = basis, .activation = activation, .grid = grid}, 3);
+        const KanLayer layer = layer_of(prior);
+        {
+          const torch::NoGradGuard no_grad;
+          layer->tau.fill_(0.3), layer->spline_weight.fill_(1), layer->coefficients.fill_(2);
+          if (layer->base_weight.defined()) layer->base_weight.zero_();
+          prior->invalidate();
+        }
+        const Truth truth = quadrature(prior, "ebm", 3000);
+        EXPECT_LE((log_normalisers(prior, "ebm") - truth.log_mass).abs().max().item<double>(), 1e-5);
+      }
+}
+
 TEST(Table, WarnsOfAnErrorThatCellsCannotRemove) {
   Collector collector;
   c10::WarningUtils::WarningHandlerGuard guard(&collector);

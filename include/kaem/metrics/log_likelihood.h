@@ -16,8 +16,12 @@ namespace kaem::metrics {
 /// All float64 [B], on the CPU.
 struct LogLikelihood {
   at::Tensor value;
-  at::Tensor standard_error;  ///< of the logarithm's argument, relative: the delta method (ss: jackknife over chains)
+  at::Tensor standard_error;  ///< of each datum's own draws; NaN where there is but one
   at::Tensor ess;             ///< effective sample size of the weights; undefined where there are none
+  double common_error = 0;  ///< standard error that all data share (a deep prior's log Z): no mean over data lowers it
+
+  /// Standard error of the mean over data: √(Σ_b error_b²/B² + common²); NaN where an error is.
+  double error_of_mean() const;
 };
 
 /// log mean_s p(x_b|z_s), z_s ~ prior: biased downwards by about 1/(2 ESS).
