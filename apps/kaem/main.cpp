@@ -124,6 +124,8 @@ int run(int argc, char** argv) {
     warn_unused(command);
     command.run();
     if (common.memory) print_memory(at_start);
+    std::cout.flush();
+    if (!std::cout) throw Error("cannot write to standard output (is the disk full?)");
     return 0;
   }
   refuse_command(program, commands);

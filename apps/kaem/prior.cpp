@@ -3,15 +3,13 @@
 #include <ATen/ATen.h>
 
 #include <charconv>
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <memory>
 
 #include "commands.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
+#include "kaem/io/file.h"
 #include "kaem/train/trainer.h"
 
 namespace kaem::app {
@@ -25,31 +23,20 @@ constexpr const char* kPriorExamples = R"(
 Example:
   kaem prior last --out prior.csv --points 501)";
 
-/// Writes beside the file and renames at the end, as the rows can be millions.
+/// Rows of numbers, which can be millions.
 class CsvFile {
  public:
-  explicit CsvFile(std::string path) : path_(std::move(path)), part_(path_ + ".part"), file_(part_, std::ios::binary) {
-    if (!file_) throw Error(path_ + ": cannot be written");
-  }
-  ~CsvFile() { std::remove(part_.c_str()); }
-
-  void text(std::string_view part) { file_.write(part.data(), static_cast<std::streamsize>(part.size())); }
+  explicit CsvFile(std::string path) : file_(std::move(path)) {}
+  void text(std::string_view part) { file_.write(part); }
   void number(char before, double value) {
     char buffer[32] = {before};
     const auto end = std::to_chars(buffer + 1, buffer + sizeof buffer, static_cast<float>(value)).ptr;
     text({buffer, static_cast<size_t>(end - buffer)});
   }
-  void close() {
-    file_.close();
-    std::error_code fault;
-    if (file_) std::filesystem::rename(part_, path_, fault);
-    if (!file_ || fault)
-      throw Error(str(path_, ": cannot be written", fault ? ": " + fault.message() : " (disk full?)"));
-  }
+  void close() { file_.commit(); }
 
  private:
-  std::string path_, part_;
-  std::ofstream file_;
+  io::AtomicFile file_;
 };
 
 void write_curves(const PriorCurves& curves, CsvFile& file) {

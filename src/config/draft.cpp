@@ -92,6 +92,8 @@ void Draft::set_field(const Field& field, std::string_view key, const std::strin
   std::string value = text;
   if (const auto* row = find_mapped(field.section, field.key.name, value)) {
     value = row->to;
+    // In a file of the reference's, gpu stands for what its authors had; who types it wants one.
+    if (!from_file && field.id() == "TRAINING.device" && same_name(text, "gpu")) value = "cuda";
     if (!row->note.empty())
       note(str(where, ": ", quoted_value(field.section, key, text), " is taken as ", row->to, ": ", row->note));
   }

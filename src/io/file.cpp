@@ -6,7 +6,9 @@
 
 #include <atomic>
 #include <cerrno>
+#include <random>
 #include <system_error>
+#include <utility>
 
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
@@ -34,15 +36,6 @@ class Descriptor {
 
  private:
   int value_;
-};
-
-/// Removes the temporary unless it became the target.
-struct Temporary {
-  std::string path;
-  bool kept = false;
-  ~Temporary() {
-    if (!kept) ::unlink(path.c_str());
-  }
 };
 
 std::string folder_of(const std::string& path) {
@@ -76,13 +69,6 @@ bool is_special(const std::string& path) {
   return ::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
 }
 
-void write_special(const std::string& path, std::string_view content) {
-  Descriptor file(path, O_WRONLY);
-  if (!file.ok()) fail_write(path, errno);
-  write_all(file.get(), content, path);
-  if (file.close() != 0) fail_write(path, errno);
-}
-
 }  // namespace
 
 std::string read_file(const std::string& path) {
@@ -110,22 +96,55 @@ std::string read_maybe_gzip(const std::string& path, size_t max_bytes) {
   return is_gzip(content) ? gunzip(content, path, max_bytes) : content;
 }
 
-void write_file_atomic(const std::string& path, std::string_view content) {
-  if (is_special(path)) return write_special(path, content);
-  static std::atomic<unsigned> count{0};  // two threads may write beside each other
-  Temporary temporary{str(path, ".tmp.", ::getpid(), ".", count++)};
-  Descriptor file(temporary.path, O_WRONLY | O_CREAT | O_EXCL, 0666);
-  if (!file.ok()) {
-    const int error = errno;
-    temporary.kept = true;  // not ours to remove
-    fail_write(path, error);
+AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
+  if (is_special(path_)) {
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+  } else {
+    // Neither the process nor the count tells it from what another machine or container has left there.
+    static std::atomic<unsigned> count{0};
+    std::random_device entropy;
+    for (int attempt = 0; descriptor_ < 0 && attempt < 100; ++attempt) {
+      temporary_ = str(path_, ".tmp.", ::getpid(), ".", count++, ".", entropy());
+      descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+      if (descriptor_ < 0 && errno != EEXIST) break;
+    }
   }
-  write_all(file.get(), content, path);
-  if (::fsync(file.get()) != 0) fail_write(path, errno);
-  if (file.close() != 0) fail_write(path, errno);
-  if (::rename(temporary.path.c_str(), path.c_str()) != 0) fail_write(path, errno);
-  temporary.kept = true;
-  sync_folder(path);
+  if (descriptor_ >= 0) return;
+  temporary_.clear();
+  fail_write(path_, errno);
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(std::string_view part) {
+  constexpr size_t kBuffer = size_t{1} << 16;
+  buffer_ += part;
+  if (buffer_.size() >= kBuffer) flush();
+}
+
+void AtomicFile::flush() {
+  write_all(descriptor_, buffer_, path_);
+  buffer_.clear();
+}
+
+void AtomicFile::commit() {
+  flush();
+  if (!temporary_.empty() && ::fsync(descriptor_) != 0) fail_write(path_, errno);
+  const int closed = ::close(std::exchange(descriptor_, -1));
+  if (closed != 0) fail_write(path_, errno);
+  if (temporary_.empty()) return;
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_write(path_, errno);
+  temporary_.clear();
+  sync_folder(path_);
+}
+
+void write_file_atomic(const std::string& path, std::string_view content) {
+  AtomicFile file(path);
+  file.write(content);
+  file.commit();
 }
 
 }  // namespace kaem::io

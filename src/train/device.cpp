@@ -17,7 +17,7 @@ namespace {
 
 /// N of "cuda:N" (0 for "cuda"), or -1.
 int64_t cuda_index(const std::string& name) {
-  if (name == "cuda") return 0;
+  if (name == "cuda" || name == "gpu") return 0;
   if (!name.starts_with("cuda:")) return -1;
   int64_t index = -1;
   const auto [end, error] = std::from_chars(name.data() + 5, name.data() + name.size(), index);

@@ -9,8 +9,11 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <string_view>
 
 #include "kaem/core/error.h"
@@ -86,6 +89,18 @@ void Metrics::write_row(int64_t step, int64_t epoch, double seconds, double lear
   append(path_, ignored || size == 0 ? header + "\n" + row + "\n" : row + "\n");
   sums_.clear(), missing_.clear();
   updates_ = 0;
+}
+
+std::optional<double> Metrics::last(const std::string& column) const {
+  std::ifstream file(path_);
+  std::string header, line, row;
+  std::getline(file, header);
+  while (std::getline(file, line))
+    if (!line.empty()) row = line;
+  std::istringstream names(header), values(row);
+  for (std::string name, value; std::getline(names, name, ',') && std::getline(values, value, ',');)
+    if (name == column && !value.empty()) return std::strtod(value.c_str(), nullptr);
+  return {};
 }
 
 void Metrics::sync() const {

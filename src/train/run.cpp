@@ -190,6 +190,16 @@ Config kept_config(const Config& config) {
   return kept;
 }
 
+void RunFolder::sweep() const {
+  std::error_code ignored;
+  for (const auto& folder : {path_, file("checkpoints"), file("samples")}) {
+    std::vector<fs::path> left;
+    for (const auto& entry : fs::directory_iterator(folder, ignored))
+      if (entry.path().filename().string().find(".tmp.") != std::string::npos) left.push_back(entry.path());
+    for (const auto& path : left) fs::remove(path, ignored);
+  }
+}
+
 void RunFolder::add_session(int64_t step, const RunMeta& meta) {
   const std::string path = file("meta.json");
   const std::string before = fs::exists(path) ? io::read_file(path) : "";

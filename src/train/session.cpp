@@ -150,10 +150,12 @@ int64_t Session::restore(const TrainState& state) {
     state.model.prior->invalidate();
     metrics_.restore(checkpoint.tensors);
     done = restored_step_ = checkpoint.step, seconds_before_ = checkpoint.seconds, saved_step_ = done;
-    metrics_.cut(done, done == length_.total ? done : done - done % config_.run.log_steps);
+    // A row that a stop between rows has added goes, if there is more to do.
+    const bool last = done == length_.total || done >= length_.last;
+    metrics_.cut(done, last ? done : done - done % config_.run.log_steps);
     log::info(str("going on after update ", done, " of ", length_.total));
   }
-  if (resumed_) folder_.add_session(done, meta_);
+  if (resumed_) folder_.sweep(), folder_.add_session(done, meta_);
   start_ = std::chrono::steady_clock::now();
   progress_.emplace(done, length_.last, config_.run.batch_size, config_.run.quiet);
   signals_.emplace();
@@ -229,6 +231,7 @@ void Session::record_failure(const std::exception& error) {
 Report Session::finish(int64_t done, const TrainState& state) {
   save(done, state);  // before the last row, so that a run that is made longer still has its sums
   if (!metrics_.empty() && loss_count_ > 0) write_row(done);
+  if (row_loss_ == 0) row_loss_ = metrics_.last("loss").value_or(0);  // nothing was to do
   write_samples(done, state);
   signals_.reset();
   const Report report{done, row_loss_, seconds(), folder_.path(), samples_};

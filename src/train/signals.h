@@ -1,11 +1,14 @@
 #pragma once
 
+#include <array>
 #include <csignal>
 
 namespace kaem {
 
-/// While it lives, SIGINT and SIGTERM only leave a note, so that the step can be finished and a checkpoint written. The
-/// same signal a second time does what it does by default: it ends the program at once.
+/// While it lives, signals that end a program only leave a note, so that the step can be finished and a checkpoint
+/// written: SIGINT, SIGTERM, SIGHUP (a lost terminal), SIGUSR1 (what SLURM warns with), SIGXCPU and SIGXFSZ (limits),
+/// SIGPIPE (nobody reads the output). The same signal a second time does what it does by default, but for SIGPIPE,
+/// which every further line of output raises. What is ignored already (nohup) stays so.
 class SignalGuard {
  public:
   SignalGuard();
@@ -17,8 +20,8 @@ class SignalGuard {
   static int received();
 
  private:
-  struct sigaction previous_int_ {
-  }, previous_term_{};
+  static constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGXCPU, SIGXFSZ, SIGPIPE};
+  std::array<struct sigaction, kSignals.size()> previous_{};
 };
 
 }  // namespace kaem

@@ -24,6 +24,25 @@ std::string read_maybe_gzip(const std::string& path, size_t max_bytes = size_t{1
 /// ...).
 void write_file_atomic(const std::string& path, std::string_view content);
 
+/// A file written bit by bit, likewise: nothing is there before `commit`, and without it nothing is left.
+class AtomicFile {
+ public:
+  /// Error if it cannot be made.
+  explicit AtomicFile(std::string path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(std::string_view part);
+  void commit();
+
+ private:
+  void flush();
+
+  std::string path_, temporary_, buffer_;  // temporary_ is empty: the file is a device or pipe
+  int descriptor_ = -1;
+};
+
 /// Lower-case hexadecimal digests.
 std::string sha256(std::string_view bytes);
 std::string md5(std::string_view bytes);

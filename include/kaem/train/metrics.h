@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,9 @@ class Metrics {
 
   /// Appends a row (and the header to a new file) and begins to gather anew; Error if the file cannot be written.
   void write_row(int64_t step, int64_t epoch, double seconds, double learning_rate);
+
+  /// The value of a column in the file's last row; nothing if there is none.
+  std::optional<double> last(const std::string& column) const;
 
   /// Makes sure that what was written is on the disk: a checkpoint must not outlive its rows.
   void sync() const;

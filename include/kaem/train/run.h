@@ -52,6 +52,9 @@ class RunFolder {
   /// one that the checkpoint was written with.
   std::string read_kept_file(const std::string& name, const Checkpoint& checkpoint) const;
 
+  /// Removes temporary files that a killed program has left; the folder must be locked.
+  void sweep() const;
+
   /// Notes in meta.json that the run goes on from `step`; warns if the data files are others than before.
   void add_session(int64_t step, const RunMeta& meta);
 
