@@ -61,6 +61,8 @@ void refuse_leftovers(const CLI::App& app, const std::string& name) {
       std::find_if(left.begin(), left.end(), [](const auto& word) { return word.starts_with('-') && word != "--"; });
   const std::string word = option != left.end() ? *option : left.front();
   const std::string spelling = word.substr(0, word.find('='));
+  if (const std::string key = option != left.end() ? key_of_other_programs(spelling) : ""; !key.empty())
+    throw UsageError(str(name, ": unknown option '", spelling, "'; here it is --set ", key, "=..."));
   const std::string near = option != left.end() ? nearest_name(spelling, option_names(app)) : "";
   throw UsageError(str(name, ": ", option != left.end() ? "unknown option '" : "unexpected argument '", spelling, "'",
                        near.empty() ? str("; see ", name, " --help") : str("; did you mean '", near, "'?")));

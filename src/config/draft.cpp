@@ -160,7 +160,9 @@ void Draft::unknown_key(const std::string& section, std::string_view key, const 
   }
   const std::string near = nearest_name(key, names);
   std::string hint;
-  if (!elsewhere.empty())
+  if (const std::string known = key_of_other_programs(key); !known.empty() && elsewhere.empty())
+    hint = str("; here it is ", known);
+  else if (!elsewhere.empty())
     hint = str("; it belongs to [", elsewhere, "]");
   else if (!near.empty())
     hint = str("; did you mean '", near, "'?");

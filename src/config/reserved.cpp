@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "kaem/config/config.h"
 #include "kaem/core/table.h"
 
 namespace kaem::config {
@@ -63,7 +64,28 @@ const std::vector<MappedValue> kMapped = {
     {"MIXED_PRECISION", "reduced_precision", "FP16", "BF16", "it has the range of FP32 and needs no scaled loss"},
     {"TRAINING", "checkpoint_every", "false", "-1", ""},
     {"TRAINING", "gen_every", "false", "-1", ""},
+    {"EbmModel", "π_0", "normal", "gaussian", ""},
+    {"EbmModel", "π_0", "flat", "ebm", ""},
 };
+
+/// What other programs call a key.
+struct OtherName {
+  std::string_view name, key;
+};
+constexpr auto kOtherNames = std::to_array<OtherName>({
+    {"lr", "OPTIMIZER.learning_rate"},       {"learning-rate", "OPTIMIZER.learning_rate"},
+    {"optimizer", "OPTIMIZER.type"},         {"optim", "OPTIMIZER.type"},
+    {"weight-decay", "OPTIMIZER.decay"},     {"momentum", "OPTIMIZER.ρ"},
+    {"epochs", "TRAINING.N_epochs"},         {"num-epochs", "TRAINING.N_epochs"},
+    {"n-epochs", "TRAINING.N_epochs"},       {"max-epochs", "TRAINING.N_epochs"},
+    {"batch-size", "TRAINING.batch_size"},   {"batchsize", "TRAINING.batch_size"},
+    {"bs", "TRAINING.batch_size"},           {"clip-grad", "TRAINING.max_grad_norm"},
+    {"grad-clip", "TRAINING.max_grad_norm"}, {"ema", "TRAINING.ema_decay"},
+    {"basis", "EbmModel.spline_function"},   {"prior", "EbmModel.π_0"},
+    {"widths", "GeneratorModel.widths"},     {"sigma", "GeneratorModel.generator_variance"},
+    {"sampler", "POST_LANGEVIN.sampler"},    {"num-temps", "THERMODYNAMIC_INTEGRATION.num_temps"},
+    {"image-size", "DATA.resize"},
+});
 
 constexpr auto kOlderSections =
     std::to_array<std::string_view>({"EBM_PRIOR", "MIX_PRIOR", "KAN_LIKELIHOOD", "MOE_LIKELIHOOD", "MALA", "LSTM"});
@@ -135,3 +157,11 @@ bool is_older_format(std::string_view section) {
 }
 
 }  // namespace kaem::config
+
+std::string kaem::key_of_other_programs(std::string_view name) {
+  std::string plain(name.substr(std::min(name.find_first_not_of('-'), name.size())));
+  std::replace(plain.begin(), plain.end(), '_', '-');
+  for (const auto& row : config::kOtherNames)
+    if (same_name(row.name, plain)) return std::string(row.key);
+  return {};
+}

@@ -18,6 +18,19 @@ TEST(Keys, UnknownNamesGetTheNearest) {
             "--set OPTIMISER.type=adam: unknown section [OPTIMISER]; did you mean [OPTIMIZER]?");
 }
 
+TEST(Keys, NamesOfOtherProgramsAreRecognised) {
+  EXPECT_EQ(key_of_other_programs("--lr"), "OPTIMIZER.learning_rate");
+  EXPECT_EQ(key_of_other_programs("batch_size"), "TRAINING.batch_size");
+  EXPECT_EQ(key_of_other_programs("Epochs"), "TRAINING.N_epochs");
+  EXPECT_EQ(key_of_other_programs("--"), "");
+  EXPECT_EQ(key_of_other_programs("nothing"), "");
+  EXPECT_EQ(refused("[TRAINING]\nlr = 1\n"),
+            "f.ini:2: [TRAINING] unknown key 'lr'; here it is OPTIMIZER.learning_rate");
+  EXPECT_EQ(refused("[EbmModel]\nbasis = RBF\n"),
+            "f.ini:2: [EbmModel] unknown key 'basis'; here it is EbmModel.spline_function");
+  EXPECT_EQ(parse_config("[EbmModel]\nπ_0 = normal\n", "f.ini").model.prior.reference, "gaussian");
+}
+
 TEST(Keys, OverridesGoBeforeTheFileAndTheLastOneWins) {
   const Config c = load_config("config/nist_config.ini",
                                {parse_override("TRAINING.batch_size=10"),

@@ -71,6 +71,28 @@ TEST(File, FailedWriteKeepsTheOldContentAndLeavesNoTemporary) {
   EXPECT_EQ(folder.names(), std::vector<std::string>{"file"});
 }
 
+TEST(File, WrittenBitByBitIsThereAtItsCommitOnly) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "rows";
+  {
+    io::AtomicFile file(path);
+    file.write("lost");
+  }
+  EXPECT_TRUE(folder.names().empty());
+  io::AtomicFile file(path);
+  std::string want;
+  for (int i = 0; i < 30000; ++i) file.write("0123456789"), want += "0123456789";
+  EXPECT_EQ(folder.names().size(), 1u);
+  EXPECT_NE(folder.names().front(), "rows");
+  file.commit();
+  EXPECT_EQ(test::get(path), want);
+  EXPECT_EQ(folder.names(), std::vector<std::string>{"rows"});
+  io::AtomicFile null("/dev/null");  // stays a device
+  null.write("x");
+  null.commit();
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+}
+
 TEST(File, FullDeviceIsReported) {
   expect_message(message_of<Error>([] { io::write_file_atomic("/dev/full", "x"); }), {"/dev/full", "No space left"});
 }

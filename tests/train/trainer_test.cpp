@@ -342,7 +342,7 @@ TEST(TrainerTest, SurvivesKillNine) {
 }
 
 TEST(TrainerTest, SignalsWriteACheckpoint) {
-  for (const int signal : {SIGINT, SIGTERM}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
     const TempFolder temp("signal");
     const Child child(temp.path);
     const int status = child.end_by(signal);

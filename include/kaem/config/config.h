@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -111,6 +112,10 @@ Config parse_config(const std::string& text, const std::string& name, const std:
 
 /// The resolved configuration as an INI file that loads to the same Config ("; kaem config 1" first).
 std::string to_ini(const Config& config);
+
+/// "SECTION.key" of what other programs call `name` (lr, epochs, batch-size, ...; - and _ are one, case and leading
+/// dashes ignored); empty if it is none of these.
+std::string key_of_other_programs(std::string_view name);
 
 /// The table of all keys as Markdown (docs/configuration.md) and as plain text (--help-config).
 std::string configuration_markdown();
