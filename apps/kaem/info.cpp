@@ -1,6 +1,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <iomanip>
 #include <iostream>
@@ -55,7 +56,11 @@ void print_info(const Common& common) {
   labelled("LibTorch") << libtorch_version() << ", CPU capability " << at::get_cpu_capability() << "\n";
   labelled("kernels") << ops::cpu_kernel_level() << ", matrix products by " << products << "\n";
   labelled("processor") << cpu_name() << ", " << std::thread::hardware_concurrency() << " logical cores\n";
-  labelled("threads") << at::get_num_threads() << "\n";
+  const char* spin = std::getenv("GOMP_SPINCOUNT");
+  labelled("threads") << at::get_num_threads()
+                      << (spin != nullptr ? str(", which spin ", spin, " times before they sleep (GOMP_SPINCOUNT)")
+                                          : "")
+                      << "\n";
   print_devices();
   print_datasets(data_dir_of(common));
 }
