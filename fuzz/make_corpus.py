@@ -1,10 +1,12 @@
 """Writes fuzz/corpus/<target>/: small inputs, good and malformed, from which fuzzing starts. Standard library only."""
 
 import gzip
+import io
 import json
 import pathlib
 import pickle
 import struct
+import zipfile
 import zlib
 
 ROOT = pathlib.Path(__file__).parent / "corpus"
@@ -93,6 +95,8 @@ def cifar_corpus():
     put("cifar", "batch", cifar_pickle([3], bytes(3072)))
     put("cifar", "no_pixels", cifar_pickle([3], b""))
     put("cifar", "by_python3", pickle.dumps({b"labels": [1, 2], b"data": None, b"x": (1, b"y", "z")}, 2))
+    for protocol in 3, 4, 5:
+        put("cifar", f"protocol{protocol}", pickle.dumps({"labels": [1, 2], b"data": bytes(5), "x": {1, frozenset("z")}, "y": 2**70}, protocol))
     put("cifar", "itself", b"\x80\2]q\0h\0a.")
     put("cifar", "marks", b"(((((tttte.")
     put("cifar", "system", b"cos\nsystem\n(U\4truetR.")
@@ -100,6 +104,45 @@ def cifar_corpus():
     header[0:1], header[124:136], header[156:157], header[257:262] = b"f", b"00000000003\0", b"0", b"ustar"
     header[148:156] = b"%06o\0 " % (sum(header) + 8 * 32)
     put("cifar", "archive.tar", bytes(header) + b"abc".ljust(512, b"\0") + bytes(1024))
+
+
+def torch_zip(pickle, storage, packed=False):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED) as file:
+        for name, content in (("data.pkl", pickle), ("byteorder", b"little"), ("data/0", storage)):
+            file.writestr(zipfile.ZipInfo("a/" + name), content)
+    return archive.getvalue()
+
+
+def torch_save_corpus():
+    """A dict of a float32 tensor [2,3]: as torch.save writes it, and malformed."""
+    def text(s):
+        return b"X" + struct.pack("<I", len(s)) + s
+
+    def whole(*values):
+        return b"(" + b"".join(b"J" + struct.pack("<i", v) for v in values) + b"t"
+
+    def tensor(numel=6, offset=0, sizes=(2, 3), strides=(3, 1), view=b""):
+        return (b"ctorch._utils\n_rebuild_tensor_v2\n((" + text(b"storage") + b"ctorch\nFloatStorage\n" + text(b"0") + text(b"cpu")
+                + b"J" + struct.pack("<i", numel) + view + b"tQJ" + struct.pack("<i", offset) + whole(*sizes) + whole(*strides)
+                + b"\x89ccollections\nOrderedDict\n)RtR")
+
+    def saved(value, name=b"y"):
+        return b"\x80\2}(" + text(name) + value + b"u."
+
+    data = bytes(24)
+    put("torch_save", "good", torch_zip(saved(tensor()), data))
+    put("torch_save", "ordered", torch_zip(b"\x80\2ccollections\nOrderedDict\n)R(" + text(b"x") + tensor() + b"u.", data))
+    put("torch_save", "short_record", torch_zip(saved(tensor()), b""))
+    put("torch_save", "far", torch_zip(saved(tensor(offset=2 * 10**9)), data))
+    put("torch_save", "before", torch_zip(saved(tensor(offset=-1)), data))
+    put("torch_save", "large", torch_zip(saved(tensor(sizes=(20000, 256))), data))
+    put("torch_save", "packed", torch_zip(saved(tensor()), data, True))
+    put("torch_save", "no_dict", torch_zip(b"\x80\2" + tensor() + b".", data))
+    put("torch_save", "deep", torch_zip(b"\x80\2" + b"(" * 300 + b"t" * 300 + b".", data))
+    put("torch_save", "system", torch_zip(saved(b"cos\nsystem\n" + text(b"true") + b"\x85R"), data))
+    put("torch_save", "legacy", b"\x80\2\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\2M\xe9\3.\x80\2}" + text(b"little_endian") + b"\x88s."
+        + saved(tensor(view=b"N")) + b"\x80\2]" + text(b"0") + b"a." + struct.pack("<q", 6) + data)
 
 
 def npy(header, data=b"", version=1):
@@ -200,6 +243,7 @@ if __name__ == "__main__":
     idx_corpus()
     mat_corpus()
     cifar_corpus()
+    torch_save_corpus()
     npy_corpus()
     safetensors_corpus()
     text_corpus()

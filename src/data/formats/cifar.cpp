@@ -39,10 +39,13 @@ CifarBatch parse_cifar_pickle(std::string_view file, const std::string& name) {
   const size_t count = labels->second.size();
   if (shape.size() != 2 || shape[1] != kCifarPixels || shape[0] != static_cast<int64_t>(count) || count == 0)
     throw DataError(str(name, ": 'data' is not an array of ", count, "x", kCifarPixels, " (", count, " labels)"));
+  if (data->second.type != "u1")
+    throw DataError(str(name, ": 'data' holds numbers of type '", data->second.type.substr(0, 20), "', expected 'u1'"));
   if (data->second.fortran_order) throw DataError(name + ": 'data' is stored column after column");
   if (data->second.bytes.size() != count * kCifarPixels)
     throw DataError(str(name, ": 'data' has ", data->second.bytes.size(), " bytes, expected ", count * kCifarPixels));
   CifarBatch batch;
+  batch.owner = content.decoded;
   for (size_t i = 0; i < count; ++i) {
     check_label(labels->second[i], i, name);
     batch.labels.push_back(static_cast<uint8_t>(labels->second[i]));
