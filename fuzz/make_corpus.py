@@ -1,5 +1,6 @@
 """Writes fuzz/corpus/<target>/: small inputs, good and malformed, from which fuzzing starts. Standard library only."""
 
+import base64
 import gzip
 import io
 import json
@@ -145,6 +146,48 @@ def torch_save_corpus():
         + saved(tensor(view=b"N")) + b"\x80\2]" + text(b"0") + b"a." + struct.pack("<q", 6) + data)
 
 
+# Made by libjpeg from a ramp of 11x8 pixels: grey with an EXIF orientation, and YCCK as Adobe's programs write it.
+JPEG_TURNED = (
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/4QAiRXhpZgAATU0AKgAAAAgAAQESAAMAAAABAAYAAAAAAAD/2wBDABALDA4MChAODQ4SERATGCgaGBYWGDEjJR0oOjM9"
+    "PDkzODdASFxOQERXRTc4UG1RV19iZ2hnPk1xeXBkeFxlZ2P/wAALCAAIAAsBAREA/8QAFQABAQAAAAAAAAAAAAAAAAAABAX/xAAaEAACAgMAAAAAAAAAAAAA"
+    "AAAAIgEFAgQx/9oACAEBAAA/ABaFDxC3hQpCH//Z")
+JPEG_INKS = (
+    "/9j/7gAOQWRvYmUAZAAAAAAC/9sAQwAQCwwODAoQDg0OEhEQExgoGhgWFhgxIyUdKDozPTw5Mzg3QEhcTkBEV0U3OFBtUVdfYmdoZz5NcXlwZHhcZWdj/9sA"
+    "QwEREhIYFRgvGhovY0I4QmNjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2Nj/8AAFAgACAALBAEiAAIRAQMRAQQiAP/E"
+    "ABcAAQEBAQAAAAAAAAAAAAAAAAAFAQL/xAAjEAABAwQCAQUAAAAAAAAAAAABAgMEAAURMRIhQRQyQlGB/8QAFQEBAQAAAAAAAAAAAAAAAAAAAAP/xAAbEQAB"
+    "BAMAAAAAAAAAAAAAAAADAAECERIhUf/aAA4EAQACEQMRBAAAPwDtKzcrwuW8CYsQ8yTpS/iN+N/mDupMy+KMtwgkjlSlVANiSxfiXq1kpr0VrZtzPT8v34Pa"
+    "WxvRyMnr6I5VTaj22M0hmRNiMupSOSHHkpUPPYJpSv/Z")
+
+
+def png(width, height, kind, rows, depth=8):
+    def chunk(name, content):
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    head = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def image_corpus():
+    jpeg = base64.b64decode(JPEG_TURNED)
+    put("image", "turned.jpg", jpeg)
+    put("image", "inks.jpg", base64.b64decode(JPEG_INKS))
+    put("image", "extraneous.jpg", jpeg[:2] + b"xyz" + jpeg[2:])
+    put("image", "no_end.jpg", jpeg[:-2])
+    put("image", "cut.jpg", jpeg[:-9])
+    put("image", "rgb.png", png(2, 2, 2, b"\0abcdef\0ghijkl"))
+    put("image", "grey16.png", png(2, 1, 0, b"\0abcd", 16))
+    put("image", "huge.png", png(2**30, 2**30, 2, b"\0abc"))
+    put("image", "grey.pgm", b"P5 # of a camera\n3 2 255\nabcdef")
+    put("image", "deep.pgm", b"P5\n3 1\n1023\nabcdef")
+    put("image", "colour.ppm", b"P6 1 1 15\nabc")
+    put("image", "ascii.pgm", b"P2\n2 1\n255\n1 2\n")
+    put("image", "grey.tga", struct.pack("<BBBHHBHHHHBB", 0, 0, 3, 0, 0, 0, 0, 0, 2, 2, 8, 0) + b"abcd")
+    put("image", "runs.tga", struct.pack("<BBBHHBHHHHBB", 0, 0, 11, 0, 0, 0, 0, 0, 2, 2, 8, 0) + b"\x83a")
+    put("image", "colour.bmp", b"BM" + struct.pack("<IHHIIiiHHIIiiII", 62, 0, 0, 54, 40, 2, 1, 1, 24, 0, 8, 0, 0, 0, 0) + b"abcdef\0\0")
+    put("image", "dot.gif", b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\1\0\1\0\0\2\2D\1\0;")
+    put("image", "other.jpg", b"RIFF\x10\0\0\0WEBPVP8 ")
+
+
 def npy(header, data=b"", version=1):
     length = struct.pack("<H" if version == 1 else "<I", len(header))
     return b"\x93NUMPY" + bytes([version, 0]) + length + header.encode() + data
@@ -244,6 +287,7 @@ if __name__ == "__main__":
     mat_corpus()
     cifar_corpus()
     torch_save_corpus()
+    image_corpus()
     npy_corpus()
     safetensors_corpus()
     text_corpus()
