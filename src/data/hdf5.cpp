@@ -85,7 +85,7 @@ std::string content_of(hid_t file) {
     text += str(" [", shape, "]");
   }
   for (char& c : text)
-    if (static_cast<unsigned char>(c) < ' ') c = '?';
+    if (c < ' ' || c > '~') c = '?';
   return text.empty() ? "nothing" : text + (info.nlinks > kMostNames ? ", ..." : "");
 }
 

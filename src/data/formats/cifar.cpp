@@ -24,7 +24,7 @@ std::vector<int64_t> labels_of(const PickledArrays& content, const std::string& 
   const auto size = integers ? static_cast<size_t>(type[1] - '0') : size_t{1};
   if (!integers || shape.size() != 1 || bytes.size() % size != 0 ||
       shape[0] != static_cast<int64_t>(bytes.size() / size))
-    throw DataError(str(name, ": 'labels' is an array of type '", type.substr(0, 20), "', expected integers [N]"));
+    throw DataError(str(name, ": 'labels' is an array of type '", type, "', expected integers [N]"));
   std::vector<int64_t> labels;
   for (size_t at = 0; at < bytes.size(); at += size) {
     uint64_t value = 0;  // little-endian; a negative one is too large to be a label
@@ -59,7 +59,7 @@ CifarBatch parse_cifar_pickle(std::string_view file, const std::string& name) {
   if (shape.size() != 2 || shape[1] != kCifarPixels || shape[0] != static_cast<int64_t>(count) || count == 0)
     throw DataError(str(name, ": 'data' is not an array of ", count, "x", kCifarPixels, " (", count, " labels)"));
   if (data->second.type != "u1")
-    throw DataError(str(name, ": 'data' holds numbers of type '", data->second.type.substr(0, 20), "', expected 'u1'"));
+    throw DataError(str(name, ": 'data' holds numbers of type '", data->second.type, "', expected 'u1'"));
   if (data->second.fortran_order) throw DataError(name + ": 'data' is stored column after column");
   if (data->second.bytes.size() != count * kCifarPixels)
     throw DataError(str(name, ": 'data' has ", data->second.bytes.size(), " bytes, expected ", count * kCifarPixels));

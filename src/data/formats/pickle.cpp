@@ -18,7 +18,11 @@ bool is_numpy(const PickleNode& callable, std::string_view module, std::string_v
 std::string type_of(const Pickle& pickle, const PickleNode& type) {
   if (type.kind != PickleKind::kObject || !Pickle::is_name(pickle.callable(type), "numpy", "dtype")) return "";
   const auto* const arguments = pickle.arguments(type);
-  return arguments == nullptr || arguments->empty() ? "" : std::string(pickle[arguments->front()].text);
+  if (arguments == nullptr || arguments->empty()) return "";
+  std::string code(pickle[arguments->front()].text.substr(0, 20));
+  for (char& c : code)
+    if (c < ' ' || c > '~') c = '?';  // it may be shown in a message
+  return code;
 }
 
 /// An array of its parts; none where they are of other kinds.

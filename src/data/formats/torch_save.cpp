@@ -49,11 +49,11 @@ const ElementType* type_of_storage(const PickleNode& name) {
   return nullptr;
 }
 
-/// Shortened and on one line.
+/// Shortened, on one line and in ASCII.
 std::string shown(std::string_view text) {
   std::string line(text.substr(0, 60));
   for (char& c : line)
-    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
+    if (c < ' ' || c > '~') c = '?';
   return line;
 }
 
