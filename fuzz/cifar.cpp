@@ -12,10 +12,12 @@ void check(std::string_view bytes, Parse&& parse) {
   try {
     const kaem::CifarBatch batch = parse(bytes, "input");
     if (batch.labels.size() != batch.pixels.size() || batch.labels.empty()) std::abort();
-    for (const auto pixels : batch.pixels)
-      if (pixels.size() != kaem::kCifarPixels || pixels.data() < bytes.data() ||
-          pixels.data() + pixels.size() > bytes.data() + bytes.size())
-        std::abort();
+    unsigned sum = 0;  // reads every byte, for the sanitizers
+    for (const auto pixels : batch.pixels) {
+      if (pixels.size() != kaem::kCifarPixels) std::abort();
+      for (const char pixel : pixels) sum += static_cast<unsigned char>(pixel);
+    }
+    if (sum > 255u * kaem::kCifarPixels * batch.pixels.size()) std::abort();
   } catch (const kaem::DataError&) {
   }
 }

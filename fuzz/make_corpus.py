@@ -1,10 +1,13 @@
 """Writes fuzz/corpus/<target>/: small inputs, good and malformed, from which fuzzing starts. Standard library only."""
 
+import base64
 import gzip
+import io
 import json
 import pathlib
 import pickle
 import struct
+import zipfile
 import zlib
 
 ROOT = pathlib.Path(__file__).parent / "corpus"
@@ -93,6 +96,8 @@ def cifar_corpus():
     put("cifar", "batch", cifar_pickle([3], bytes(3072)))
     put("cifar", "no_pixels", cifar_pickle([3], b""))
     put("cifar", "by_python3", pickle.dumps({b"labels": [1, 2], b"data": None, b"x": (1, b"y", "z")}, 2))
+    for protocol in 3, 4, 5:
+        put("cifar", f"protocol{protocol}", pickle.dumps({"labels": [1, 2], b"data": bytes(5), "x": {1, frozenset("z")}, "y": 2**70}, protocol))
     put("cifar", "itself", b"\x80\2]q\0h\0a.")
     put("cifar", "marks", b"(((((tttte.")
     put("cifar", "system", b"cos\nsystem\n(U\4truetR.")
@@ -100,6 +105,87 @@ def cifar_corpus():
     header[0:1], header[124:136], header[156:157], header[257:262] = b"f", b"00000000003\0", b"0", b"ustar"
     header[148:156] = b"%06o\0 " % (sum(header) + 8 * 32)
     put("cifar", "archive.tar", bytes(header) + b"abc".ljust(512, b"\0") + bytes(1024))
+
+
+def torch_zip(pickle, storage, packed=False):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED) as file:
+        for name, content in (("data.pkl", pickle), ("byteorder", b"little"), ("data/0", storage)):
+            file.writestr(zipfile.ZipInfo("a/" + name), content)
+    return archive.getvalue()
+
+
+def torch_save_corpus():
+    """A dict of a float32 tensor [2,3]: as torch.save writes it, and malformed."""
+    def text(s):
+        return b"X" + struct.pack("<I", len(s)) + s
+
+    def whole(*values):
+        return b"(" + b"".join(b"J" + struct.pack("<i", v) for v in values) + b"t"
+
+    def tensor(numel=6, offset=0, sizes=(2, 3), strides=(3, 1), view=b""):
+        return (b"ctorch._utils\n_rebuild_tensor_v2\n((" + text(b"storage") + b"ctorch\nFloatStorage\n" + text(b"0") + text(b"cpu")
+                + b"J" + struct.pack("<i", numel) + view + b"tQJ" + struct.pack("<i", offset) + whole(*sizes) + whole(*strides)
+                + b"\x89ccollections\nOrderedDict\n)RtR")
+
+    def saved(value, name=b"y"):
+        return b"\x80\2}(" + text(name) + value + b"u."
+
+    data = bytes(24)
+    put("torch_save", "good", torch_zip(saved(tensor()), data))
+    put("torch_save", "ordered", torch_zip(b"\x80\2ccollections\nOrderedDict\n)R(" + text(b"x") + tensor() + b"u.", data))
+    put("torch_save", "short_record", torch_zip(saved(tensor()), b""))
+    put("torch_save", "far", torch_zip(saved(tensor(offset=2 * 10**9)), data))
+    put("torch_save", "before", torch_zip(saved(tensor(offset=-1)), data))
+    put("torch_save", "large", torch_zip(saved(tensor(sizes=(20000, 256))), data))
+    put("torch_save", "packed", torch_zip(saved(tensor()), data, True))
+    put("torch_save", "no_dict", torch_zip(b"\x80\2" + tensor() + b".", data))
+    put("torch_save", "deep", torch_zip(b"\x80\2" + b"(" * 300 + b"t" * 300 + b".", data))
+    put("torch_save", "system", torch_zip(saved(b"cos\nsystem\n" + text(b"true") + b"\x85R"), data))
+    put("torch_save", "legacy", b"\x80\2\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\2M\xe9\3.\x80\2}" + text(b"little_endian") + b"\x88s."
+        + saved(tensor(view=b"N")) + b"\x80\2]" + text(b"0") + b"a." + struct.pack("<q", 6) + data)
+
+
+# Made by libjpeg from a ramp of 11x8 pixels: grey with an EXIF orientation, and YCCK as Adobe's programs write it.
+JPEG_TURNED = (
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/4QAiRXhpZgAATU0AKgAAAAgAAQESAAMAAAABAAYAAAAAAAD/2wBDABALDA4MChAODQ4SERATGCgaGBYWGDEjJR0oOjM9"
+    "PDkzODdASFxOQERXRTc4UG1RV19iZ2hnPk1xeXBkeFxlZ2P/wAALCAAIAAsBAREA/8QAFQABAQAAAAAAAAAAAAAAAAAABAX/xAAaEAACAgMAAAAAAAAAAAAA"
+    "AAAAIgEFAgQx/9oACAEBAAA/ABaFDxC3hQpCH//Z")
+JPEG_INKS = (
+    "/9j/7gAOQWRvYmUAZAAAAAAC/9sAQwAQCwwODAoQDg0OEhEQExgoGhgWFhgxIyUdKDozPTw5Mzg3QEhcTkBEV0U3OFBtUVdfYmdoZz5NcXlwZHhcZWdj/9sA"
+    "QwEREhIYFRgvGhovY0I4QmNjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2Nj/8AAFAgACAALBAEiAAIRAQMRAQQiAP/E"
+    "ABcAAQEBAQAAAAAAAAAAAAAAAAAFAQL/xAAjEAABAwQCAQUAAAAAAAAAAAABAgMEAAURMRIhQRQyQlGB/8QAFQEBAQAAAAAAAAAAAAAAAAAAAAP/xAAbEQAB"
+    "BAMAAAAAAAAAAAAAAAADAAECERIhUf/aAA4EAQACEQMRBAAAPwDtKzcrwuW8CYsQ8yTpS/iN+N/mDupMy+KMtwgkjlSlVANiSxfiXq1kpr0VrZtzPT8v34Pa"
+    "WxvRyMnr6I5VTaj22M0hmRNiMupSOSHHkpUPPYJpSv/Z")
+
+
+def png(width, height, kind, rows, depth=8):
+    def chunk(name, content):
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    head = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def image_corpus():
+    jpeg = base64.b64decode(JPEG_TURNED)
+    put("image", "turned.jpg", jpeg)
+    put("image", "inks.jpg", base64.b64decode(JPEG_INKS))
+    put("image", "extraneous.jpg", jpeg[:2] + b"xyz" + jpeg[2:])
+    put("image", "no_end.jpg", jpeg[:-2])
+    put("image", "cut.jpg", jpeg[:-9])
+    put("image", "rgb.png", png(2, 2, 2, b"\0abcdef\0ghijkl"))
+    put("image", "grey16.png", png(2, 1, 0, b"\0abcd", 16))
+    put("image", "huge.png", png(2**30, 2**30, 2, b"\0abc"))
+    put("image", "grey.pgm", b"P5 # of a camera\n3 2 255\nabcdef")
+    put("image", "deep.pgm", b"P5\n3 1\n1023\nabcdef")
+    put("image", "colour.ppm", b"P6 1 1 15\nabc")
+    put("image", "ascii.pgm", b"P2\n2 1\n255\n1 2\n")
+    put("image", "grey.tga", struct.pack("<BBBHHBHHHHBB", 0, 0, 3, 0, 0, 0, 0, 0, 2, 2, 8, 0) + b"abcd")
+    put("image", "runs.tga", struct.pack("<BBBHHBHHHHBB", 0, 0, 11, 0, 0, 0, 0, 0, 2, 2, 8, 0) + b"\x83a")
+    put("image", "colour.bmp", b"BM" + struct.pack("<IHHIIiiHHIIiiII", 62, 0, 0, 54, 40, 2, 1, 1, 24, 0, 8, 0, 0, 0, 0) + b"abcdef\0\0")
+    put("image", "dot.gif", b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\1\0\1\0\0\2\2D\1\0;")
+    put("image", "other.jpg", b"RIFF\x10\0\0\0WEBPVP8 ")
 
 
 def npy(header, data=b"", version=1):
@@ -200,6 +286,8 @@ if __name__ == "__main__":
     idx_corpus()
     mat_corpus()
     cifar_corpus()
+    torch_save_corpus()
+    image_corpus()
     npy_corpus()
     safetensors_corpus()
     text_corpus()

@@ -24,7 +24,7 @@ DataShape data_shape(const DatasetOptions& options) {
   if (options.use_pca) return {1, 1, options.pca_components};
   if (options.sequence_length > 0) return {1, 1, options.sequence_length};
   DataShape shape{1, 28, 28};
-  if (options.name == "FOLDER") shape = first_image_shape(options.root);
+  if (options.name == "FOLDER") shape = folder_shape(options.root);
   for (const auto& info : list_datasets(options.root))
     if (info.name == options.name && info.shape[0] > 0) shape = {info.shape[0], info.shape[1], info.shape[2]};
   if (options.resize.size() == 2) shape[1] = options.resize[0], shape[2] = options.resize[1];
@@ -46,7 +46,7 @@ void print_data(const Config& config, const DataShape& shape) {
     if (info.name != config.data.name) continue;
     const auto found = std::ssize(info.found) - std::count(info.found.begin(), info.found.end(), "");
     if (info.files.empty() && info.name == "FOLDER")
-      label("") << "all images below " << config.data.root << ", of the first one's size or resized\n";
+      label("") << "all images below " << config.data.root << "\n";
     else if (info.files.empty())
       label("") << "made by the program itself, kept in its cache\n";
     else if (info.complete)

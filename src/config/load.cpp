@@ -43,7 +43,7 @@ constexpr auto kDefaultFiles = std::to_array<DefaultFile>({
     {"CIFAR10PANG", "cifar_pang_config.ini", ""},
     {"SVHNPANG", "svhn_pang_config.ini", ""},
     {"CELEBAPANG", "celeba_pang_config.ini", ""},
-    {"FOLDER", "celeba_config.ini", "celeba_tuning_config.ini"},
+    {"FOLDER", "folder_config.ini", "celeba_tuning_config.ini"},
 });
 
 /// ./config, the config folder beside the program's (a build folder in the source tree), and the installed one.

@@ -1,11 +1,14 @@
 #include "data/darcy_file.h"
 
-#include <torch/csrc/jit/serialization/pickle.h>
+#include <ATen/ops/as_strided.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 
 #include <algorithm>
 #include <fstream>
 
 #include "data/formats/mat.h"
+#include "data/formats/torch_save.h"
 #include "data/mat_tensor.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
@@ -27,23 +30,34 @@ std::string join(const Names& names) {
   return text;
 }
 
-/// A dict of tensors that torch.save wrote.
+at::ScalarType type_of(const SavedTensor& saved) {
+  switch (saved.kind) {
+    case 'f':
+      return saved.item_size == 2 ? at::kHalf : saved.item_size == 4 ? at::kFloat : at::kDouble;
+    case 'h':
+      return at::kBFloat16;
+    case 'i':
+      return saved.item_size == 1   ? at::kChar
+             : saved.item_size == 2 ? at::kShort
+             : saved.item_size == 4 ? at::kInt
+                                    : at::kLong;
+    default:  // u and b: a bool of a damaged file may be any byte
+      return saved.item_size == 1   ? at::kByte
+             : saved.item_size == 2 ? at::kUInt16
+             : saved.item_size == 4 ? at::kUInt32
+                                    : at::kUInt64;
+  }
+}
+
+/// A tensor of a dict that torch.save wrote: float64.
 at::Tensor read_pt(const std::string& path, bool permeability) {
   const std::string file = io::read_file(path);
-  const Names names = names_of(permeability);
-  c10::IValue value;
-  try {
-    value = torch::jit::pickle_load({file.begin(), file.end()});
-  } catch (const std::exception& error) {
-    const std::string_view text = error.what();  // LibTorch's own go on with a back trace
-    throw DataError(str(path, ": not a file of torch.save: ", text.substr(0, text.find('\n'))));
-  }
-  if (!value.isGenericDict()) throw DataError(path + ": holds no dict of tensors");
-  for (const auto name : names)
-    for (const auto& entry : value.toGenericDict())
-      if (entry.key().isString() && entry.key().toStringRef() == name && entry.value().isTensor())
-        return entry.value().toTensor();
-  throw DataError(str(path, ": the dict holds no tensor called one of ", join(names)));
+  SavedTensor saved = parse_torch_save(file, names_of(permeability), path);
+  if (saved.storage.empty()) return at::empty(saved.sizes, at::kDouble);
+  const at::Tensor storage = at::from_blob(
+      saved.storage.data(), {std::ssize(saved.storage) / static_cast<int64_t>(saved.item_size)}, type_of(saved));
+  const at::Tensor view = storage.as_strided(saved.sizes, saved.strides, static_cast<int64_t>(saved.offset));
+  return saved.kind == 'b' ? view.ne(0).to(at::kDouble) : view.to(at::kDouble, /*non_blocking=*/false, /*copy=*/true);
 }
 
 /// MATLAB's (N,H,W): the axes of `reversed` are W, H, N.
@@ -58,7 +72,8 @@ at::Tensor read_mat5(const std::string& path, bool permeability) {
   for (const auto name : names)
     if (std::find(there.begin(), there.end(), name) != there.end())
       return from_matlab(to_tensor(parse_mat(file, {std::string(name)}, path).front()));
-  throw DataError(str(path, ": holds none of the arrays ", join(names)));
+  throw DataError(str(path, ": holds none of the arrays ", join(names), "; it holds ",
+                      there.empty() ? "none" : join({there.begin(), there.end()})));
 }
 
 std::string first_bytes(const std::string& path) {
@@ -84,7 +99,9 @@ at::Tensor read_fields(const std::string& path, bool permeability) {
     throw ConfigError(str("[DATA] darcy_file = ", path, ": want a file .npy, .pt, .mat or .h5"));
   const std::string start = first_bytes(path);
   if (path.ends_with(".mat") && !start.starts_with("MATLAB 7.3")) return read_mat5(path, permeability);
-  const at::Tensor stored = read_hdf5(path, names_of(permeability));
+  Names names = names_of(permeability);
+  names.push_back(permeability ? "nu" : "tensor");  // PDEBench's: [N,H,W] and [N,1,H,W]
+  const at::Tensor stored = read_hdf5(path, names);
   return start.starts_with("MATLAB 7.3") ? from_matlab(stored) : stored;
 }
 

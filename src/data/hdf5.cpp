@@ -7,6 +7,8 @@
 #include <ATen/ops/empty.h>
 #include <hdf5.h>
 
+#include <algorithm>
+
 namespace kaem::darcy {
 namespace {
 
@@ -60,6 +62,33 @@ at::Tensor read_data_set(hid_t file, const std::string& name, const std::string&
   return numbers;
 }
 
+/// "a [4,2,3], b (group)": what stands in the file's root group.
+std::string content_of(hid_t file) {
+  constexpr hsize_t kMostNames = 12;
+  H5G_info_t info{};
+  if (H5Gget_info(file, &info) < 0) return "nothing that can be listed";
+  std::string text;
+  for (hsize_t i = 0; i < std::min(info.nlinks, kMostNames); ++i) {
+    char name[64] = {};
+    if (H5Lget_name_by_idx(file, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof(name), H5P_DEFAULT) < 0) continue;
+    text += str(text.empty() ? "" : ", ", name);
+    const Handle object(H5Oopen(file, name, H5P_DEFAULT), H5Oclose);
+    if (object.ok() && H5Iget_type(object.get()) == H5I_GROUP) text += " (group)";
+    if (!object.ok() || H5Iget_type(object.get()) != H5I_DATASET) continue;
+    const Handle space(H5Dget_space(object.get()), H5Sclose);
+    const int axes = space.ok() ? H5Sget_simple_extent_ndims(space.get()) : -1;
+    if (axes < 0 || axes > kMaxAxes) continue;
+    std::vector<hsize_t> sizes(static_cast<size_t>(axes));
+    H5Sget_simple_extent_dims(space.get(), sizes.data(), nullptr);
+    std::string shape;
+    for (const hsize_t size : sizes) shape += str(shape.empty() ? "" : ",", size);
+    text += str(" [", shape, "]");
+  }
+  for (char& c : text)
+    if (c < ' ' || c > '~') c = '?';
+  return text.empty() ? "nothing" : text + (info.nlinks > kMostNames ? ", ..." : "");
+}
+
 }  // namespace
 
 at::Tensor read_hdf5(const std::string& path, const std::vector<std::string_view>& names) {
@@ -72,7 +101,7 @@ at::Tensor read_hdf5(const std::string& path, const std::vector<std::string_view
       return read_data_set(file.get(), std::string(name), path);
     looked += str(looked.empty() ? "" : ", ", name);
   }
-  throw DataError(str(path, ": holds none of the data sets ", looked));
+  throw DataError(str(path, ": holds none of the data sets ", looked, "; it holds ", content_of(file.get())));
 }
 
 }  // namespace kaem::darcy

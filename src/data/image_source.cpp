@@ -18,6 +18,14 @@ namespace {
 namespace fs = std::filesystem;
 constexpr uint64_t kMaxFile = uint64_t{1} << 28;  // an encoded image
 
+/// True where a part of the path begins with a dot (hidden files, AppleDouble's ._NAME) or is __MACOSX, which archives
+/// made by macOS add: such files are no data, whatever their ending.
+bool is_hidden(const std::string& name) {
+  for (const auto& part : fs::path(name))
+    if (part == "__MACOSX" || (part.native().starts_with('.') && part != "." && part != "..")) return true;
+  return false;
+}
+
 struct Entry {
   std::string name, identity;
   uint64_t index = 0;  ///< in the archive
@@ -38,7 +46,12 @@ class Folder final : public ImageSource {
       if (entry->is_directory(unreadable) && !folders.insert(fs::canonical(entry->path(), unreadable).string()).second)
         entry.disable_recursion_pending();
       const std::string name = entry->path().lexically_relative(folder).string();
-      if (io::is_image_name(name) && entry->is_regular_file(unreadable)) names_.push_back(name);
+      if (!io::is_image_name(name) || !entry->is_regular_file(unreadable)) continue;
+      if (is_hidden(name)) {
+        ++left_out_;
+      } else {
+        names_.push_back(name);
+      }
     }
     if (error) throw DataError(str("cannot read folder ", folder, ": ", error.message()));
     if (names_.empty()) throw DataError(str(folder, ": holds no images (.jpg, .png, .bmp, .gif, .tga, .ppm, .pgm)"));
@@ -64,7 +77,10 @@ class Archive final : public ImageSource {
       zip_stat_t info{};
       if (zip_stat_index(archive.get(), static_cast<zip_uint64_t>(i), 0, &info) != 0)
         throw DataError(str(path, ": damaged zip archive: ", zip_strerror(archive.get())));
-      if (io::is_image_name(info.name))
+      if (!io::is_image_name(info.name)) continue;
+      if (is_hidden(info.name))
+        ++left_out_;
+      else
         entries.push_back({info.name, str(info.name, " ", info.size, " ", info.crc, "\n"), static_cast<uint64_t>(i)});
     }
     if (entries.empty()) throw DataError(path + ": the archive holds no images");

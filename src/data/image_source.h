@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +15,9 @@ class ImageSource {
   const std::vector<std::string>& names() const { return names_; }  ///< relative to the folder or archive
   const std::string& path() const { return path_; }
 
+  /// Pictures that are no data: hidden ones and what macOS adds to archives.
+  int64_t left_out() const { return left_out_; }
+
   /// Tells this source from others and from itself with other content: a line for each image, of name, size, and time
   /// or checksum.
   const std::string& identity() const { return identity_; }
@@ -23,6 +27,7 @@ class ImageSource {
 
  protected:
   std::string path_, identity_;
+  int64_t left_out_ = 0;
   std::vector<std::string> names_;
 };
 

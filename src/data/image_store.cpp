@@ -10,6 +10,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -24,14 +26,16 @@ namespace kaem {
 namespace {
 
 constexpr size_t kPage = 4096;
+constexpr int kDecoder = 2;  // of another number where the same file would give other pixels
 
 size_t whole_pages(size_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
 
 std::string reason(int error) { return std::generic_category().message(error); }
 
 std::string describe(const ImageSource& source, const std::vector<size_t>& rows, const ImageRecipe& recipe) {
-  std::string text = str(source.path(), "\n", recipe.shape[0], " ", recipe.shape[1], " ", recipe.shape[2], " ",
-                         recipe.crop, " ", recipe.whole[0], " ", recipe.whole[1], "\n", source.identity());
+  std::string text =
+      str(source.path(), "\ndecoder ", kDecoder, "\n", recipe.shape[0], " ", recipe.shape[1], " ", recipe.shape[2], " ",
+          recipe.crop, " ", recipe.whole[0], " ", recipe.whole[1], "\n", source.identity());
   for (const size_t row : rows) text += str(row, "\n");
   return text;
 }
@@ -107,7 +111,7 @@ struct ImageStore::Cache {
   }
 };
 
-ImageStore::ImageStore(std::unique_ptr<ImageSource> source, std::vector<size_t> rows, const ImageRecipe& recipe,
+ImageStore::ImageStore(std::shared_ptr<ImageSource> source, std::vector<size_t> rows, const ImageRecipe& recipe,
                        std::vector<std::string>& notes)
     : source_(std::move(source)), rows_(std::move(rows)), recipe_(recipe), ready_(rows_.size(), 0) {
   const auto count = static_cast<int64_t>(rows_.size());
@@ -140,6 +144,34 @@ void ImageStore::decode(int64_t row) {
   std::memcpy(images_.mutable_data_ptr<uint8_t>() + static_cast<size_t>(row) * size, record.const_data_ptr(), size);
   // After the row: a program that ends in between leaves a row without its checksum, which is decoded again.
   if (cache_) cache_->sums[row] = cache_->checksum(row);
+}
+
+std::vector<int64_t> ImageStore::find_damaged(int64_t first, int64_t count, std::string& reason,
+                                              const DataProgress& progress) {
+  constexpr int64_t kChunk = 256;
+  const std::scoped_lock lock(mutex_);
+  std::vector<int64_t> damaged;
+  for (int64_t begin = first; begin < first + count; begin += kChunk) {
+    std::array<std::string, kChunk> reasons;
+    const int64_t end = std::min(begin + kChunk, first + count);
+    // A checksum is compared when the row is asked for: reading all rows here would take as long as reading the file.
+    at::parallel_for(begin, end, 1, [&](int64_t from, int64_t to) {
+      for (int64_t row = from; row < to; ++row) try {
+          if (ready_[static_cast<size_t>(row)] == 0 && (!cache_ || cache_->sums[row] == 0)) decode(row);
+          if (!cache_) ready_[static_cast<size_t>(row)] = 1;
+        } catch (const DataError& error) {
+          reasons[static_cast<size_t>(row - begin)] = error.what();
+        }
+    });
+    for (int64_t row = begin; row < end; ++row) {
+      const std::string& why = reasons[static_cast<size_t>(row - begin)];
+      if (why.empty()) continue;
+      if (reason.empty()) reason = why;
+      damaged.push_back(row);
+    }
+    if (progress && count > kChunk) progress("pictures", end - first, count);
+  }
+  return damaged;
 }
 
 void ImageStore::prepare(const at::Tensor& rows) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/image_source.h"
+#include "kaem/data/options.h"
 
 namespace kaem {
 
@@ -29,7 +30,7 @@ at::Tensor make_record(const std::string& file, const ImageRecipe& recipe, const
 class ImageStore {
  public:
   /// `rows`: numbers of the source's images, the order of the records. `notes` gets a line where no cache can be used.
-  ImageStore(std::unique_ptr<ImageSource> source, std::vector<size_t> rows, const ImageRecipe& recipe,
+  ImageStore(std::shared_ptr<ImageSource> source, std::vector<size_t> rows, const ImageRecipe& recipe,
              std::vector<std::string>& notes);
   ~ImageStore();
   ImageStore(const ImageStore&) = delete;
@@ -38,6 +39,10 @@ class ImageStore {
   /// uint8 [N,C,H,W]. Rows hold nothing before `prepare`.
   const at::Tensor& images() const { return images_; }
 
+  /// Decodes rows `first` to `first + count` that are not there yet and returns those that cannot be, in order;
+  /// `reason`, if empty, gets the message of the first. `progress` is told of pictures.
+  std::vector<int64_t> find_damaged(int64_t first, int64_t count, std::string& reason, const DataProgress& progress);
+
   /// Decodes those of the rows (int64 [n]) that are not there yet, on several threads. Any thread may call it.
   void prepare(const at::Tensor& rows);
 
@@ -45,7 +50,7 @@ class ImageStore {
   struct Cache;
   void decode(int64_t row);
 
-  std::unique_ptr<ImageSource> source_;
+  std::shared_ptr<ImageSource> source_;
   std::vector<size_t> rows_;
   ImageRecipe recipe_;
   std::shared_ptr<Cache> cache_;  ///< held by `images_` too

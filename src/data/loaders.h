@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -30,8 +31,13 @@ void check_cifar(std::string_view content, size_t index, const std::string& path
 /// CelebA's aligned faces from a folder or an archive: the centre 140x140, resized to 64x64 or `options.resize`.
 Dataset load_celeba(const DataSet& set, const DatasetOptions& options);
 
-/// All images below `options.root`, of the size of the first or `options.resize`.
+/// All images below `options.root`, of a size of folder_shape or `options.resize`.
 Dataset load_folder(const DataSet& set, const DatasetOptions& options);
+
+/// Decodes all pictures of FOLDER or (`path`: the archive or a picture of the folder) of CELEBA; a line for each that
+/// cannot be read, or one for all. DataError at the end if there is such a picture.
+void verify_folder(const std::string& root, const std::function<void(const std::string&)>& add);
+void verify_celeba(const std::string& path, const std::function<void(const std::string&)>& add);
 
 /// Checks the header of file `index` of a set of four IDX files.
 void check_idx(std::string_view content, size_t index, const std::string& path);

@@ -117,7 +117,14 @@ std::string download_file(const DataSet& set, size_t index, const std::string& r
 std::vector<std::string> find_files(const DataSet& set, size_t index, const std::string& root) {
   const DataFile& file = set.files[index];
   std::vector<std::string> part;
+  // The root may also be the set's own folder: "MNIST/raw" is then "raw" below it.
+  std::error_code error;
+  const auto full = std::filesystem::absolute(root.empty() ? "." : root, error).lexically_normal();
+  const std::string own = (full.has_filename() ? full : full.parent_path()).filename().string();
+  std::vector<std::string_view> folders = set.folders;
   for (const auto folder : set.folders)
+    if (folder.starts_with(own + "/")) folders.push_back(folder.substr(own.size() + 1));
+  for (const auto folder : folders)
     for (const auto name : file.names) {
       std::vector<std::string> paths = matching_files(path_in(root, folder, ""), name);
       if (folder.empty())

@@ -82,10 +82,16 @@ std::vector<std::string> verify_dataset(const std::string& name, const std::stri
     lines.push_back(line);
     if (report) report(line);
   };
-  if (set.files.empty()) add(no_files(set) + ", no files to verify");
+  if (set.files.empty() && set.verify != nullptr) set.verify(root, add);
+  if (set.files.empty() && set.verify == nullptr) add(no_files(set) + ", no files to verify");
   for (size_t i = 0; i < set.files.size(); ++i) {
     const auto paths = find_files(set, i, root);
     if (paths.empty() && !set.files[i].optional) missing.emplace_back(set.files[i].download);
+    if (!paths.empty() && set.verify != nullptr) try {
+        set.verify(paths.front(), add);
+      } catch (const DataError& error) {
+        if (!fault) fault = error;
+      }
     if (paths.size() > kMostFiles) {
       add(str(std::filesystem::path(paths.front()).parent_path().string(), ": ", paths.size(),
               " files; no checksums of single ones are published"));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,9 @@ using LoadData = Dataset (*)(const DataSet&, const DatasetOptions&);
 /// Checks the (unpacked) content of file `index` of a set by its own header; DataError names `path`.
 using CheckData = void (*)(std::string_view content, size_t index, const std::string& path);
 
+/// Decodes all pictures of a set; see verify_folder.
+using VerifyPictures = void (*)(const std::string& path, const std::function<void(const std::string& line)>& add);
+
 struct DataSet {
   std::string_view name, description;
   std::string_view folder;                ///< below the root, where downloads go
@@ -33,10 +37,11 @@ struct DataSet {
   std::vector<DataFile> files;            ///< none for data that need no files of a fixed name
   std::vector<std::string_view> mirrors;  ///< base URLs, tried in turn
   std::string_view advice;                ///< where the files come from if no mirror has them
-  std::array<int64_t, 3> shape;           ///< channels, height, width as loaded; zeros where that depends
+  std::array<int64_t, 3> shape{};         ///< channels, height, width as loaded; zeros where that depends
   bool any_test_file = false;             ///< one test file is enough, the last best; else all of them are needed
   LoadData load = nullptr;
   CheckData check = nullptr;
+  VerifyPictures verify = nullptr;  ///< of pictures: of the root or of the file found
 };
 
 /// All sets, in the order in which they are listed.

@@ -165,7 +165,9 @@ DataSet celeba() {
   DataSet set;
   set.name = "CELEBA", set.description = "CelebA, 202,599 aligned colour photographs of faces, cropped to 64x64";
   set.folder = "celeba";
-  set.folders = {"celeba/img_align_celeba", "celeba", "CelebA/img_align_celeba", "CelebA", "img_align_celeba", ""};
+  set.folders = {"celeba/img_align_celeba", "celeba/img_align_celeba/img_align_celeba", "celeba",
+                 "CelebA/img_align_celeba", "CelebA/img_align_celeba/img_align_celeba", "CelebA",
+                 "img_align_celeba",        "img_align_celeba/img_align_celeba",        ""};
   // The first picture stands for the folder that holds it; an archive is looked for before single pictures in the root.
   set.files = {{"img_align_celeba.zip",
                 {"img_align_celeba.zip", "img_align_celeba*.zip", "0*.jpg", "0*.png"},
@@ -176,14 +178,14 @@ DataSet celeba() {
   set.advice =
       "from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, whose licence forbids mirrors; the .zip or the folder "
       "img_align_celeba of it";
-  set.shape = {3, 64, 64}, set.load = load_celeba;
+  set.shape = {3, 64, 64}, set.load = load_celeba, set.verify = verify_celeba;
   return set;
 }
 
 DataSet folder() {
   DataSet set;
   set.name = "FOLDER", set.description = "any folder of images: --data-dir names it";
-  set.advice = "--data-dir", set.load = load_folder;
+  set.advice = "--data-dir", set.load = load_folder, set.verify = verify_folder;
   return set;
 }
 

@@ -25,6 +25,7 @@ std::string dataset_of(const std::string& file) {
                                                                   {"celeba", "CELEBA"},
                                                                   {"celeba_tuning", "CELEBA"},
                                                                   {"celeba_pang", "CELEBAPANG"},
+                                                                  {"folder", "FOLDER"},
                                                                   {"darcy_flow", "DARCY_FLOW"},
                                                                   {"darcy_perm", "DARCY_PERM"},
                                                                   {"text", "PTB"}};

@@ -163,7 +163,7 @@ TEST(Resolve, FilesOfTheProject) {
   EXPECT_EQ(default_config_path("DARCY_PERM", true), "config/darcy_perm_config.ini");
   EXPECT_EQ(default_config_path("mnist", true), "config/nist_tuning_config.ini");
   EXPECT_NE(refusal([] { default_config_path("MNSIT"); }).find("did you mean 'MNIST'?"), std::string::npos);
-  EXPECT_EQ(default_config_path("FOLDER"), "config/celeba_config.ini");
+  EXPECT_EQ(default_config_path("FOLDER"), "config/folder_config.ini");
   EXPECT_EQ(default_config_path("svhnpang"), "config/svhn_pang_config.ini");
 }
 

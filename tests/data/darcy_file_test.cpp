@@ -1,5 +1,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#ifdef KAEM_WITH_HDF5
+#include <hdf5.h>
+#endif
 #include <torch/csrc/jit/serialization/pickle.h>
 
 #include "kaem/core/error.h"
@@ -91,6 +94,32 @@ TEST(DarcyFiles, OtherNamesAndDamagedHdf5AreRefused) {
   expect_message(message, {folder / "f.h5", "HDF5"});
   expect_message(message_of<ConfigError>([&] { load("DARCY_FLOW", folder / "f.csv", 3, 1); }), {"f.csv", ".npy, .pt"});
 }
+
+#ifdef KAEM_WITH_HDF5
+void put_hdf5(const std::string& path, const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
+  const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  for (const auto& [name, tensor] : tensors) {
+    const at::Tensor plain = tensor.to(at::kFloat).contiguous();
+    const std::vector<hsize_t> sizes(plain.sizes().begin(), plain.sizes().end());
+    const hid_t space = H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr);
+    const hid_t data = H5Dcreate2(file, name.c_str(), H5T_IEEE_F32LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    H5Dwrite(data, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, plain.const_data_ptr());
+    H5Dclose(data), H5Sclose(space);
+  }
+  H5Gclose(H5Gcreate2(file, "more", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+  H5Fclose(file);
+}
+
+TEST(DarcyFiles, OfPdeBench) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "2D_DarcyFlow_beta1.0_Train.hdf5";
+  put_hdf5(path, {{"nu", fields(true)}, {"tensor", fields(false).unsqueeze(1)}, {"x-coordinate", at::zeros({2})}});
+  expect_fields(path);
+  put_hdf5(path, {{"velocity", fields(true)}});
+  expect_message(message_of<DataError>([&] { load("DARCY_FLOW", path, 3, 1); }),
+                 {path, "none of the data sets y, u_field, sol, u, tensor; it holds more (group), velocity [4,2,3]"});
+}
+#endif
 
 /// Real files, where KAEM_DATA_DIR holds them.
 std::string real(const std::string& name) {

@@ -120,5 +120,29 @@ TEST(CifarPickle, HoldsTheSameAsTheBinaryForm) {
                  {"holds no dict"});  // nothing is ever called
 }
 
+TEST(CifarPickle, OfPython3IsReadInEveryProtocol) {
+  const std::string pixels = cifar_record(0, 5).substr(1) + cifar_record(0, 177).substr(1);
+  for (const int protocol : {2, 3, 4, 5})
+    for (const bool byte_keys : {false, true})
+      for (const char* numpy : {"numpy.core", "numpy._core"}) {
+        const std::string file = cifar_pickle3(protocol, {8, 1}, pixels, byte_keys, numpy);
+        const CifarBatch batch = parse_cifar_pickle(file, "f");
+        EXPECT_EQ(batch.labels, (std::vector<uint8_t>{8, 1}));
+        EXPECT_EQ(batch.pixels[0], pixels.substr(0, 3072)) << protocol;
+        EXPECT_EQ(batch.pixels[1], pixels.substr(3072)) << protocol;
+        for (size_t size = 0; size < file.size(); size += size < 300 || size + 200 > file.size() ? 1 : 97)
+          expect_message(message_of<DataError>([&] { parse_cifar_pickle(file.substr(0, size), "cut"); }), {"cut: "});
+      }
+  // Labels that were converted to an array of int64.
+  std::string file = cifar_pickle3(3, {8, 1}, pixels);
+  file.resize(file.rfind("]("));
+  file += "cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n" +
+          std::string("K\0\x85\x43\1b\x87R(K\1K\2\x85", 14) + "cnumpy\ndtype\nX" + word32(2) +
+          "i8\x89\x88\x87R\x89\x43\x10" + little_endian(int64_t{8}) + little_endian(int64_t{1}) + "tbu.";
+  EXPECT_EQ(parse_cifar_pickle(file, "f").labels, (std::vector<uint8_t>{8, 1}));
+  expect_message(message_of<DataError>([&] { parse_cifar_pickle(std::string("\x80\x06", 2) + "}.", "f"); }),
+                 {"f: not a pickle that is read here: protocol 6"});
+}
+
 }  // namespace
 }  // namespace kaem

@@ -105,6 +105,17 @@ INSTANTIATE_TEST_SUITE_P(
                     Place{"fashion_flat", "FMNIST", ".", '-', false}),
     [](const auto& info) { return std::string(info.param.label); });
 
+TEST(Idx, TheRootMayBeTheSetsOwnFolder) {
+  const TemporaryFolder root;
+  test::put(root / "MNIST/raw/train-images-idx3-ubyte", idx_images(20));
+  test::put(root / "MNIST/raw/train-labels-idx1-ubyte", idx_labels(20));
+  for (const char* own : {"MNIST", "MNIST/", "MNIST/.", "MNIST/raw"})
+    EXPECT_EQ(make_dataset({.name = "MNIST", .root = root / own, .train_size = 15, .test_size = 5, .offline = true})
+                  .train.size(0),
+              15)
+        << own;
+}
+
 TEST(Idx, NamesIgnoreCase) {
   const TemporaryFolder root;
   put_files(root, {});

@@ -6,6 +6,7 @@
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/data/dataset.h"
+#include "kaem/data/folder.h"
 #include "kaem/io/decode.h"
 #include "support.h"
 #include "support/files.h"
@@ -89,13 +90,12 @@ TEST(Decode, DamageIsRefusedByName) {
   expect_message(message_of<DataError>([] { io::decode_image("text", 0, "no.png"); }), {"no.png: not a picture"});
 }
 
-TEST_F(Photos, FacesAreCroppedAndResizedWhenTheyAreAskedFor) {
+TEST_F(Photos, FacesAreCroppedAndResized) {
   for (int n = 0; n < 8; ++n) put(root / str("celeba/img_align_celeba/00000", n, ".png"), png(n, 218, 178));
   const Dataset data = load("CELEBA", 6, 2);
   EXPECT_EQ(data.shape, (std::array<int64_t, 3>{3, 64, 64}));
   ASSERT_EQ(data.train.sizes(), at::IntArrayRef({6, 3, 64, 64}));
   EXPECT_EQ(data.train.scalar_type(), at::kByte);
-  EXPECT_EQ(data.train.max().item<int>(), 0);  // nothing is decoded before it is asked for
   EXPECT_GT(data.test.max().item<int>(), 0);
   // Record 4 by hand: rows 39 to 178, columns 19 to 158.
   const auto bytes = picture(4, 218, 178);
@@ -181,15 +181,29 @@ TEST_F(Photos, WithoutACacheFolderTheyStayInMemory) {
   expect_message(data.notes.back(), {"kept in memory, not in a cache file: cannot open"});
 }
 
-TEST_F(Photos, DamagedOnesAreNamedWhenTheyAreAskedFor) {
-  for (int n = 0; n < 4; ++n) put(root / str("celeba/00000", n, ".jpg"), jpeg(n, 218, 178));
+TEST_F(Photos, DamagedOnesEndTheRunBeforeItBeginsOrAreLeftOut) {
+  for (int n = 0; n < 6; ++n) put(root / str("celeba/00000", n, ".jpg"), jpeg(n, 218, 178));
   put(root / "celeba/000001.jpg", jpeg(1, 218, 178).substr(0, 900));
-  const Dataset data = load("CELEBA", 3, 1);
-  for (int attempt = 0; attempt < 2; ++attempt)
-    expect_message(message_of<DataError>([&] { data.batch(0, 3, Rng(1)); }), {"celeba/000001.jpg: damaged JPEG"});
-  put(root / "celeba/000001.jpg", jpeg(1, 100, 178));
-  expect_message(message_of<DataError>([&] { load("CELEBA", 3, 1).batch(0, 3, Rng(1)); }),
-                 {"000001.jpg: an image of 178x100 pixels is smaller than the crop of 140x140"});
+  put(root / "celeba/000004.jpg", jpeg(4, 100, 178));
+  for (int attempt = 0; attempt < 2; ++attempt)  // with and without the cache of the first
+    expect_message(message_of<DataError>([&] { load("CELEBA", 3, 2); }),
+                   {"celeba/000001.jpg: damaged JPEG", "; 2 of 5 pictures cannot be read", "[DATA] damaged = skip"});
+  expect_message(message_of<DataError>([&] { load("CELEBA", 1, 2); }),
+                 {"000004.jpg: an image of 178x100 pixels is smaller than the crop of 140x140", "1 of 3"});
+  EXPECT_EQ(load("CELEBA", 1, 1).train.size(0), 1);  // damaged ones that are not used matter to nobody
+  DatasetOptions options{.name = "CELEBA", .root = root.str(), .train_size = 3, .test_size = 2, .offline = true};
+  options.damaged = "skip";
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const Dataset data = make_dataset(options);
+    EXPECT_EQ(data.train.size(0), 3);  // 0, 2, 3
+    EXPECT_EQ(data.test.size(0), 1);   // 5
+    data.batch(0, 3, Rng(1));
+    EXPECT_GT(data.train.flatten(1).amax(1).min().item<int>(), 0);
+    EXPECT_NEAR(data.train[1][0][0][0].item<int>() - data.train[0][0][0][0].item<int>(), 40, 6);
+    EXPECT_TRUE(std::any_of(data.notes.begin(), data.notes.end(), [](const std::string& note) {
+      return note.find("pictures left out as they cannot be read: 2, the first: ") != std::string::npos;
+    }));
+  }
   put(root / "img_align_celeba.zip", "PK not a zip");
   std::filesystem::remove_all(root / "celeba");
   expect_message(message_of<DataError>([&] { load("CELEBA", 3, 1); }),
@@ -199,21 +213,103 @@ TEST_F(Photos, DamagedOnesAreNamedWhenTheyAreAskedFor) {
                  {"CELEBA is not complete", "missing img_align_celeba.zip", "mmlab", "into " + root / "celeba"});
 }
 
+TEST_F(Photos, ExtraOnesOfArchivesAndHiddenOnesAreNoData) {
+  std::vector<std::pair<std::string, std::string>> files;
+  for (int n = 0; n < 4; ++n) {
+    files.emplace_back(str("img_align_celeba/00000", n, ".jpg"), jpeg(n, 218, 178));
+    files.emplace_back(str("__MACOSX/img_align_celeba/._00000", n, ".jpg"), "AppleDouble");
+    put(root / str("faces/f", n, ".png"), png(n, 16, 16));
+    put(root / str("faces/._f", n, ".png"), "AppleDouble");
+  }
+  put(root / "faces/__MACOSX/g.png", "AppleDouble");
+  put(root / "faces/.thumbnails/g.png", png(1, 16, 16));
+  put(root / "celeba/img_align_celeba.zip", zip_file(files));
+  const Dataset archive = load("CELEBA", 3, 1);
+  EXPECT_EQ(archive.train.size(0), 3);
+  const auto said = [](const Dataset& data, const std::string& what) {
+    return std::any_of(data.notes.begin(), data.notes.end(),
+                       [&](const std::string& note) { return note.find(what) != std::string::npos; });
+  };
+  EXPECT_TRUE(said(archive, "CELEBA: files left out as no data, with names that begin with a dot or in __MACOSX: 4"));
+  const Dataset folder =
+      make_dataset({.name = "FOLDER", .root = root / "faces", .train_size = 3, .test_size = 1, .offline = true});
+  EXPECT_EQ(folder.train.size(0), 3);
+  EXPECT_TRUE(said(folder, "or in __MACOSX: 6"));
+}
+
+TEST_F(Photos, KagglesLayoutAndListAreRead) {
+  std::string list = "\xef\xbb\xbfimage_id,partition\r\n";
+  for (int n = 0; n < 6; ++n) {
+    put(root / str("img_align_celeba/img_align_celeba/00000", n, ".jpg"), jpeg(n, 218, 178));
+    list += str("00000", n, ".jpg,", n % 3, "\r\n");
+  }
+  put(root / "list_eval_partition.csv", list);
+  const Dataset data = load("CELEBA", 2, 2);
+  EXPECT_TRUE(data.notes.empty());
+  EXPECT_FALSE(data.test_from_training);
+  EXPECT_NEAR(data.test[0][0][0][0].item<int>() - data.train[0][0][0][0].item<int>(), 40, 6);  // 2 and 0
+}
+
+TEST_F(Photos, VerifyNamesEachThatCannotBeRead) {
+  for (int n = 0; n < 4; ++n) put(root / str("f", n, ".jpg"), jpeg(n, 32, 32));
+  put(root / "._f.jpg", "AppleDouble");
+  EXPECT_EQ(verify_dataset("FOLDER", root.str()),
+            std::vector<std::string>{root.str() + ": 4 pictures, all of them readable (hidden files left out: 1)"});
+  put(root / "f1.jpg", jpeg(1, 32, 32).substr(0, 400));
+  put(root / "f3.jpg", "RIFF....WEBP");
+  std::vector<std::string> lines;
+  const std::string message = message_of<DataError>(
+      [&] { verify_dataset("FOLDER", root.str(), [&](const auto& line) { lines.push_back(line); }); });
+  expect_message(message, {"2 of 4 pictures cannot be read", "f1.jpg: damaged JPEG"});
+  ASSERT_EQ(lines.size(), 2u);
+  expect_message(lines[1], {"f3.jpg", "WebP"});
+}
+
+TEST_F(Photos, TheTestSetOfAFolderIsDrawnByNames) {
+  for (int n = 0; n < 40; ++n) put(root / str(n < 20 ? "a" : "b", "/", n, ".png"), png(0, 8, 8 + n));
+  const auto widths = [&](int64_t test) {
+    std::vector<int> of_test;
+    const Dataset data = load("FOLDER", 40, test, {8, 8});
+    EXPECT_EQ(data.train.size(0), 40 - test);
+    for (int64_t i = 0; i < test; ++i) of_test.push_back(data.test[i].to(at::kInt).sum().item<int>());
+    return of_test;
+  };
+  EXPECT_EQ(widths(10), widths(10));
+  const Dataset data = load("FOLDER", 30, 10, {8, 8});
+  EXPECT_TRUE(data.test_from_training);
+  expect_message(data.notes[0], {"10 of 40 pictures, drawn by their names, are the test set"});
+  expect_message(message_of<DataError>([&] { load("FOLDER", 30, 40); }), {"40 pictures cannot give 40 test pictures"});
+}
+
+TEST_F(Photos, FoldersChooseASize) {
+  for (int n = 0; n < 5; ++n) put(root / str("f", n, ".png"), png(n, 100, 90 + n));
+  const Dataset data = load("FOLDER", 4, 1);
+  EXPECT_EQ(data.shape, (std::array<int64_t, 3>{3, 64, 64}));
+  EXPECT_EQ(folder_shape(root.str()), data.shape);
+  EXPECT_TRUE(std::any_of(data.notes.begin(), data.notes.end(), [](const std::string& note) {
+    return note.find("of several sizes, the shorter side 92 pixels in the median, are cut and resized to 64x64") !=
+           std::string::npos;
+  }));
+  for (int n = 0; n < 5; ++n) put(root / str("f", n, ".png"), png(n, 25 + n, 22, 1));
+  EXPECT_EQ(load("FOLDER", 4, 1).shape, (std::array<int64_t, 3>{1, 16, 16}));  // 22 is nearer to 16 than to 32
+  for (int n = 0; n < 5; ++n) put(root / str("f", n, ".png"), png(n, 28, 20, n == 3 ? 3 : 1));
+  EXPECT_EQ(load("FOLDER", 4, 1).shape, (std::array<int64_t, 3>{3, 28, 20}));  // of one small size: kept
+}
+
 TEST_F(Photos, FoldersOfOneAndOfManySizes) {
   put(root / "b/two.png", png(5, 16, 16));
   put(root / "a.png", png(1, 16, 16));
   put(root / "notes.txt", "no image");
-  put(root / "b/wide.PNG", png(2, 32, 64));
-  Dataset data = load("FOLDER", 2, 1);
+  Dataset data = load("FOLDER", 2, 0);
   EXPECT_EQ(data.shape, (std::array<int64_t, 3>{3, 16, 16}));
   data.batch(0, 2, Rng(1));
-  EXPECT_EQ(data.train[1][2][3][4].item<int>(), pixel(5, 2, 3, 4));  // sorted: a.png, b/two.png, b/wide.PNG
+  EXPECT_EQ(data.train[1][2][3][4].item<int>(), pixel(5, 2, 3, 4));  // sorted: a.png, b/two.png
+  put(root / "b/wide.PNG", png(2, 32, 64));
+  data = load("FOLDER", 3, 0);
+  EXPECT_EQ(data.shape, (std::array<int64_t, 3>{3, 16, 16}));
   // The wide one: the centre 32x32, halved.
-  EXPECT_NEAR(data.test[0][1][8][8].item<int>(), pixel(2, 1, 17, 16 + 17), 2);
+  EXPECT_NEAR(data.train[2][1][8][8].item<int>(), pixel(2, 1, 17, 16 + 17), 2);
   EXPECT_EQ(load("FOLDER", 2, 1, {8, 4}).test.sizes(), at::IntArrayRef({1, 3, 8, 4}));
-  put(root / "a.png", png(1, 12, 10, 1));
-  data = load("FOLDER", 2, 1);
-  EXPECT_EQ(data.shape, (std::array<int64_t, 3>{1, 12, 10}));
   const TemporaryFolder empty;
   expect_message(message_of<DataError>([&] { make_dataset({.name = "FOLDER", .root = empty.str()}); }),
                  {empty.str() + ": holds no images"});
@@ -233,7 +329,6 @@ TEST_F(Photos, TwoThreadsMayAskAtOnce) {
   EXPECT_GT(expected.flatten(1).amax(1).min().item<int>(), 0);
   // Two stores, as of two programs that fill one cache, and two threads of each.
   const Dataset data = load("FOLDER", 36, 4), again = load("FOLDER", 36, 4);
-  EXPECT_EQ(data.train.max().item<int>(), 0);
   std::vector<std::thread> others;
   for (const Dataset* one : {&data, &again, &again}) others.emplace_back([&, one] { one->prepare_rows(all); });
   data.prepare_rows(all.flip(0));

@@ -115,4 +115,42 @@ inline std::string cifar_pickle(const std::vector<int>& labels, const std::strin
   return p + "e" + text("batch_label") + text("training batch 1 of 5") + "u.";
 }
 
+/// The same as Python 3 writes it in `protocol` 2 to 5: {b'data': array, b'labels': [...]}, keys as bytes or text.
+inline std::string cifar_pickle3(int protocol, const std::vector<int>& labels, const std::string& pixels,
+                                 bool byte_keys = false, const std::string& numpy = "numpy.core") {
+  const auto number = [](size_t value) { return "J" + word32(value); };
+  const auto text = [](const std::string& s) { return "X" + word32(s.size()) + s; };
+  const auto bytes = [&](const std::string& s) {
+    if (protocol > 2) return "B" + word32(s.size()) + s;
+    std::string utf8;
+    for (const char c : s) {
+      const auto b = static_cast<unsigned char>(c);
+      if (b < 0x80) utf8 += c;
+      if (b >= 0x80) utf8.append(1, static_cast<char>(0xC0 | b >> 6)).append(1, static_cast<char>(0x80 | (b & 0x3F)));
+    }
+    return "c_codecs\nencode\n" + text(utf8) + text("latin1") + "\x86R";
+  };
+  const auto name = [&](const std::string& module, const std::string& what) {
+    const auto brief = [](const std::string& s) {
+      return "\x8c" + std::string(1, static_cast<char>(s.size())) + s + "\x94";
+    };
+    return protocol > 3 ? brief(module) + brief(what) + "\x93\x94" : "c" + module + "\n" + what + "\n";
+  };
+  const std::string type = name("numpy", "dtype") + text("u1") + "\x89\x88\x87R(K\x03" + text("|") +
+                           "NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff" + std::string("K\0tb", 4);
+  const std::string shape = number(labels.size()) + number(3072) + "\x86";
+  const std::string array = protocol == 5
+                                ? name(numpy + ".numeric", "_frombuffer") + "(\x96" +
+                                      little_endian(uint64_t{pixels.size()}) + pixels + type + shape + text("C") + "tR"
+                                : name(numpy + ".multiarray", "_reconstruct") + name("numpy", "ndarray") +
+                                      std::string("K\0\x85", 3) + bytes("b") + "\x87R(K\x01" + shape + type + "\x89" +
+                                      bytes(pixels) + "tb";
+  std::string content =
+      "}(" + (byte_keys ? bytes("data") : text("data")) + array + (byte_keys ? bytes("labels") : text("labels")) + "](";
+  for (const int label : labels) content.append("K").append(1, static_cast<char>(label));
+  content += "eu.";
+  const std::string frame = protocol > 3 ? "\x95" + little_endian(uint64_t{content.size()}) : "";
+  return std::string("\x80") + static_cast<char>(protocol) + frame + content;
+}
+
 }  // namespace kaem::test

@@ -38,6 +38,13 @@ TEST(Tokenise, LettersDigitsAndMarksApart) {
   EXPECT_TRUE(text::tokenise(" \t\u00a0").empty());
 }
 
+TEST(Tokenised, AByteOrderMarkIsNoWord) {
+  const std::string mark = "\xef\xbb\xbf";
+  EXPECT_EQ(text::read_tokenised(mark + "a b\n", "f"), text::read_tokenised("a b\n", "f"));
+  EXPECT_EQ(text::read_messages(mark + "ham\thello\n", "f").lines, text::read_messages("ham\thello\n", "f").lines);
+  EXPECT_EQ(text::parse_vocabulary(mark + "<unk>\n<eos>\na\n", "f").size(), 3u);
+}
+
 TEST(Messages, LabelsAndWords) {
   const auto messages = text::read_messages("ham\tOk lar...\nspam\tWIN\ta prize\n\nham\t\n", "f");
   EXPECT_EQ(messages.lines, (std::vector<Words>{{"ok", "lar", "..."}, {"win", "a", "prize"}, {}}));

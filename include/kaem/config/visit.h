@@ -156,6 +156,10 @@ void visit_data(DatasetOptions& o, V&& v) {
         .min = 1,
         .max = 4096},
     o.resize);
+  v(Key{.name = "damaged",
+        .help = "Photographs that cannot be read: end the run before its first update, or are left out with a note",
+        .choices = {"stop", "skip"}},
+    o.damaged);
   v(Key{.name = "random_flip", .help = "Mirror each image of a training batch left to right with probability 1/2"},
     o.random_flip);
   v(Key{.name = "darcy_file", .help = "File of Darcy fields to use instead of the solver; empty: the solver"},

@@ -34,7 +34,8 @@ struct Dataset {
   std::vector<std::pair<std::string, std::string>> sources;  ///< file path (or "solver") and SHA-256, for meta.json
 
   /// Must be called with the numbers (int64 [n]) of training rows before they are read from `train`, where it is set:
-  /// images of a folder are decoded when they are first asked for. `batch` does so; any thread may.
+  /// images of a folder are checked when they are first asked for, and decoded again if need be. `batch` does so; any
+  /// thread may.
   std::function<void(const at::Tensor& index)> prepare_rows;
 
   bool is_text() const { return !vocabulary.empty(); }

@@ -2,11 +2,14 @@
 
 #include <array>
 #include <string>
+#include <vector>
 
 namespace kaem {
 
-/// Channels, height and width of the first image below `folder`, which decide those of data set FOLDER. DataError if it
-/// holds none.
-std::array<int64_t, 3> first_image_shape(const std::string& folder);
+/// Channels, height and width of the records of data set FOLDER where no size is asked for, from the headers of some of
+/// its pictures: their own size if they share one of at most 64x64, else a square of the power of two that is nearest
+/// to the median of their shorter sides, at most 64; grey if all of them are. DataError if none can be read. `notes`
+/// gets a line if the pictures are resized.
+std::array<int64_t, 3> folder_shape(const std::string& folder, std::vector<std::string>* notes = nullptr);
 
 }  // namespace kaem

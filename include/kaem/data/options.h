@@ -7,7 +7,8 @@
 
 namespace kaem {
 
-/// Told how far a download (bytes) or the Darcy solver (fields) has come; `total` is 0 where unknown.
+/// Told how far a download (bytes), the Darcy solver (fields) or decoding (pictures) has come; `total` is 0 where
+/// unknown.
 using DataProgress = std::function<void(const std::string& what, int64_t done, int64_t total)>;
 
 /// What --dataset may be.
@@ -20,6 +21,7 @@ struct DatasetOptions {
   int64_t test_size = 100;           ///< [TRAINING] N_test
   std::vector<int64_t> resize = {};  ///< [DATA] resize, --resize HxW: H, W, or empty
   std::string darcy_file = {};       ///< [DATA] darcy_file
+  std::string damaged = "stop";      ///< [DATA] damaged: stop or skip, of pictures that cannot be read
   bool dequantize = false;           ///< [TRAINING] dequantize: adds U(0,1)/256 to byte data
   bool random_flip = false;          ///< [DATA] random_flip: mirrors training images left to right at random
   bool use_pca = false;              ///< [PCA] use_pca: coordinates on principal components instead of pixels

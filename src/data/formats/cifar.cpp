@@ -14,6 +14,26 @@ void check_label(int64_t label, size_t record, const std::string& name) {
     throw DataError(str(name, ": label ", label, " of record ", record, ", expected 0 to ", kClasses - 1));
 }
 
+/// A list of numbers or, as programs write that have converted the set, an array of integers.
+std::vector<int64_t> labels_of(const PickledArrays& content, const std::string& name) {
+  if (const auto list = content.lists.find("labels"); list != content.lists.end()) return list->second;
+  const auto array = content.arrays.find("labels");
+  if (array == content.arrays.end()) throw DataError(name + ": the pickled dict holds no list of numbers 'labels'");
+  const auto& [shape, type, fortran_order, bytes] = array->second;
+  const bool integers = type == "u1" || type == "i1" || type == "i4" || type == "i8";
+  const auto size = integers ? static_cast<size_t>(type[1] - '0') : size_t{1};
+  if (!integers || shape.size() != 1 || bytes.size() % size != 0 ||
+      shape[0] != static_cast<int64_t>(bytes.size() / size))
+    throw DataError(str(name, ": 'labels' is an array of type '", type, "', expected integers [N]"));
+  std::vector<int64_t> labels;
+  for (size_t at = 0; at < bytes.size(); at += size) {
+    uint64_t value = 0;  // little-endian; a negative one is too large to be a label
+    for (size_t i = size; i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
+    labels.push_back(static_cast<int64_t>(value));
+  }
+  return labels;
+}
+
 }  // namespace
 
 CifarBatch parse_cifar_binary(std::string_view file, const std::string& name) {
@@ -32,20 +52,22 @@ CifarBatch parse_cifar_binary(std::string_view file, const std::string& name) {
 CifarBatch parse_cifar_pickle(std::string_view file, const std::string& name) {
   const PickledArrays content = parse_pickle(file, name);
   const auto data = content.arrays.find("data");
-  const auto labels = content.lists.find("labels");
   if (data == content.arrays.end()) throw DataError(name + ": the pickled dict holds no array 'data'");
-  if (labels == content.lists.end()) throw DataError(name + ": the pickled dict holds no list of numbers 'labels'");
+  const std::vector<int64_t> labels = labels_of(content, name);
   const auto& shape = data->second.shape;
-  const size_t count = labels->second.size();
+  const size_t count = labels.size();
   if (shape.size() != 2 || shape[1] != kCifarPixels || shape[0] != static_cast<int64_t>(count) || count == 0)
     throw DataError(str(name, ": 'data' is not an array of ", count, "x", kCifarPixels, " (", count, " labels)"));
+  if (data->second.type != "u1")
+    throw DataError(str(name, ": 'data' holds numbers of type '", data->second.type, "', expected 'u1'"));
   if (data->second.fortran_order) throw DataError(name + ": 'data' is stored column after column");
   if (data->second.bytes.size() != count * kCifarPixels)
     throw DataError(str(name, ": 'data' has ", data->second.bytes.size(), " bytes, expected ", count * kCifarPixels));
   CifarBatch batch;
+  batch.owner = content.decoded;
   for (size_t i = 0; i < count; ++i) {
-    check_label(labels->second[i], i, name);
-    batch.labels.push_back(static_cast<uint8_t>(labels->second[i]));
+    check_label(labels[i], i, name);
+    batch.labels.push_back(static_cast<uint8_t>(labels[i]));
     batch.pixels.push_back(data->second.bytes.substr(i * kCifarPixels, kCifarPixels));
   }
   return batch;

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,18 +14,20 @@ namespace kaem {
 
 struct PickledArray {
   std::vector<int64_t> shape;
+  std::string type;  ///< as NumPy writes it: u1, f4, ...
   bool fortran_order = false;
-  std::string_view bytes;  ///< part of the file
+  std::string_view bytes;  ///< part of the file or of `decoded`
 };
 
 struct PickledArrays {
   std::map<std::string, PickledArray> arrays;
-  std::map<std::string, std::vector<int64_t>> lists;  ///< those of whole numbers only
+  std::map<std::string, std::vector<int64_t>> lists;       ///< those of whole numbers only
+  std::shared_ptr<const std::deque<std::string>> decoded;  ///< bytes that do not stand in the file as they are
 };
 
-/// The dict in `file` (protocols 1 to 3, keys are strings or bytes); other values than arrays and lists of whole
-/// numbers are left out. DataError names `name` if the pickle is truncated, damaged, uses other operations or holds no
-/// dict.
+/// The dict in `file` (protocols 1 to 5, as Python 2 and 3 write them; keys are strings or bytes); other values than
+/// arrays and lists of whole numbers are left out. DataError names `name` if the pickle is truncated, damaged, uses
+/// other operations or holds no dict.
 PickledArrays parse_pickle(std::string_view file, const std::string& name);
 
 }  // namespace kaem

@@ -9,6 +9,7 @@
 namespace kaem::text {
 namespace {
 
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr size_t kLongestRun = 3;  // of one mark: "!!!!!!!" and "!!!" are the same word
 
 /// A code point and the bytes that it takes; 0 bytes: no UTF-8.
@@ -57,6 +58,7 @@ char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + '
 /// A line of a file, without its ending, and its number.
 template <class F>
 void each_line(std::string_view file, const std::string& name, F&& f) {
+  while (file.starts_with(kByteOrderMark)) file.remove_prefix(kByteOrderMark.size());
   int64_t number = 1;
   for (size_t begin = 0; begin < file.size(); ++number) {
     const size_t end = std::min(file.find('\n', begin), file.size());
