@@ -6,6 +6,7 @@
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "commands.h"
 #include "kaem/core/error.h"
@@ -106,18 +107,19 @@ void print_history(const std::string& path) {
 
 void inspect(const std::string& name) {
   const auto folder = RunFolder::open(name);
-  const Config config = folder.config();
+  std::optional<Checkpoint> checkpoint;
+  if (!folder.checkpoint_steps().empty()) checkpoint = folder.load_checkpoint();
+  const Config config = checkpoint ? folder.config_of(*checkpoint) : folder.config();
   std::cout << folder.path() << ": " << config.run.mode << " training on " << config.run.dataset << "\n";
   heading("configuration");
   std::cout << to_ini(config);
   print_meta(folder.file("meta.json"));
-  if (folder.checkpoint_steps().empty()) {
+  if (!checkpoint) {
     std::cout << "\nno checkpoint yet\n";
   } else {
-    const auto checkpoint = folder.load_checkpoint();
-    print_parameters(checkpoint);
-    print_data(checkpoint);
-    if (config.model.generator.seq.use()) print_vocabulary(folder, checkpoint);
+    print_parameters(*checkpoint);
+    print_data(*checkpoint);
+    if (config.model.generator.seq.use()) print_vocabulary(folder, *checkpoint);
   }
   print_history(folder.file("metrics.csv"));
 }

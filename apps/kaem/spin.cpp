@@ -21,7 +21,7 @@ bool starts_with(const char* text, const char* beginning) {
 void say_how_long_to_spin(int, char** arguments, char** variables) {
   static std::array<char*, kMostVariables + 2> more{};
   static std::array<char, 4096> path{};
-  static char spin[] = "GOMP_SPINCOUNT=2000";
+  static char spin[] = "GOMP_SPINCOUNT=20000";
   size_t count = 0;
   for (; variables[count] != nullptr; ++count) {
     if (count >= kMostVariables || starts_with(variables[count], "GOMP_SPINCOUNT=") ||

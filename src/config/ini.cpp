@@ -90,7 +90,7 @@ int format_number(std::string_view text, const std::string& name) {
 }  // namespace
 
 Ini read_ini(std::string_view text, const std::string& name) {
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  text = without_byte_order_mark(text);
   Source source{.rest = text, .line = 0, .error = {}, .entries = {}};
   const int format = format_number(text, name);
   const int bad_line = ini_parse_stream(pull_line, &source, take_entry, &source);

@@ -11,7 +11,6 @@ namespace kaem {
 namespace {
 
 constexpr std::string_view kWordBlanks = " \t\v\f\r";
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr size_t kLongestLine = 4096, kMostJobs = 10000, kMostFaults = 100;
 constexpr auto kModes = std::to_array<std::string_view>({"vanilla", "thermo", "variational", "tune"});
 constexpr auto kLaterModes =
@@ -129,7 +128,7 @@ std::string Job::value(std::string_view key) const {
 }
 
 JobList read_jobs(std::string_view text, const std::string& name) {
-  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  text = without_byte_order_mark(text);
   JobList list;
   for (int line = 1; !text.empty(); ++line) {
     const size_t end = std::min(text.find('\n'), text.size());

@@ -21,7 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 constexpr int64_t kCelebaCrop = 140, kCelebaSide = 64;
 constexpr std::string_view kPartition[] = {"list_eval_partition.txt", "list_eval_partition.csv"};
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 enum Part { kTrain = 0, kValid = 1, kTest = 2 };
 
 std::unique_ptr<ImageSource> open_folder(const std::string& folder) {
@@ -102,8 +101,7 @@ std::map<std::string, int, std::less<>> read_partition(const std::vector<fs::pat
       const std::string path = (folder / file).string();
       std::error_code error;
       if (!fs::is_regular_file(path, error)) continue;
-      std::string content = read_source(path, data);
-      if (content.starts_with(kByteOrderMark)) content.erase(0, kByteOrderMark.size());
+      std::string content(without_byte_order_mark(read_source(path, data)));
       std::replace(content.begin(), content.end(), ',', ' ');
       std::istringstream lines(content);
       std::string name, part;

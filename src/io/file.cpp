@@ -16,6 +16,8 @@
 namespace kaem::io {
 namespace {
 
+constexpr std::string_view kTemporary = ".tmp.";
+
 std::string reason(int error) { return std::generic_category().message(error); }
 
 /// A file descriptor that is closed on every way out.
@@ -96,6 +98,8 @@ std::string read_maybe_gzip(const std::string& path, size_t max_bytes) {
   return is_gzip(content) ? gunzip(content, path, max_bytes) : content;
 }
 
+bool is_temporary_name(std::string_view name) { return name.find(kTemporary) != std::string_view::npos; }
+
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   if (is_special(path_)) {
     descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
@@ -104,7 +108,7 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
     static std::atomic<unsigned> count{0};
     std::random_device entropy;
     for (int attempt = 0; descriptor_ < 0 && attempt < 100; ++attempt) {
-      temporary_ = str(path_, ".tmp.", ::getpid(), ".", count++, ".", entropy());
+      temporary_ = str(path_, kTemporary, ::getpid(), ".", count++, ".", entropy());
       descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
       if (descriptor_ < 0 && errno != EEXIST) break;
     }

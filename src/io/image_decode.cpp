@@ -2,6 +2,7 @@
 #include <array>
 #include <memory>
 
+#include "io/image_limits.h"
 #include "io/jpeg.h"
 #include "io/pnm.h"
 #include "kaem/core/error.h"

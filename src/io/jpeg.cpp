@@ -10,6 +10,7 @@
 #include <array>
 #include <utility>
 
+#include "io/image_limits.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "io/jpeg.h"
+#include "io/image_limits.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 

@@ -152,11 +152,12 @@ class Path {
 
 /// log of the mean of all weights but one, for each left out: log_weight [B,N] -> [B,N].
 Tensor leave_one_out(const Tensor& log_weight) {
-  const int64_t count = log_weight.size(1);
-  const Tensor all = log_weight.unsqueeze(1).expand({-1, count, -1});
-  const Tensor left_out = at::eye(count, at::kBool).unsqueeze(0);
-  const Tensor others = at::where(left_out, at::full({}, -std::numeric_limits<double>::infinity(), at::kDouble), all);
-  return others.logsumexp(2) - std::log(static_cast<double>(count - 1));
+  const auto [top, which] = log_weight.max(1, true);
+  const Tensor others = (log_weight - top).exp();
+  // The largest weight is taken out of the sum of all by summing the rest; beside it, any other may be subtracted.
+  const Tensor without_top = log_weight.scatter(1, which, -std::numeric_limits<double>::infinity()).logsumexp(1, true);
+  const Tensor log_sum = top + (others.sum(1, true) - others).log();
+  return log_sum.scatter(1, which, without_top) - std::log(static_cast<double>(log_weight.size(1) - 1));
 }
 
 /// log mean_n w_n (sign 1), or minus it (reverse chains, sign -1). Its standard error is the jackknife's over chains

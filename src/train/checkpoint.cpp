@@ -39,8 +39,7 @@ void remove_orphans(const fs::path& folder, int64_t step) {
     const auto json = fs::path(entry.path()).replace_extension(".json");
     const int64_t at = step_of(json);
     const bool alone = entry.path().extension() == ".safetensors" && at >= 0 && at < step && !fs::exists(json, ignored);
-    const bool temporary = entry.path().filename().string().find(".tmp.") != std::string::npos;
-    if (alone || temporary) orphans.push_back(entry.path());
+    if (alone || io::is_temporary_name(entry.path().filename().string())) orphans.push_back(entry.path());
   }
   for (const auto& path : orphans) fs::remove(path, ignored);
 }

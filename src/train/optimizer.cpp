@@ -80,18 +80,16 @@ void plain_nadam(const OptimizerOptions& o, Slot& s, at::Tensor gradient, double
   const auto mu = [&](double n) { return o.betas[0] * (1 - 0.5 * std::pow(0.96, n * kMomentumDecay)); };
   double product = 1;  // Πμ from 1 to t; t terms of a product that is soon 0, so a state of its own is not needed
   for (double n = 1; n <= t && product > 1e-30; ++n) product *= mu(n);
-  const auto& g = gradient;
-  update_moments(o, s, g);
+  update_moments(o, s, gradient);
   const auto denominator = (s.second / (1 - std::pow(o.betas[1], t))).sqrt_().add_(o.eps);
-  s.parameter.value.addcdiv_(g, denominator, -rate * (1 - mu(t)) / (1 - product));
+  s.parameter.value.addcdiv_(gradient, denominator, -rate * (1 - mu(t)) / (1 - product));
   s.parameter.value.addcdiv_(s.first, denominator, -rate * mu(t + 1) / (1 - product * mu(t + 1)));
 }
 
 /// v ← ρ v + (1-ρ) g², p ← p - rate g / (√v + ε)  (Tieleman and Hinton 2012).
 void plain_rmsprop(const OptimizerOptions& o, Slot& s, at::Tensor gradient, double rate) {
-  const auto& g = gradient;
-  s.first.mul_(o.rho).addcmul_(g, g, 1 - o.rho);
-  s.parameter.value.addcdiv_(g, s.first.sqrt().add_(o.eps), -rate);
+  s.first.mul_(o.rho).addcmul_(gradient, gradient, 1 - o.rho);
+  s.parameter.value.addcdiv_(gradient, s.first.sqrt().add_(o.eps), -rate);
 }
 
 void plain_sgd(const OptimizerOptions& o, Slot& s, at::Tensor gradient, double rate) {

@@ -38,7 +38,7 @@ bool is_unborn(const fs::path& path) {
   for (const auto& entry : fs::directory_iterator(path, ignored)) {
     const std::string name = entry.path().filename().string();
     const bool empty_folder = (name == "checkpoints" || name == "samples") && fs::is_empty(entry.path(), ignored);
-    if (!empty_folder && name != "meta.json" && name.find(".tmp.") == std::string::npos) return false;
+    if (!empty_folder && name != "meta.json" && !io::is_temporary_name(name)) return false;
   }
   return true;
 }
@@ -195,7 +195,7 @@ void RunFolder::sweep() const {
   for (const auto& folder : {path_, file("checkpoints"), file("samples")}) {
     std::vector<fs::path> left;
     for (const auto& entry : fs::directory_iterator(folder, ignored))
-      if (entry.path().filename().string().find(".tmp.") != std::string::npos) left.push_back(entry.path());
+      if (io::is_temporary_name(entry.path().filename().string())) left.push_back(entry.path());
     for (const auto& path : left) fs::remove(path, ignored);
   }
 }

@@ -145,7 +145,7 @@ int64_t Session::restore(const TrainState& state) {
   } else if (resumed_) {
     const auto checkpoint = folder_.load_checkpoint();
     warn_of_changes(checkpoint);
-    if (state.data.is_text() && !checkpoint.files.empty()) folder_.read_kept_file(kVocabularyFile, checkpoint);
+    if (state.data.is_text()) folder_.read_kept_file(kVocabularyFile, checkpoint);
     restore_state(live_state(state), checkpoint.tensors, checkpoint.path);
     state.model.prior->invalidate();
     metrics_.restore(checkpoint.tensors);
@@ -155,6 +155,8 @@ int64_t Session::restore(const TrainState& state) {
     metrics_.cut(done, last ? done : done - done % config_.run.log_steps);
     log::info(str("going on after update ", done, " of ", length_.total));
   }
+  for (const char* name : {kVocabularyFile, kPcaFile})  // written above or by the run's first session, and never again
+    if (std::filesystem::exists(folder_.file(name))) files_[name] = io::sha256(io::read_file(folder_.file(name)));
   if (resumed_) folder_.sweep(), folder_.add_session(done, meta_);
   start_ = std::chrono::steady_clock::now();
   progress_.emplace(done, length_.last, config_.run.batch_size, config_.run.quiet);
@@ -251,10 +253,7 @@ void Session::save(int64_t done, const TrainState& state) {
   metrics_.sync();
   Checkpoint checkpoint;
   checkpoint.step = done, checkpoint.epoch = epoch(done), checkpoint.seconds = seconds();
-  checkpoint.config_hash = config_hash_, checkpoint.config = to_ini(kept_config(config_));
-  for (const char* name : {kVocabularyFile, kPcaFile})
-    if (std::filesystem::exists(folder_.file(name)))
-      checkpoint.files[name] = io::sha256(io::read_file(folder_.file(name)));
+  checkpoint.config_hash = config_hash_, checkpoint.config = to_ini(kept_config(config_)), checkpoint.files = files_;
   const auto before = folder_.checkpoint_steps();
   try {
     folder_.save_checkpoint(checkpoint, tensors, config_.run.keep_checkpoints);

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <exception>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -89,6 +90,7 @@ class Session {
   int lock_ = -1;
   Metrics metrics_;
   std::string config_hash_;
+  std::map<std::string, std::string> files_;  ///< as Checkpoint::files
   std::chrono::steady_clock::time_point start_;
   double seconds_before_ = 0;
   int64_t saved_step_ = -1, sampled_step_ = -1, restored_step_ = 0;

@@ -6,6 +6,7 @@
 #include "kaem/model/model.h"
 #include "kaem/objective/objective.h"
 #include "kaem/prior/prior.h"
+#include "support/differences.h"
 #include "support/random_model.h"
 
 namespace kaem::test {
@@ -75,20 +76,6 @@ class Problem {
   std::unique_ptr<Objective> objective = make_objective({});
 };
 
-/// Central difference of the loss in element i of a parameter, fourth order.
-double difference(Problem& problem, at::Tensor flat, int64_t i) {
-  const torch::NoGradGuard no_grad;
-  constexpr double kStep = 5e-5;
-  const double start = flat[i].item<double>();
-  const auto at_offset = [&](double offset) {
-    flat[i].fill_(start + offset);
-    return problem.loss().item<double>();
-  };
-  const double near = at_offset(kStep) - at_offset(-kStep), far = at_offset(2 * kStep) - at_offset(-2 * kStep);
-  flat[i].fill_(start);
-  return (8 * near - far) / (12 * kStep);
-}
-
 void expect_gradients(const Case& c, int64_t most_elements) {
   SCOPED_TRACE(str(c.basis, ", π0 ", c.reference, ", ", c.activation, c.contrastive ? ", contrastive" : ""));
   Problem problem(c);
@@ -98,10 +85,11 @@ void expect_gradients(const Case& c, int64_t most_elements) {
     ASSERT_TRUE(parameter.value().grad().defined()) << parameter.key();
     const at::Tensor gradient = parameter.value().grad().flatten();
     const double bound = 1e-6 * gradient.abs().max().item<double>() + 1e-9 * std::abs(loss.item<double>());
-    at::Tensor flat = parameter.value().detach().view(-1);
+    const at::Tensor flat = parameter.value().detach().view(-1);
     const int64_t stride = std::max<int64_t>(1, flat.numel() / most_elements);
     for (int64_t i = 0; i < flat.numel(); i += stride)
-      EXPECT_NEAR(gradient[i].item<double>(), difference(problem, flat, i), bound) << parameter.key() << " " << i;
+      EXPECT_NEAR(gradient[i].item<double>(), difference(flat, i, 5e-5, [&] { return problem.loss(); }), bound)
+          << parameter.key() << " " << i;
   }
 }
 

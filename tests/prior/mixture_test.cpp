@@ -3,6 +3,7 @@
 
 #include "kaem/core/error.h"
 #include "kaem/prior/prior.h"
+#include "support/differences.h"
 #include "support/kolmogorov.h"
 #include "support/random_model.h"
 
@@ -154,20 +155,10 @@ void expect_gradients(const std::shared_ptr<Prior>& prior) {
     ASSERT_TRUE(parameter.value().grad().defined()) << parameter.key();
     const at::Tensor gradient = parameter.value().grad().flatten();
     const double bound = 1e-6 * gradient.abs().max().item<double>() + 1e-9 * std::abs(loss.item<double>());
-    const torch::NoGradGuard no_grad;
-    at::Tensor flat = parameter.value().detach().view(-1);
-    const auto at_offset = [&](int64_t i, double start, double offset) {
-      flat[i].fill_(start + offset);
-      return loss_of(prior, points.z, points.weight, 0).item<double>();
-    };
-    for (int64_t i = 0; i < flat.numel(); i += std::max<int64_t>(1, flat.numel() / 8)) {
-      constexpr double kStep = 2e-4;
-      const double start = flat[i].item<double>();
-      const double near = at_offset(i, start, kStep) - at_offset(i, start, -kStep);
-      const double far = at_offset(i, start, 2 * kStep) - at_offset(i, start, -2 * kStep);
-      flat[i].fill_(start);
-      EXPECT_NEAR(gradient[i].item<double>(), (8 * near - far) / (12 * kStep), bound) << parameter.key() << " " << i;
-    }
+    const at::Tensor flat = parameter.value().detach().view(-1);
+    const auto value = [&] { return loss_of(prior, points.z, points.weight, 0); };
+    for (int64_t i = 0; i < flat.numel(); i += std::max<int64_t>(1, flat.numel() / 8))
+      EXPECT_NEAR(gradient[i].item<double>(), difference(flat, i, 2e-4, value), bound) << parameter.key() << " " << i;
   }
 }
 

@@ -24,6 +24,9 @@ std::string read_maybe_gzip(const std::string& path, size_t max_bytes = size_t{1
 /// ...).
 void write_file_atomic(const std::string& path, std::string_view content);
 
+/// True for the name of such a temporary file: where no program writes, one that was killed has left it.
+bool is_temporary_name(std::string_view name);
+
 /// A file written bit by bit, likewise: nothing is there before `commit`, and without it nothing is left.
 class AtomicFile {
  public:

@@ -9,7 +9,6 @@
 namespace kaem::text {
 namespace {
 
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr size_t kLongestRun = 3;  // of one mark: "!!!!!!!" and "!!!" are the same word
 
 /// A code point and the bytes that it takes; 0 bytes: no UTF-8.
