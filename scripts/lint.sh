@@ -18,6 +18,13 @@ look() {
     --extra-arg=-Wno-ignored-optimization-argument "$1"
 }
 export -f look
-printf '%s\0' "${files[@]}" | xargs -0 -n 1 -P "$jobs" bash -c 'look "$0"' | tee "$build/lint.log"
+status=0
+printf '%s\0' "${files[@]}" | xargs -0 -n 1 -P "$jobs" bash -c 'look "$0"' | tee "$build/lint.log" || status=1
 left=$(grep -c '^lint: out of time' "$build/lint.log" || true)
+if [ $status -ne 0 ]; then
+  # Once more where the end of a long log is read.
+  echo "lint: found:"
+  grep -E ': (error|warning): ' "$build/lint.log" | sort -u
+  exit 1
+fi
 echo "lint: $((${#files[@]} - left)) files, nothing found"

@@ -46,7 +46,7 @@ void add_common_options(CLI::App& command, Common& common);
 /// `--set` and the options that stand for a configuration key.
 std::vector<Override> overrides_of(const Common& common);
 
-/// The whole of `text` as an integer in min..max; UsageError "--option text: want ...".
+/// The whole of `text` as an integer in min..max; UsageError "--option text: expected ...".
 int64_t integer_of(const std::string& option, const std::string& text, int64_t min, int64_t max);
 
 /// --seed, or `otherwise`.

@@ -35,7 +35,7 @@ void list(const std::string& root) {
 
 /// The data set's name as the program spells it.
 std::string dataset_of(const DataArguments& a) {
-  if (a.name.empty()) throw UsageError(str("kaem data ", a.action, ": want the NAME of a data set"));
+  if (a.name.empty()) throw UsageError(str("kaem data ", a.action, ": expected the NAME of a data set"));
   for (const auto& name : dataset_names())
     if (same_name(name, a.name)) return name;
   throw ConfigError(unknown_name_message("data set", a.name, dataset_names()));
@@ -64,7 +64,7 @@ void run_data(const DataArguments& a, const Common& common) {
     verify_dataset(dataset_of(a), data_dir_of(common), [](const std::string& line) { std::cout << line << std::endl; });
     return;
   }
-  if (a.action.empty()) throw UsageError("kaem data: want list, fetch NAME or verify NAME");
+  if (a.action.empty()) throw UsageError("kaem data: expected list, fetch NAME or verify NAME");
   throw UsageError("kaem data: " + unknown_name_message("action", a.action, {"list", "fetch", "verify"}));
 }
 

@@ -207,11 +207,11 @@ nlohmann::ordered_json to_json(const std::vector<Row>& rows, const LoadedRun& ru
 void evaluate(const EvaluateArguments& a, const Common& common) {
   for (const auto& metric : words_of(a.metrics)) check_word("metric", metric, {"loglik"});
   const auto methods = words_of(a.methods);
-  if (methods.empty()) throw UsageError("--methods: want at least one of is, ss, ais");
+  if (methods.empty()) throw UsageError("--methods: expected at least one of is, ss, ais");
   for (const auto& method : methods) check_word("method", method, {"is", "ss", "ais"});
   check_word("kernel", a.kernel, {"mala", "automala", "pcnl"});  // those that leave every tempered posterior invariant
   if (!a.reconstructions.empty() && std::find(methods.begin(), methods.end(), "ais") == methods.end())
-    throw UsageError("--reconstructions: they are posterior means of AIS; want ais among --methods");
+    throw UsageError("--reconstructions: they are posterior means of AIS; expected ais among --methods");
   check_target("--json", a.json);
   check_target("--reconstructions", a.reconstructions);
   const int64_t count = integer_of("-n", a.count, 1, 1000000),
@@ -286,7 +286,7 @@ Command add_evaluate(CLI::App& program, const Common& common) {
   app->footer(kEvaluateExamples);
   const auto run = [a, &common] {
     if (a->run.empty())
-      throw UsageError("kaem evaluate: want a RUN (a run's folder, or last); see kaem evaluate --help");
+      throw UsageError("kaem evaluate: expected a RUN (a run's folder, or last); see kaem evaluate --help");
     evaluate(*a, common);
   };
   return {app,

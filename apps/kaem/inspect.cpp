@@ -12,6 +12,7 @@
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/data/text.h"
+#include "kaem/io/file.h"
 #include "kaem/train/run.h"
 
 namespace kaem::app {
@@ -27,8 +28,9 @@ void heading(const std::string& text) { std::cout << "\n" << text << "\n" << std
 
 /// meta.json, a line a key; nothing if it cannot be read.
 void print_meta(const std::string& path) {
-  std::ifstream file(path);
-  const auto meta = nlohmann::ordered_json::parse(file, nullptr, false);
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return;
+  const auto meta = nlohmann::ordered_json::parse(io::read_json(path), nullptr, false);
   if (!meta.is_object()) return;
   heading("origin (meta.json)");
   for (const auto& [key, value] : meta.items()) {
@@ -132,7 +134,8 @@ Command add_inspect(CLI::App& program, const Common&) {
   app->add_option("RUN", *name, "Folder of a run, or last");
   app->footer(kInspectExamples);
   const auto run = [name] {
-    if (name->empty()) throw UsageError("kaem inspect: want a RUN (a run's folder, or last); see kaem inspect --help");
+    if (name->empty())
+      throw UsageError("kaem inspect: expected a RUN (a run's folder, or last); see kaem inspect --help");
     inspect(*name);
   };
   return {app, run, {"log", "quiet", "verbose", "memory"}};

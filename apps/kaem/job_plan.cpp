@@ -61,7 +61,7 @@ PlannedJob values_of(const Job& job, const Common& common, const std::string& wh
 void check_name(const std::string& name) {
   const bool plain = !name.empty() && name.find('/') == std::string::npos && name != "." && name != ".." &&
                      name != "last" && name.front() != '-';
-  if (!plain) throw ConfigError(str("name=", name, ": want a plain folder name (no '/', not 'last')"));
+  if (!plain) throw ConfigError(str("name=", name, ": expected a plain folder name (no '/', not 'last')"));
 }
 
 /// What training lacks, empty if nothing, and whether it can be downloaded.
@@ -188,7 +188,7 @@ class Planner {
     if (!faults_.empty()) throw UsageError(str(path_, ": ", faults_.size(), " faulty lines; nothing was started"));
     if (!absent_.empty())
       throw DataError(str(path_, ": data of ", absent_.size(), " jobs are missing; nothing was started"));
-    if (list.jobs.empty()) throw UsageError(path_ + ": holds no job; want lines DATASET mode [KEY=VALUE ...]");
+    if (list.jobs.empty()) throw UsageError(path_ + ": holds no job; expected lines DATASET mode [KEY=VALUE ...]");
   }
 
   std::string path_;

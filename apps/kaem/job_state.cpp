@@ -106,7 +106,7 @@ bool is_started(const JobEntry& job) {
 JobState read_job_state(const std::string& path) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return {};
-  const Json json = Json::parse(io::read_file(path), nullptr, false);
+  const Json json = Json::parse(io::read_json(path), nullptr, false);
   try {
     if (json.at("format").get<int64_t>() > kFormat)
       throw UsageError(str(path, ": was written by a newer version; this one reads format ", kFormat));

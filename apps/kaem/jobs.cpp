@@ -123,7 +123,7 @@ class Sequence {
 };
 
 void run_jobs(const JobsArguments& a, const Common& common) {
-  if (a.file.empty()) throw UsageError("kaem jobs: want a file of jobs, such as jobs.txt; see kaem jobs --help");
+  if (a.file.empty()) throw UsageError("kaem jobs: expected a file of jobs, such as jobs.txt; see kaem jobs --help");
   Sequence sequence(a, common);
   if (common.dry_run) return sequence.print_plan();
   sequence.run();

@@ -138,7 +138,8 @@ int report(std::string message, int status) {
   log::set_status_line("");
   message = message.substr(0, message.find('\n'));
   std::cout.flush();
-  std::fprintf(stderr, "kaem: %s\n", message.c_str());
+  // Messages on a command begin with its name.
+  std::fprintf(stderr, "%s%s\n", message.starts_with("kaem ") || message.starts_with("kaem:") ? "" : "kaem: ", message.c_str());
   return status;
 }
 

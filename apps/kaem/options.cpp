@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include <ATen/Context.h>
-#include <ATen/Parallel.h>
 
 #include <charconv>
 #include <cstdlib>
@@ -16,6 +15,7 @@
 #include "kaem/core/log.h"
 #include "kaem/core/memory.h"
 #include "kaem/core/str.h"
+#include "kaem/core/threads.h"
 
 namespace kaem::app {
 
@@ -77,7 +77,7 @@ int64_t integer_of(const std::string& option, const std::string& text, int64_t m
   if (fault != std::errc() || end != text.data() + text.size() || value < min || value > max) {
     const bool open = max == std::numeric_limits<int64_t>::max();
     throw UsageError(
-        str(option, " ", text, ": want an integer in ", min, "..", open ? std::string() : std::to_string(max)));
+        str(option, " ", text, ": expected an integer in ", min, "..", open ? std::string() : std::to_string(max)));
   }
   return value;
 }
@@ -99,9 +99,7 @@ void prepare_log(const Common& c) {
 }
 
 void prepare_threads(const Common& c) {
-  if (!c.threads.empty())
-    if (const int64_t threads = integer_of("--threads", c.threads, 0, 4096); threads > 0)
-      at::set_num_threads(static_cast<int>(threads));
+  set_threads(c.threads.empty() ? 0 : integer_of("--threads", c.threads, 0, 4096));
   flush_denormals();
   keep_freed_memory();
   at::globalContext().setDeterministicAlgorithms(c.deterministic, false);

@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <iomanip>
 #include <iostream>
 
 #include "commands.h"
 #include "kaem/core/str.h"
+#include "kaem/core/threads.h"
 #include "kaem/data/dataset.h"
 #include "kaem/data/folder.h"
 #include "kaem/model/model.h"
@@ -131,13 +133,16 @@ void print_memory_estimate(const Config& c, const ModelImpl& model, int64_t para
 void print_plan(const Config& config, const std::string& source) {
   const DataShape shape = data_shape(config.data);
   const std::string device = resolve_device(config.run.device);
-  const Model model(config.model, shape, Rng(config.run.seed));
+  // A TorchScript network is a program: nothing is run to make a plan.
+  ModelOptions options = config.model;
+  options.generator.use_perceptual_loss = false;
+  const Model model(options, shape, Rng(config.run.seed));
   label("plan") << config.run.mode << " training on " << config.run.dataset << "; nothing is written or downloaded\n";
   label("configuration") << source << "\n";
   for (const auto& note : config.notes) label("note") << note << "\n";
   print_data(config, shape);
-  label("device") << device << ", " << (config.run.threads > 0 ? config.run.threads : at::get_num_threads())
-                  << " threads, seed " << config.run.seed << "\n";
+  set_threads(config.run.threads);
+  label("device") << device << ", " << at::get_num_threads() << " threads, seed " << config.run.seed << "\n";
   const int64_t parameters = print_parameters(*model);
   const int64_t steps_per_epoch = config.data.train_size / config.run.batch_size;
   const int64_t total = steps_per_epoch * config.run.epochs;
@@ -147,6 +152,12 @@ void print_plan(const Config& config, const std::string& source) {
     std::cout << ", stopped after " << grouped(config.run.max_steps);
   std::cout << " (batch " << config.run.batch_size << ", " << posterior_text(config.posterior) << ")\n";
   print_memory_estimate(config, *model, parameters);
+  if (const auto& g = config.model.generator; g.use_perceptual_loss)
+    label("network") << g.perceptual_features
+                     << (std::filesystem::exists(g.perceptual_features)
+                             ? ", a TorchScript program, which the run would load and run; the plan does not"
+                             : " is not there, the run would fail")
+                     << "\n";
   label("run folder") << config.run.out << "/" << config.run.dataset << "/" << config.run.mode << "/"
                       << (config.run.name.empty() ? "(the time)" : config.run.name) << "\n";
 }

@@ -85,7 +85,7 @@ Command add_prior(CLI::App& program, const Common& common) {
   app->add_option("--points", a->points, "Evenly spaced z of each component (2001)")->type_name("N");
   app->footer(kPriorExamples);
   const auto run = [a, &common] {
-    if (a->run.empty()) throw UsageError("kaem prior: want a RUN (a run's folder, or last); see kaem prior --help");
+    if (a->run.empty()) throw UsageError("kaem prior: expected a RUN (a run's folder, or last); see kaem prior --help");
     print_prior(*a, common);
   };
   return {app, run, {"device", "threads", "out", "log", "quiet", "verbose", "memory"}};

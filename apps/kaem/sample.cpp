@@ -33,7 +33,7 @@ Examples:
 /// Two indices of draws, as in --interpolate 0,5.
 std::pair<int64_t, int64_t> ends_of(const std::string& text) {
   const size_t comma = text.find(',');
-  if (comma == std::string::npos) throw UsageError(str("--interpolate ", text, ": want two numbers of draws A,B"));
+  if (comma == std::string::npos) throw UsageError(str("--interpolate ", text, ": expected two numbers of draws A,B"));
   const auto index = [&](const std::string& part) {
     return integer_of("--interpolate", part, 0, std::numeric_limits<int32_t>::max());
   };
@@ -52,7 +52,7 @@ at::Tensor interpolated(Prior& prior, const Rng& rng, std::pair<int64_t, int64_t
 
 void check_out(const std::string& out) {
   if (!out.empty() && !out.ends_with(".png") && !out.ends_with(".npy") && !out.ends_with(".txt"))
-    throw UsageError(str("--out ", out, ": want a name that ends in .png or .npy (of text: .txt or .npy)"));
+    throw UsageError(str("--out ", out, ": expected a name that ends in .png or .npy (of text: .txt or .npy)"));
 }
 
 bool is_text(const LoadedRun& run) { return run.config.model.generator.seq.use(); }
@@ -63,7 +63,7 @@ std::string out_of(const LoadedRun& run, const std::string& given) {
   const std::string out = given.empty() && !text ? "samples.png" : given;
   const std::string own = text ? ".txt" : ".png";
   if (!out.empty() && !out.ends_with(own) && !out.ends_with(".npy"))
-    throw UsageError(str("--out ", out, ": want a name that ends in ", own, " or .npy"));
+    throw UsageError(str("--out ", out, ": expected a name that ends in ", own, " or .npy"));
   return out;
 }
 
@@ -133,7 +133,8 @@ Command add_sample(CLI::App& program, const Common& common) {
   app->add_option("--interpolate", a->interpolate, "Samples on the way from draw A to draw B")->type_name("A,B");
   app->footer(kSampleExamples);
   const auto run = [a, &common] {
-    if (a->run.empty()) throw UsageError("kaem sample: want a RUN (a run's folder, or last); see kaem sample --help");
+    if (a->run.empty())
+      throw UsageError("kaem sample: expected a RUN (a run's folder, or last); see kaem sample --help");
     sample(*a, common);
   };
   return {app, run, {"device", "threads", "seed", "out", "log", "deterministic", "quiet", "verbose", "memory"}};

@@ -41,7 +41,7 @@ void print_help_config(const std::string& format) {
   else if (format == "markdown")
     std::cout << configuration_markdown();
   else
-    throw UsageError(str("--help-config ", format, ": want text or markdown"));
+    throw UsageError(str("--help-config ", format, ": expected text or markdown"));
 }
 
 void run_training(const Config& config, const std::string& resume, const Common& common) {
@@ -55,7 +55,7 @@ void run_training(const Config& config, const std::string& resume, const Common&
 void start(const TrainArguments& a, const Common& common) {
   if (a.dataset.empty() && a.config.empty())
     throw UsageError(
-        "kaem train: want --dataset D (MNIST, DARCY_FLOW, ...), --config F or --resume; see kaem train --help");
+        "kaem train: expected --dataset D (MNIST, DARCY_FLOW, ...), --config F or --resume; see kaem train --help");
   const std::string path = a.config.empty() ? default_config_path(a.dataset) : a.config;
   Config config = load_config(path, overrides_of(common), a.dataset, a.mode);
   apply_session(config, common);

@@ -173,7 +173,7 @@ class Tuning {
   }
 
   std::optional<double> read_metric(const std::string& path) const {
-    const auto json = nlohmann::json::parse(io::read_file(path), nullptr, false);
+    const auto json = nlohmann::json::parse(io::read_json(path), nullptr, false);
     const auto& metric = plan_.search.options.metric;
     const std::string place = metric == "reconstruction" ? "/reconstruction_mse"
                               : metric == "loglik"       ? "/log_likelihood/importance sampling/mean"

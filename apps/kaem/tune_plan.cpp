@@ -37,7 +37,7 @@ std::string folder_of(const TuneArguments& a, const Common& common, const Config
   const std::string parent = searches_folder(common, base);
   if (common.name.empty()) return a.resume ? newest_search(parent) : str(parent, "/", time_name());
   if (common.name.find('/') != std::string::npos || common.name == "." || common.name == "..")
-    throw UsageError("--name '" + common.name + "': want a plain folder name");
+    throw UsageError("--name '" + common.name + "': expected a plain folder name");
   const std::string folder = str(parent, "/", common.name);
   std::error_code ignored;
   if (!a.resume && fs::exists(folder, ignored))
@@ -55,7 +55,7 @@ std::vector<Round> rounds_for(const TunePlan& plan, int64_t steps_per_epoch) {
 
 TunePlan make_tune_plan(const TuneArguments& a, const Common& common) {
   if (a.dataset.empty() && a.config.empty())
-    throw UsageError("kaem tune: want --dataset D or --config F; see kaem tune --help");
+    throw UsageError("kaem tune: expected --dataset D or --config F; see kaem tune --help");
   TunePlan plan;
   plan.source = a.config.empty() ? default_config_path(a.dataset, true) : a.config;
   plan.overrides = overrides_of(common);

@@ -20,7 +20,15 @@ std::string one_greek(std::string key) {
 }
 
 std::string quoted_value(std::string_view section, std::string_view key, std::string_view value) {
-  return str("[", section, "] ", key, " = ", value);
+  constexpr size_t kShown = 60;
+  return str("[", section, "] ", key, " = ", value.substr(0, kShown), value.size() > kShown ? "..." : "");
+}
+
+/// " line 3" of the place "f.ini:3" for who reads of "f.ini:5", else the place.
+std::string place_beside(const std::string& place, const std::string& other) {
+  const size_t colon = place.rfind(':');
+  const bool same_file = colon != std::string::npos && other.starts_with(place.substr(0, colon + 1));
+  return same_file ? "line " + place.substr(colon + 1) : place;
 }
 
 void add_unique(std::vector<std::string>& names, std::string_view name) {
@@ -54,7 +62,7 @@ void Draft::set(std::string_view section, std::string_view key, std::string valu
   if (const auto* row = find_renamed(known, name)) {
     if (!row->when_true.empty()) {
       if (!same_name(value, "true") && !same_name(value, "false"))
-        throw ConfigError(str(where, ": ", quoted_value(known, name, value), ": want true or false"));
+        throw ConfigError(str(where, ": ", quoted_value(known, name, value), ": expected true or false"));
       if (row->when_false.empty()) {
         wants_automala = same_name(value, "true");
         return;
@@ -72,12 +80,12 @@ void Draft::set(std::string_view section, std::string_view key, std::string valu
 }
 
 std::string Draft::id_of(std::string_view section, std::string_view key) const {
-  const std::string where = str(section, ".", key), known = known_section(section, where);
+  const std::string known = known_section(section, "");
   const std::string name = one_greek(std::string(key));
   const auto* row = find_renamed(known, name);
   const std::string_view section_now = row && !row->new_section.empty() ? row->new_section : std::string_view(known);
   const Field* field = find_field(section_now, row ? row->new_key : std::string_view(name));
-  if (!field) unknown_key(known, name, where);
+  if (!field) unknown_key(known, name, "");
   return field->id();
 }
 
@@ -103,16 +111,18 @@ void Draft::set_field(const Field& field, std::string_view key, const std::strin
   const std::string before = print(field.slot);
   if (!assign(value, field.key, field.slot)) {
     const std::string near = nearest_name(value, field.key.choices);
-    const std::string what =
-        str("want ", wanted(field.key, field.slot), near.empty() ? "" : str("; did you mean '", near, "'?"));
+    const std::string what = is_beyond_float32(value) ? "beyond the numbers of float32, 1.2e-38 to 3.4e38"
+                                                      : str("expected ", wanted(field.key, field.slot),
+                                                            near.empty() ? "" : str("; did you mean '", near, "'?"));
     throw ConfigError(from_file ? str(where, ": ", quoted_value(field.section, key, text), ": ", what)
                                 : str(where, ": ", what));
   }
   Given given{std::string(key), text, print(field.slot), where, from_file};
   const auto old = given_.find(field.id());
   if (from_file && old != given_.end() && old->second.value != given.value)
-    throw ConfigError(str(where, ": ", quoted_value(field.section, key, text), ": given before as ",
-                          old->second.spelling, " = ", old->second.text, " (", old->second.where, ")"));
+    throw ConfigError(str(where, ": ", quoted_value(field.section, key, text), ": ",
+                          place_beside(old->second.where, where), " says ",
+                          old->second.spelling == key ? "" : str(old->second.spelling, " = "), old->second.text));
   given_[field.id()] = std::move(given);
 }
 
@@ -143,8 +153,8 @@ std::string Draft::known_section(std::string_view section, const std::string& wh
   for (const auto& name : names)
     if (same_name(name, section)) return name;
   const std::string near = nearest_name(section, names);
-  throw ConfigError(
-      str(where, ": unknown section [", section, "]", near.empty() ? "" : str("; did you mean [", near, "]?")));
+  throw ConfigError(str(where, where.empty() ? "unknown section [" : ": unknown section [", section, "]",
+                        near.empty() ? "" : str("; did you mean [", near, "]?")));
 }
 
 void Draft::unknown_key(const std::string& section, std::string_view key, const std::string& where) const {
@@ -166,7 +176,7 @@ void Draft::unknown_key(const std::string& section, std::string_view key, const 
     hint = str("; it belongs to [", elsewhere, "]");
   else if (!near.empty())
     hint = str("; did you mean '", near, "'?");
-  throw ConfigError(str(where, ": [", section, "] unknown key '", key, "'", hint));
+  throw ConfigError(str(where, where.empty() ? "[" : ": [", section, "] unknown key '", key, "'", hint));
 }
 
 void Draft::refuse_baselines() const {

@@ -44,7 +44,7 @@ std::string Source::fault(std::string_view content) const {
   if (content.find('\0') != std::string_view::npos) return "holds a zero byte; is this a text file?";
   if (content.size() > kLongestLine) return str("longer than ", kLongestLine, " bytes");
   if (content.empty() || content[0] != '[') return {};
-  if (content.back() != ']' || content.find(']') != content.size() - 1) return "want '[section]' alone on its line";
+  if (content.back() != ']' || content.find(']') != content.size() - 1) return "expected '[section]' alone on its line";
   if (trim(content.substr(1, content.size() - 2)).empty()) return "the section has no name";
   if (content.size() > kLongestSection) return str("section name longer than ", kLongestSection - 2, " bytes");
   return {};
@@ -83,7 +83,7 @@ int format_number(std::string_view text, const std::string& name) {
   int format = 0;
   const auto [end, fault] = std::from_chars(number.data(), number.data() + number.size(), format);
   if (fault != std::errc() || end != number.data() + number.size() || format < 1)
-    throw ConfigError(str(name, ":1: want '; kaem config' and a format number of 1 or more"));
+    throw ConfigError(str(name, ":1: expected '; kaem config' and a format number of 1 or more"));
   return format;
 }
 
@@ -95,7 +95,7 @@ Ini read_ini(std::string_view text, const std::string& name) {
   const int format = format_number(text, name);
   const int bad_line = ini_parse_stream(pull_line, &source, take_entry, &source);
   if (bad_line > 0 && (source.error.empty() || bad_line < source.line))
-    throw ConfigError(str(name, ":", bad_line, ": want 'key = value', '[section]' or a comment"));
+    throw ConfigError(str(name, ":", bad_line, ": expected 'key = value', '[section]' or a comment"));
   if (!source.error.empty()) throw ConfigError(str(name, ":", source.line, ": ", source.error));
   return {std::move(source.entries), format};
 }

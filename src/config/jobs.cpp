@@ -57,7 +57,7 @@ std::string known_mode(const std::string& mode) {
 /// SECTION.key as typed, or one of the plain keys as it is spelt here.
 std::string known_key(std::string key) {
   if (const size_t dot = key.find('.'); dot != std::string::npos) {
-    if (dot == 0 || dot + 1 == key.size()) throw ConfigError(str("'", key, "': want SECTION.key=value"));
+    if (dot == 0 || dot + 1 == key.size()) throw ConfigError(str("'", key, "': expected SECTION.key=value"));
     return key;
   }
   std::replace(key.begin(), key.end(), '_', '-');
@@ -67,13 +67,13 @@ std::string known_key(std::string key) {
   for (const auto& known : kPlainKeys) names.append(" ").append(known);
   if (!near.empty()) near = str("; did you mean '", near, "'?");
   throw ConfigError(
-      str("key '", key, "' is not known; want SECTION.key of the configuration, or one of:", names, near));
+      str("key '", key, "' is not known; expected SECTION.key of the configuration, or one of:", names, near));
 }
 
 std::pair<std::string, std::string> value_of(const std::string& word) {
   const size_t equals = word.find('=');
   if (equals == std::string::npos || equals == 0)
-    throw ConfigError(str("'", word, "': want KEY=VALUE behind data set and mode"));
+    throw ConfigError(str("'", word, "': expected KEY=VALUE behind data set and mode"));
   std::string key = known_key(word.substr(0, equals)), value = word.substr(equals + 1);
   if (value.empty() && key.find('.') == std::string::npos) throw ConfigError(str("'", word, "': the value is missing"));
   return {std::move(key), std::move(value)};
@@ -91,8 +91,8 @@ void check_bytes(std::string_view line) {
 Job job_of(const std::vector<std::string>& words, int line) {
   Job job{line, words[0], "", {}};
   if (job.dataset.empty() || job.dataset.find('=') != std::string::npos)
-    throw ConfigError(str("'", job.dataset, "': want DATASET mode [KEY=VALUE ...]"));
-  if (words.size() < 2) throw ConfigError(str("'", job.dataset, "': the mode is missing; want DATASET mode"));
+    throw ConfigError(str("'", job.dataset, "': expected DATASET mode [KEY=VALUE ...]"));
+  if (words.size() < 2) throw ConfigError(str("'", job.dataset, "': the mode is missing; expected DATASET mode"));
   job.mode = known_mode(words[1]);
   for (size_t i = 2; i < words.size(); ++i) {
     job.values.push_back(value_of(words[i]));

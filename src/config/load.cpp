@@ -63,7 +63,7 @@ std::vector<fs::path> config_folders() {
 Override parse_override(const std::string& text) {
   const size_t equals = text.find('='), dot = text.find('.');
   if (equals == std::string::npos || dot == std::string::npos || dot == 0 || dot + 1 >= equals)
-    throw UsageError(str("--set ", text, ": want SECTION.key=value, such as TRAINING.batch_size=50"));
+    throw UsageError(str("--set ", text, ": expected SECTION.key=value, such as TRAINING.batch_size=50"));
   const auto trimmed = [](std::string part) {
     part.erase(0, part.find_first_not_of(" \t"));
     part.erase(part.find_last_not_of(" \t") + 1);

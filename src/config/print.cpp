@@ -34,6 +34,11 @@ void walk(const std::vector<Field>& fields, Section&& section, Row&& row) {
   }
 }
 
+/// What the key means, and what the reference does where it differs.
+std::string meaning(const Key& key) {
+  return key.reference.empty() ? std::string(key.help) : str(key.help, ". The reference: ", key.reference);
+}
+
 void write_sections(std::ostream& out, const std::vector<Field>& fields) {
   walk(
       fields,
@@ -44,7 +49,7 @@ void write_sections(std::ostream& out, const std::vector<Field>& fields) {
       [&](const Field& f) {
         out << "| `" << f.key.name << "`";
         for (const auto& alias : f.key.aliases) out << " `" << alias << "`";
-        out << " | " << default_of(f) << " | " << config::wanted(f.key, f.slot) << " | " << f.key.help << " |\n";
+        out << " | " << default_of(f) << " | " << config::wanted(f.key, f.slot) << " | " << meaning(f.key) << " |\n";
       });
 }
 
@@ -157,7 +162,7 @@ std::string configuration_help() {
       [&](const Field& f) {
         out << "  " << f.key.name;
         if (!f.key.aliases.empty()) out << " (also " << joined(f.key.aliases, ", ") << ")";
-        out << ": " << f.key.help << "\n      " << config::wanted(f.key, f.slot) << " (" << default_of(f) << ")\n";
+        out << ": " << meaning(f.key) << "\n      " << config::wanted(f.key, f.slot) << " (" << default_of(f) << ")\n";
       });
   return out.str();
 }

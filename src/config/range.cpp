@@ -63,14 +63,14 @@ Kind kind_of(const std::string& word) {
 }
 
 void check_numbers(const Range& range) {
-  if (!(range.low < range.high)) throw ConfigError("want two ascending numbers");
-  if (range.kind == Kind::kLog && !(range.low > 0)) throw ConfigError("log wants numbers above 0");
+  if (!(range.low < range.high)) throw ConfigError("expected two ascending numbers");
+  if (range.kind == Kind::kLog && !(range.low > 0)) throw ConfigError("log needs numbers above 0");
   if (range.kind != Kind::kInteger) {
     if (!std::isfinite(range.high - range.low)) throw ConfigError("the numbers are too far apart");
     return;
   }
   for (const double end : {range.low, range.high})
-    if (end != std::floor(end) || std::abs(end) > kLargestInteger) throw ConfigError("int wants whole numbers");
+    if (end != std::floor(end) || std::abs(end) > kLargestInteger) throw ConfigError("int needs whole numbers");
 }
 
 /// The number at share t in [0,1] of the range.
@@ -83,18 +83,18 @@ double between(const Range& range, double t) {
 
 Range parse_range(std::string_view text) {
   const auto words = words_of(text);
-  if (words.empty()) throw ConfigError("want a range: uniform A B, log A B, int A B, or choice A B ...");
+  if (words.empty()) throw ConfigError("expected a range: uniform A B, log A B, int A B, or choice A B ...");
   Range range;
   range.kind = kind_of(words[0]);
   if (range.kind == Kind::kChoice) {
     range.choices.assign(words.begin() + 1, words.end());
-    if (range.choices.empty()) throw ConfigError("choice wants at least one value");
+    if (range.choices.empty()) throw ConfigError("choice needs at least one value");
     if (text.find('"') != std::string_view::npos) throw ConfigError("choice takes values without quotes");
     for (auto it = range.choices.begin(); it != range.choices.end(); ++it)
       if (std::find(range.choices.begin(), it, *it) != it) throw ConfigError(str("'", *it, "' is there twice"));
     return range;
   }
-  if (words.size() != 3) throw ConfigError(str(words[0], " wants two numbers"));
+  if (words.size() != 3) throw ConfigError(str(words[0], " needs two numbers"));
   range.low = number_of(words[1]), range.high = number_of(words[2]);
   check_numbers(range);
   return range;

@@ -60,7 +60,7 @@ const std::vector<MappedValue> kMapped = {
     {"OPTIMIZER", "type", "lbfgs", "adam", "line searches do not suit a noisy loss"},
     {"TRAINING", "device", "tpu", "auto", "there is no TPU support"},
     {"TRAINING", "device", "gpu", "auto", ""},
-    {"MIXED_PRECISION", "full_precision", "FP16", "FP32", "log-densities want all digits"},
+    {"MIXED_PRECISION", "full_precision", "FP16", "FP32", "log-densities need all digits"},
     {"MIXED_PRECISION", "reduced_precision", "FP16", "BF16", "it has the range of FP32 and needs no scaled loss"},
     {"TRAINING", "checkpoint_every", "false", "-1", ""},
     {"TRAINING", "gen_every", "false", "-1", ""},

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "config/draft.h"
 #include "kaem/core/error.h"
@@ -44,7 +45,7 @@ void settle_mode(Draft& draft, const std::string& mode) {
   if (variational) replace(draft, "POST_LANGEVIN.sampler", sampler, std::string("encoder"));
   if (!variational && sampler == "encoder")
     draft.fail("POST_LANGEVIN.sampler",
-               "belongs to mode variational; here want importance, ula, mala, automala or pcnl");
+               "belongs to mode variational; here one of importance, ula, mala, automala or pcnl");
   c.objective.kind = thermo                    ? "thermodynamic"
                      : variational             ? "variational"
                      : sampler == "importance" ? "importance"
@@ -111,7 +112,7 @@ void settle_sequences(Draft& draft) {
   GeneratorOptions& generator = draft.config.model.generator;
   const std::string& dataset = draft.config.run.dataset;
   const bool text = std::find(kTextDatasets.begin(), kTextDatasets.end(), dataset) != kTextDatasets.end();
-  if (text && !generator.seq.use()) draft.fail("SEQ.sequence_length", "want 1 or more for data set " + dataset);
+  if (text && !generator.seq.use()) draft.fail("SEQ.sequence_length", "expected 1 or more for data set " + dataset);
   if (!text && generator.seq.use()) {
     draft.note(str("[SEQ] sequence_length = ", generator.seq.sequence_length, " is replaced by -1: ", dataset,
                    " holds no text"));
@@ -138,8 +139,8 @@ void settle_pca(Draft& draft) {
     c.data.use_pca = false;
     return;
   }
-  if (generator.cnn.use) draft.fail("PCA.use_pca", "wants a KAN generator ([CNN] use_cnn_lkhood = false)");
-  if (generator.likelihood != "gaussian") draft.fail("PCA.use_pca", "wants [GeneratorModel] likelihood = gaussian");
+  if (generator.cnn.use) draft.fail("PCA.use_pca", "needs a KAN generator ([CNN] use_cnn_lkhood = false)");
+  if (generator.likelihood != "gaussian") draft.fail("PCA.use_pca", "needs [GeneratorModel] likelihood = gaussian");
   if (generator.use_perceptual_loss) draft.fail("PCA.use_pca", "not with [TRAINING] use_perceptual_loss = true");
   if (c.data.dequantize) draft.fail("PCA.use_pca", "not with [TRAINING] dequantize = true");
   const auto set = [&](const char* key, auto& field, auto value) {
@@ -187,30 +188,33 @@ void settle_perceptual(Draft& draft) {
 
 void check_basis(const Draft& draft, const std::string& section, const BasisOptions& basis) {
   const auto& range = basis.grid_range;
-  if (range.size() != 2 || !(range[0] < range[1])) draft.fail(section + ".grid_range", "want two ascending numbers");
+  if (range.size() != 2 || !(range[0] < range[1]))
+    draft.fail(section + ".grid_range", "expected two ascending numbers");
   if (range[1] - range[0] < 1e-6 || std::max(std::abs(range[0]), std::abs(range[1])) > 1e6)
-    draft.fail(section + ".grid_range", "want ends within ±1e6 that are at least 1e-6 apart");
+    draft.fail(section + ".grid_range", "expected ends within ±1e6 that are at least 1e-6 apart");
   if (basis.kind == "B-spline" && basis.degree > kMaxBSplineDegree)
-    draft.fail(section + ".spline_degree", str("want at most ", kMaxBSplineDegree, " with spline_function = B-spline"));
+    draft.fail(section + ".spline_degree",
+               str("expected at most ", kMaxBSplineDegree, " with spline_function = B-spline"));
 }
 
 void check_generator(const Draft& draft) {
   const GeneratorOptions& generator = draft.config.model.generator;
   if (generator.seq.use() && generator.cnn.use) draft.fail("CNN.use_cnn_lkhood", "not with [SEQ] sequence_length > 0");
   if (generator.seq.use() && generator.seq.autoregressive && draft.config.posterior.sampler == "importance")
-    draft.fail("SEQ.autoregressive",
-               "importance sampling would need a pass for every datum and draw (want another [POST_LANGEVIN] sampler)");
+    draft.fail(
+        "SEQ.autoregressive",
+        "importance sampling would need a pass for every datum and draw (choose another [POST_LANGEVIN] sampler)");
   if (generator.seq.use() && generator.seq.autoregressive && draft.config.run.mode == "thermo")
     draft.fail(
         "SEQ.autoregressive",
-        "mode thermo would need a pass for every datum and prior draw (want vanilla with chains, or variational)");
+        "mode thermo would need a pass for every datum and prior draw (expected vanilla with chains, or variational)");
   if ((generator.likelihood == "categorical") != generator.seq.use())
     draft.fail("GeneratorModel.likelihood",
-               generator.seq.use() ? "sequences of words want categorical" : "categorical wants a data set of text");
+               generator.seq.use() ? "sequences of words need categorical" : "categorical needs a data set of text");
   if (generator.likelihood == "bernoulli" && generator.output_activation != "sigmoid")
-    draft.fail("GeneratorModel.output_activation", "likelihood = bernoulli wants sigmoid");
+    draft.fail("GeneratorModel.output_activation", "likelihood = bernoulli needs sigmoid");
   if (generator.cnn.use && generator.cnn.projection && generator.cnn.init_spatial < 1)
-    draft.fail("CNN.init_spatial", "want 1 or more with projection = true");
+    draft.fail("CNN.init_spatial", "expected 1 or more with projection = true");
 }
 
 /// The widths of a KAN generator: other generators have none.
@@ -220,7 +224,7 @@ void check_widths(const Draft& draft) {
   const GeneratorOptions& options = draft.config.model.generator;
   if (options.cnn.use || options.seq.use()) return;
   const auto& generator = options.widths;
-  if (generator.empty()) draft.fail("GeneratorModel.widths", "want at least one width");
+  if (generator.empty()) draft.fail("GeneratorModel.widths", "expected at least one width");
   if (prior.is_deep() && generator.front() != widths.front())
     draft.fail("GeneratorModel.widths", str("the first width must equal ", widths.front(),
                                             ", the first of [EbmModel] layer_widths (a deep prior)"));
@@ -231,11 +235,11 @@ void check_widths(const Draft& draft) {
 
 void check_model(const Draft& draft) {
   const PriorOptions& prior = draft.config.model.prior;
-  if (prior.layer_widths.size() < 2) draft.fail("EbmModel.layer_widths", "want two widths P,Q");
+  if (prior.layer_widths.size() < 2) draft.fail("EbmModel.layer_widths", "expected two widths P,Q");
   if (prior.is_deep() && draft.config.posterior.sampler == "importance")
     draft.fail("EbmModel.layer_widths", "more than two widths make a deep prior, which importance sampling cannot use");
   if (prior.mixture.train_proportions && prior.mixture.use_attention_kernel)
-    draft.fail("MixtureModel.use_attention_kernel", "want at most one of train_proportions and use_attention_kernel");
+    draft.fail("MixtureModel.use_attention_kernel", "not together with train_proportions = true");
   check_widths(draft);
   check_generator(draft);
   check_basis(draft, "EbmModel", draft.config.model.prior.basis);
@@ -248,16 +252,37 @@ bool is_device(const std::string& name) {
          std::all_of(name.begin() + 5, name.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
+/// The temperatures (k/N_t)^p must differ in float32, in which chains run, or they are fewer than was asked for.
+void check_ladder(const Draft& draft) {
+  const TemperingOptions& t = draft.config.posterior.tempering;
+  if (t.levels < 2) return;
+  const auto rises = [&](double p) {
+    float below = 0;
+    for (int64_t k = 1; k <= t.levels; ++k) {
+      const auto here = static_cast<float>(std::pow(static_cast<double>(k) / static_cast<double>(t.levels), p));
+      if (here < std::numeric_limits<float>::min() || !(here > below)) return false;
+      below = here;
+    }
+    return true;
+  };
+  for (const auto& [key, p] : {std::pair{"p_start", t.p_start}, {"p_end", t.p_end}})
+    if (!rises(p))
+      draft.fail(str("THERMODYNAMIC_INTEGRATION.", key),
+                 str("of the temperatures (k/", t.levels, ")^", p, " several are the same number in float32; ",
+                     p > 1 ? "choose a smaller exponent" : "choose an exponent nearer to 1"));
+}
+
 void check_posterior(const Draft& draft) {
   const Config& c = draft.config;
   const auto& bounds = c.posterior.step_size_bounds;
   if (bounds.size() != 2 || !(bounds[0] < bounds[1]))
-    draft.fail("POST_LANGEVIN.step_size_bounds", "want two ascending numbers");
+    draft.fail("POST_LANGEVIN.step_size_bounds", "expected two ascending numbers");
   if (c.objective.thermo_gradient == "path" && c.model.generator.sigma_trainable)
     draft.fail(
         "THERMODYNAMIC_INTEGRATION.thermo_gradient",
         "is not the gradient of log p(x), and [GeneratorModel] variance_trainable would make σ several times too "
-        "large; want mbar or posterior");
+        "large; expected mbar or posterior");
+  check_ladder(draft);
   try {
     ops::parse_activation(c.posterior.encoder.activation);
   } catch (const ConfigError& error) {
@@ -267,23 +292,23 @@ void check_posterior(const Draft& draft) {
 
 void check_run(const Draft& draft) {
   const Config& c = draft.config;
-  if (!is_device(c.run.device)) draft.fail("TRAINING.device", "want auto, cpu, cuda or cuda:N");
+  if (!is_device(c.run.device)) draft.fail("TRAINING.device", "expected auto, cpu, cuda or cuda:N");
   if (c.run.batch_size > c.data.train_size)
     draft.fail("TRAINING.batch_size", str("must not exceed [TRAINING] N_train = ", c.data.train_size));
   if (!c.data.resize.empty() && c.data.resize.size() != 2)
-    draft.fail("DATA.resize", "want HxW, such as 16x16, or nothing");
-  if (c.data.root.empty()) draft.fail("DATA.root", "want a folder");
+    draft.fail("DATA.resize", "expected HxW, such as 16x16, or nothing");
+  if (c.data.root.empty()) draft.fail("DATA.root", "expected a folder");
 }
 
 void check_optimizer(const Draft& draft) {
   const OptimizerOptions& o = draft.config.optimizer;
   if (o.betas.size() != 2 || std::max(o.betas[0], o.betas[1]) >= 1)
-    draft.fail("OPTIMIZER.betas", "want two numbers in [0,1)");
-  if (o.rho >= 1) draft.fail("OPTIMIZER.ρ", "want a number in [0,1)");
-  if (o.ema_decay >= 1) draft.fail("TRAINING.ema_decay", "want a number in [0,1)");
+    draft.fail("OPTIMIZER.betas", "expected two numbers in [0,1)");
+  if (o.rho >= 1) draft.fail("OPTIMIZER.ρ", "expected a number in [0,1)");
+  if (o.ema_decay >= 1) draft.fail("TRAINING.ema_decay", "expected a number in [0,1)");
   const auto& epochs = draft.config.schedule.milestones;
   if (std::adjacent_find(epochs.begin(), epochs.end(), std::greater_equal<>()) != epochs.end())
-    draft.fail("LR_SCHEDULE.milestone_epochs", "want ascending epochs");
+    draft.fail("LR_SCHEDULE.milestone_epochs", "expected ascending epochs");
 }
 
 }  // namespace
@@ -292,7 +317,9 @@ std::string known_dataset(const std::string& name, const std::string& where) {
   std::vector<std::string> names = dataset_names();
   for (const auto& known : names)
     if (same_name(known, name)) return known;
-  throw ConfigError(where + unknown_name_message("data set", name, names));
+  const std::string near = nearest_name(name, names);
+  throw ConfigError(where + (near.empty() ? unknown_name_message("data set", "", names)
+                                          : str("no such data set; did you mean '", near, "'?")));
 }
 
 void resolve(Draft& draft, const std::string& dataset, const std::string& mode) {

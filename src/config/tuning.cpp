@@ -81,8 +81,9 @@ class Reader {
     if (field == fields.end()) {
       std::vector<std::string> names;
       for (const auto& f : fields) names.emplace_back(f.key.name);
-      throw ConfigError(str(place, ": ", unknown_name_message("key of [TUNING]", key, names),
-                            " A searched key is written SECTION.key"));
+      const std::string near = nearest_name(key, names);
+      throw ConfigError(str(place, ": unknown key", near.empty() ? "" : str("; did you mean '", near, "'?"),
+                            " (a searched one is written SECTION.key)"));
     }
     if (field->key.name == "sampler" && same_name(value, "bcap")) {
       search_.notes.push_back(place +
@@ -90,7 +91,7 @@ class Reader {
       value = "random";
     }
     if (!config::assign(value, field->key, field->slot))
-      throw ConfigError(str(place, ": want ", config::wanted(field->key, field->slot)));
+      throw ConfigError(str(place, ": expected ", config::wanted(field->key, field->slot)));
     if (field->key.name == "pruner" && !same_name(value, "none"))
       search_.notes.push_back(place + " is ignored: sampler = halving stops poor trials early");
   }
@@ -104,7 +105,7 @@ class Reader {
     if (numbers) values.push_back(range.at(0.37));  // not whole, if fractions may come
     for (const auto& value : values) draft_.set(section, key, value, place, false);
     if (same_name(section, "DATA") || std::find(kFixed.begin(), kFixed.end(), id) != kFixed.end())
-      throw ConfigError(str(place, ": ", id, " cannot be searched"));
+      throw ConfigError(place + ": cannot be searched");
     const auto same = [&](const SearchedKey& k) { return draft_.id_of(k.section, k.key) == id; };
     const auto known = std::find_if(search_.keys.begin(), search_.keys.end(), same);
     if (known != search_.keys.end() && from_file) throw ConfigError(str(place, ": the key is given twice"));
@@ -147,7 +148,7 @@ class Reader {
       const auto usual = [&, &wanted = id](const UsualRange& r) { return draft_.id_of(r.section, r.key) == wanted; };
       const auto row = std::find_if(kUsualRanges.begin(), kUsualRanges.end(), usual);
       if (row == kUsualRanges.end())
-        throw ConfigError(str(where, ": ", id, " = NaN: want its range in [TUNING], such as ", id, " = log 1e-4 1e-2"));
+        throw ConfigError(str(where, ": ", id, " = NaN: expected its range in [TUNING], such as log 1e-4 1e-2"));
       add_usual(*row);
     }
   }
@@ -193,9 +194,9 @@ Search load_search(const std::string& path, const std::vector<Override>& overrid
   Search search = Reader().read(path, overrides, base);
   if (search.options.metric == "auto") search.options.metric = base.model.prior.is_deep() ? "ais" : "loglik";
   if (search.options.metric == "loglik" && base.model.prior.is_deep())
-    throw ConfigError("[TUNING] metric = loglik: a deep prior has no normaliser; want ais, reconstruction or loss");
+    throw ConfigError("[TUNING] metric = loglik: a deep prior has no normaliser; expected ais, reconstruction or loss");
   if (search.options.metric == "reconstruction" && base.model.generator.seq.use())
-    throw ConfigError("[TUNING] metric = reconstruction: the data are text; want loglik, ais or loss");
+    throw ConfigError("[TUNING] metric = reconstruction: the data are text; expected loglik, ais or loss");
   return search;
 }
 

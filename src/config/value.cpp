@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <system_error>
 
 #include "kaem/core/str.h"
@@ -14,6 +15,12 @@ std::string_view trim(std::string_view text) {
   const size_t first = text.find_first_not_of(" \t");
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+/// Numbers are used in float32: what it rounds to 0 or infinity would be another setting.
+bool fits_float32(double value) {
+  const double size = std::abs(value);
+  return size == 0 || (size >= std::numeric_limits<float>::min() && size <= std::numeric_limits<float>::max());
 }
 
 bool in_range(double value, const Key& key) {
@@ -42,7 +49,12 @@ bool read(std::string_view text, const Key&, bool& value) {
 }
 bool read(std::string_view text, const Key& key, int64_t& value) { return read_number(text, key, value); }
 bool read(std::string_view text, const Key& key, uint64_t& value) { return read_number(text, key, value); }
-bool read(std::string_view text, const Key& key, double& value) { return read_number(text, key, value); }
+bool read(std::string_view text, const Key& key, double& value) {
+  double read = 0;
+  if (!read_number(text, key, read) || !fits_float32(read)) return false;
+  value = read;
+  return true;
+}
 
 /// Words come out as the table spells them; free text must survive being written to and read from a file.
 bool read(std::string_view text, const Key& key, std::string& value) {
@@ -132,6 +144,11 @@ bool assign(std::string_view text, const Key& key, const Slot& slot) {
 
 std::string wanted(const Key& key, const Slot& slot) {
   return std::visit([&](auto* field) { return kind(key, field); }, slot);
+}
+
+bool is_beyond_float32(std::string_view text) {
+  double value = 0;
+  return read_number(text, Key{}, value) && !fits_float32(value);
 }
 
 std::string print(const Slot& slot) {

@@ -24,6 +24,9 @@ bool assign(std::string_view text, const Key& key, const Slot& slot);
 /// What the key takes: "an integer in 1..100", "one of: a b c", ...
 std::string wanted(const Key& key, const Slot& slot);
 
+/// True for a number that float32 rounds to 0 or infinity; `assign` refuses those.
+bool is_beyond_float32(std::string_view text);
+
 /// The value as `assign` reads it back, bit for bit.
 std::string print(const Slot& slot);
 

@@ -15,8 +15,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
-
-#include "kaem/core/error.h"
+#include <utility>
 
 namespace kaem::log {
 namespace {
@@ -136,10 +135,15 @@ class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
   std::string status_;
 };
 
-/// A file of lines "time level message", or of JSON lines.
+/// A file of lines "time level message", or of JSON lines. A line that cannot be written is no error of the program.
 class FileSink : public spdlog::sinks::base_sink<std::mutex> {
  public:
-  FileSink(const std::string& path, Format format) : format_(format) { file_.open(path, false); }
+  FileSink(const std::string& path, Format format) : path_(path), format_(format) { file_.open(path, false); }
+  /// Why lines are missing in the file; once.
+  std::string failure() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(failure_, "");
+  }
   void set_format(Format format) {
     const std::lock_guard lock(mutex_);
     format_ = format;
@@ -154,14 +158,21 @@ class FileSink : public spdlog::sinks::base_sink<std::mutex> {
       text.append(time_stamp(message.time)).append(" ").append(level_name(message.level)).append(" ");
       text.append(message.payload.data(), message.payload.size()).append("\n");
     }
-    spdlog::memory_buf_t buffer;
-    buffer.append(text.data(), text.data() + text.size());
-    file_.write(buffer);
-    file_.flush();  // the last line before a crash is the one that is needed
+    try {
+      spdlog::memory_buf_t buffer;
+      buffer.append(text.data(), text.data() + text.size());
+      file_.write(buffer);
+      file_.flush();  // the last line before a crash is the one that is needed
+    } catch (const spdlog::spdlog_ex& e) {
+      if (!failed_) failure_ = "lines are missing in the log file " + path_ + ": " + e.what();
+      failed_ = true;
+    }
   }
-  void flush_() override { file_.flush(); }
+  void flush_() override {}
 
  private:
+  std::string path_, failure_;
+  bool failed_ = false;
   Format format_;
   spdlog::details::file_helper file_;
 };
@@ -176,8 +187,7 @@ struct Logger {
 
   Logger() {
     front.set_level(spdlog::level::info);
-    // A full disk must not end a run through its log file; checkpoints and metrics report it.
-    front.set_error_handler([](const std::string&) {});
+    front.set_error_handler([](const std::string&) {});  // of the terminal: there is nobody left to tell
   }
 };
 
@@ -187,10 +197,18 @@ Logger& logger() {
   return *instance;
 }
 
+/// Says once on the terminal that the file cannot be written. A full disk does not end a run through its log file;
+/// checkpoints and metrics report it.
+void tell_failure(Logger& l) {
+  if (!l.file) return;
+  if (const std::string failure = l.file->failure(); !failure.empty()) l.front.log(spdlog::level::warn, failure);
+}
+
 void write(Level level, std::string_view message) {
   auto& l = logger();
   const std::lock_guard lock(l.mutex);
   l.front.log(to_spdlog(level), spdlog::string_view_t(message.data(), message.size()));
+  tell_failure(l);
 }
 
 }  // namespace
@@ -203,7 +221,9 @@ void error(std::string_view message) { write(Level::kError, message); }
 void record(Level level, std::string_view message) {
   auto& l = logger();
   const std::lock_guard lock(l.mutex);
-  if (l.file) l.file->log({"kaem", to_spdlog(level), spdlog::string_view_t(message.data(), message.size())});
+  if (!l.file) return;
+  l.file->log({"kaem", to_spdlog(level), spdlog::string_view_t(message.data(), message.size())});
+  tell_failure(l);
 }
 
 void set_level(Level least) { logger().front.set_level(to_spdlog(least)); }
@@ -224,7 +244,7 @@ void set_file(std::string_view path) {
     try {
       file = std::make_shared<FileSink>(std::string(path), l.format);
     } catch (const spdlog::spdlog_ex& e) {
-      throw Error("cannot open the log file " + std::string(path) + ": " + e.what());
+      l.front.log(spdlog::level::warn, "there is no log file: " + std::string(e.what()));
     }
   }
   l.file = file;

@@ -41,11 +41,14 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
 }
 
 std::string unknown_name_message(std::string_view what, std::string_view name, const std::vector<std::string>& names) {
-  std::string message = str(what, " '", name, "' is not known; one of:");
-  for (const auto& known : names) message += " " + known;
+  constexpr size_t kShort = 60;
+  std::string list;
+  for (const auto& known : names) list += " " + known;
   const std::string near = nearest_name(name, names);
-  if (!near.empty()) message += str("; did you mean '", near, "'?");
-  return message;
+  // A long list helps nobody who has only mistyped a name.
+  const bool listed = near.empty() || list.size() <= kShort;
+  return str(what, name.empty() ? "" : str(" '", name, "'"), " is not known", listed ? "; one of:" + list : "",
+             near.empty() ? "" : str("; did you mean '", near, "'?"));
 }
 
 }  // namespace kaem

@@ -54,7 +54,7 @@ std::vector<double> mode_scales() {
 
 at::Tensor gaussian_field(int64_t count, int64_t n, const Rng& rng, int64_t first_index) {
   TORCH_CHECK_VALUE(count >= 0 && n >= 1 && first_index >= 0,
-                    "gaussian_field: want count >= 0, n >= 1, first_index >= 0, got ", count, ", ", n, ", ",
+                    "gaussian_field: expected count >= 0, n >= 1, first_index >= 0, got ", count, ", ", n, ", ",
                     first_index);
   const std::vector<double> table = cosines(n), scales = mode_scales();
   at::Tensor fields = at::empty({count, n, n}, at::kDouble);
@@ -85,13 +85,13 @@ at::Tensor permeability(int64_t count, int64_t n, const Rng& rng, int64_t first_
 }
 
 at::Tensor solve(const at::Tensor& a, const at::Tensor& source) {
-  TORCH_CHECK_VALUE(a.dim() == 3 && a.size(1) == a.size(2) && a.size(1) >= 1, "darcy::solve: want a [count,n,n], got ",
-                    a.sizes());
-  TORCH_CHECK_VALUE(!source.defined() || source.sizes() == a.sizes(), "darcy::solve: want a source of ", a.sizes(),
+  TORCH_CHECK_VALUE(a.dim() == 3 && a.size(1) == a.size(2) && a.size(1) >= 1,
+                    "darcy::solve: expected a [count,n,n], got ", a.sizes());
+  TORCH_CHECK_VALUE(!source.defined() || source.sizes() == a.sizes(), "darcy::solve: expected a source of ", a.sizes(),
                     ", got ", source.defined() ? source.sizes() : at::IntArrayRef());
   const at::Tensor field = a.to(at::kCPU, at::kDouble).contiguous();
   TORCH_CHECK_VALUE(field.numel() == 0 || (field.gt(0).all().item<bool>() && field.isfinite().all().item<bool>()),
-                    "darcy::solve: want a > 0 and finite everywhere");
+                    "darcy::solve: expected a > 0 and finite everywhere");
   const at::Tensor f = source.defined() ? source.to(at::kCPU, at::kDouble).contiguous() : at::ones_like(field);
   at::Tensor u = at::empty_like(field);
   const int64_t n = a.size(1);

@@ -112,7 +112,7 @@ Fields extend(const Fields& fields, int64_t count, uint64_t seed,
 
 std::pair<at::Tensor, at::Tensor> fields(int64_t count, uint64_t seed, std::vector<std::string>* notes,
                                          const std::function<void(int64_t, int64_t)>& progress) {
-  TORCH_CHECK_VALUE(count >= 1, "darcy::fields: want count >= 1, got ", count);
+  TORCH_CHECK_VALUE(count >= 1, "darcy::fields: expected count >= 1, got ", count);
   std::vector<std::string> unheard;
   std::vector<std::string>& heard = notes != nullptr ? *notes : unheard;
   const std::string folder = cache_folder();

@@ -51,7 +51,7 @@ Split from_file(const DatasetOptions& options, Dataset& data) {
   at::Tensor field = darcy::read_fields(path, permeability);
   if (field.dim() == 4 && field.size(1) == 1) field = field.squeeze(1);  // neuraloperator's later files
   if (field.dim() != 3 || field.numel() == 0)
-    throw DataError(kaem::str(path, ": want fields of shape [N,H,W], found ", field.sizes()));
+    throw DataError(kaem::str(path, ": expected fields of shape [N,H,W], found ", field.sizes()));
   field = field.to(at::kDouble);
   if (!field.isfinite().all().item<bool>()) throw DataError(path + ": holds values that are not finite numbers");
   if (permeability && darcy::holds_both(path)) field = to_phases(field, path, data);

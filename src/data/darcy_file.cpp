@@ -96,7 +96,7 @@ at::Tensor read_fields(const std::string& path, bool permeability) {
   if (path.ends_with(".npy")) return io::read_npy(path);
   if (has_extension(path, {".pt", ".pth"})) return read_pt(path, permeability);
   if (!has_extension(path, {".mat", ".h5", ".hdf5"}))
-    throw ConfigError(str("[DATA] darcy_file = ", path, ": want a file .npy, .pt, .mat or .h5"));
+    throw ConfigError(str("[DATA] darcy_file = ", path, ": expected a file .npy, .pt, .mat or .h5"));
   const std::string start = first_bytes(path);
   if (path.ends_with(".mat") && !start.starts_with("MATLAB 7.3")) return read_mat5(path, permeability);
   Names names = names_of(permeability);

@@ -17,15 +17,16 @@ namespace {
 constexpr int64_t kMaxSide = 4096;  // of a resized image
 
 void check(const DatasetOptions& options) {
-  if (options.train_size < 1) throw ConfigError(str("[TRAINING] N_train = ", options.train_size, ": want at least 1"));
-  if (options.test_size < 0) throw ConfigError(str("[TRAINING] N_test = ", options.test_size, ": want at least 0"));
+  if (options.train_size < 1)
+    throw ConfigError(str("[TRAINING] N_train = ", options.train_size, ": expected at least 1"));
+  if (options.test_size < 0) throw ConfigError(str("[TRAINING] N_test = ", options.test_size, ": expected at least 0"));
   if (options.resize.empty()) return;
   bool good = options.resize.size() == 2;
   for (const int64_t side : options.resize) good = good && side >= 1 && side <= kMaxSide;
   if (good) return;
   std::string got;
   for (const int64_t side : options.resize) got += str(got.empty() ? "" : "x", side);
-  throw ConfigError(str("[DATA] resize = ", got, ": want HxW, two numbers from 1 to ", kMaxSide));
+  throw ConfigError(str("[DATA] resize = ", got, ": expected HxW, two numbers from 1 to ", kMaxSide));
 }
 
 /// Rows of `from` over `divisor`. One pass: as tensor operations a batch would be walked through three times, and
@@ -60,7 +61,7 @@ void flip_rows(at::Tensor& x, const std::array<int64_t, 3>& shape, const at::Ten
 int64_t Dataset::steps_per_epoch(int64_t batch_size) const {
   const int64_t records = train.size(0);
   if (batch_size < 1 || batch_size > records)
-    throw ConfigError(str("[TRAINING] batch_size = ", batch_size, ": want 1 to ", records,
+    throw ConfigError(str("[TRAINING] batch_size = ", batch_size, ": expected 1 to ", records,
                           ", the number of training records of ", name));
   return records / batch_size;
 }
@@ -84,8 +85,8 @@ at::Tensor Dataset::batch(int64_t step, int64_t batch_size, const Rng& rng) cons
 
 at::Tensor Dataset::to_float(const at::Tensor& split, const at::Tensor& index) {
   TORCH_CHECK_VALUE(split.dim() >= 1 && split.is_cpu() && split.is_contiguous(),
-                    "to_float: want a contiguous CPU split");
-  TORCH_CHECK_VALUE(index.dim() == 1 && index.scalar_type() == at::kLong, "to_float: want index int64 [n], got ",
+                    "to_float: expected a contiguous CPU split");
+  TORCH_CHECK_VALUE(index.dim() == 1 && index.scalar_type() == at::kLong, "to_float: expected index int64 [n], got ",
                     index.sizes());
   const at::Tensor rows = index.to(at::kCPU).contiguous();
   const int64_t width = split.numel() / std::max<int64_t>(split.size(0), 1);

@@ -69,7 +69,11 @@ struct ImageStore::Cache {
     if (::flock(descriptor, LOCK_EX) != 0) fail("cannot lock", errno);
     first = kPage + whole_pages(sizeof(uint32_t) * count), record = size;
     bytes = first + count * size;
-    if (!holds(header)) make_anew(header, notes);
+    if (!holds(header)) {
+      make_anew(header, notes);
+    } else if (const int problem = reserve(); problem != 0) {
+      fail("no space for all of", problem);  // a copy with holes
+    }
     ::flock(descriptor, LOCK_UN);
     map = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
     if (map == MAP_FAILED) fail("cannot map", errno);
@@ -90,17 +94,26 @@ struct ImageStore::Cache {
     struct stat info {};
     if (::fstat(descriptor, &info) == 0 && info.st_size > 0)
       notes.push_back(str("the image cache ", path, " is not whole or not of this program and is made again"));
-    if (::ftruncate(descriptor, 0) != 0 || ::ftruncate(descriptor, static_cast<off_t>(bytes)) != 0)
-      fail("cannot write", errno);
-    // A full disk must be an error here, not a signal at the first write to the map.
-    reserve(0, first);
-    if (::pwrite(descriptor, header.data(), header.size(), 0) != static_cast<ssize_t>(header.size()))
-      fail("cannot write", errno);
+    try {
+      if (::ftruncate(descriptor, 0) != 0) fail("cannot write", errno);
+      if (const int problem = reserve(); problem != 0) fail("no space for", problem);
+      if (::pwrite(descriptor, header.data(), header.size(), 0) != static_cast<ssize_t>(header.size()))
+        fail("cannot write", errno);
+    } catch (const Error&) {
+      std::error_code ignored;
+      std::filesystem::remove(path, ignored);  // what was reserved, for others
+      throw;
+    }
   }
 
-  void reserve(size_t offset, size_t size) const {
-    const int error = ::posix_fallocate(descriptor, static_cast<off_t>(offset), static_cast<off_t>(size));
-    if (error != 0) fail("cannot write", error);
+  /// Space for all rows; an error number, or 0. A full disk must be known here. Later it would be a signal at the first
+  /// access to a page of the map (reading a hole takes a page too where the folder is in memory), in mid-run.
+  int reserve() const {
+    int error = 0;
+    do {
+      error = ::posix_fallocate(descriptor, 0, static_cast<off_t>(bytes));
+    } while (error == EINTR);
+    return error;
   }
 
   /// Of a row's bytes, never 0.
@@ -140,7 +153,6 @@ void ImageStore::decode(int64_t row) {
   const size_t image = rows_[static_cast<size_t>(row)];
   const at::Tensor record = make_record(source_->read(image), recipe_, source_->path() + "/" + source_->names()[image]);
   const auto size = static_cast<size_t>(record.numel());
-  if (cache_) cache_->reserve(cache_->first + static_cast<size_t>(row) * size, size);
   std::memcpy(images_.mutable_data_ptr<uint8_t>() + static_cast<size_t>(row) * size, record.const_data_ptr(), size);
   // After the row: a program that ends in between leaves a row without its checksum, which is decoded again.
   if (cache_) cache_->sums[row] = cache_->checksum(row);

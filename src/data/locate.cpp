@@ -87,15 +87,15 @@ std::vector<std::string> mirrors_of(const DataSet& set) {
 
 std::string missing_message(const DataSet& set, const std::vector<std::string>& names, const std::string& root,
                             const std::string& why) {
-  const auto join = [](const std::vector<std::string>& words, std::string_view between) {
-    std::string text;
-    for (const auto& word : words) text += (text.empty() ? "" : std::string(between)) + word;
-    return text;
-  };
   const std::string into = path_in(root, set.folder, "");
-  const std::string source = set.mirrors.empty() ? str(set.advice, ", into ", into)
-                                                 : str("from ", join(mirrors_of(set), " or "), " into ", into);
-  return str(set.name, " is not complete in ", root, ": missing ", join(names, ", "), " (", source, "): ", why);
+  // A download that failed names its mirrors itself.
+  const bool tried = why.find("://") != std::string::npos || set.mirrors.empty();
+  const std::string from = tried ? std::string(set.advice) : "from " + without_password(mirrors_of(set).front());
+  const std::string more = names.size() > 2    ? str(" and ", names.size() - 1, " more")
+                           : names.size() == 2 ? ", " + names.back()
+                                               : "";
+  return str(set.name, " in ", root, ": missing ", names.front(), more, " (", from, from.empty() ? "" : " ", "into ",
+             into, "): ", why);
 }
 
 bool is_part(const DataFile& file, const std::vector<std::string>& paths) {

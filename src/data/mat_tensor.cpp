@@ -8,21 +8,21 @@
 namespace kaem {
 namespace {
 
-struct Type {
+struct ArrayType {
   char kind;
   uint64_t item_size;
   at::ScalarType type;
 };
-constexpr auto kTypes = std::to_array<Type>({{'u', 1, at::kByte},
-                                             {'i', 1, at::kChar},
-                                             {'u', 2, at::kUInt16},
-                                             {'i', 2, at::kShort},
-                                             {'u', 4, at::kUInt32},
-                                             {'i', 4, at::kInt},
-                                             {'u', 8, at::kUInt64},
-                                             {'i', 8, at::kLong},
-                                             {'f', 4, at::kFloat},
-                                             {'f', 8, at::kDouble}});
+constexpr auto kTypes = std::to_array<ArrayType>({{'u', 1, at::kByte},
+                                                  {'i', 1, at::kChar},
+                                                  {'u', 2, at::kUInt16},
+                                                  {'i', 2, at::kShort},
+                                                  {'u', 4, at::kUInt32},
+                                                  {'i', 4, at::kInt},
+                                                  {'u', 8, at::kUInt64},
+                                                  {'i', 8, at::kLong},
+                                                  {'f', 4, at::kFloat},
+                                                  {'f', 8, at::kDouble}});
 
 }  // namespace
 

@@ -94,7 +94,7 @@ void check(const Dataset& data, int64_t count) {
   if (data.is_text()) throw ConfigError("[PCA] use_pca = true: " + data.name + " holds text");
   const int64_t size = data.shape[0] * data.shape[1] * data.shape[2], most = std::min(size, data.train.size(0) - 1);
   if (count >= 1 && count <= most) return;
-  throw ConfigError(str("[PCA] pca_components = ", count, ": want 1 to ", most, " (", data.name, " has ", size,
+  throw ConfigError(str("[PCA] pca_components = ", count, ": expected 1 to ", most, " (", data.name, " has ", size,
                         " numbers a record, ", data.train.size(0), " training records)"));
 }
 
@@ -154,7 +154,7 @@ Pca parse_pca(const std::string& image, const std::string& path) {
   const auto tensor = [&](const char* name, int64_t dimensions, at::ScalarType type) {
     const auto found = content.tensors.find(name);
     if (found == content.tensors.end() || found->second.dim() != dimensions || found->second.scalar_type() != type)
-      throw DataError(str(path, ": want a tensor '", name, "' with ", dimensions, " dimensions"));
+      throw DataError(str(path, ": expected a tensor '", name, "' with ", dimensions, " dimensions"));
     return found->second;
   };
   Pca pca;

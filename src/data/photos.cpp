@@ -108,7 +108,7 @@ std::map<std::string, int, std::less<>> read_partition(const std::vector<fs::pat
       for (int64_t line = 1; lines >> name >> part; ++line) {
         if (line == 1 && name == "image_id") continue;
         if (part.size() != 1 || part[0] < '0' || part[0] > '2')
-          throw DataError(str(path, ":", line, ": want a name and 0, 1 or 2, found '", name, " ", part, "'"));
+          throw DataError(str(path, ":", line, ": expected a name and 0, 1 or 2, found '", name, " ", part, "'"));
         parts[name] = part[0] - '0';
       }
       return parts;
@@ -262,7 +262,7 @@ void verify_pictures(ImageSource& source, int64_t smallest, const std::function<
     try {
       const io::Pixels pixels = io::decode_image(source.read(i), 0, path);
       if (std::min(pixels.height, pixels.width) < smallest)
-        throw DataError(str(path, ": an image of ", pixels.width, "x", pixels.height, " pixels, want at least ",
+        throw DataError(str(path, ": an image of ", pixels.width, "x", pixels.height, " pixels, expected at least ",
                             smallest, "x", smallest));
     } catch (const DataError& error) {
       if (damaged++ == 0) first = error.what();

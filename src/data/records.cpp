@@ -33,8 +33,8 @@ int64_t taken(int64_t available, int64_t count, const char* what, const char* ke
 
 int64_t split_off(int64_t available, int64_t count, const std::string& missing_test, Dataset& data) {
   if (count >= available)
-    throw DataError(
-        str(missing_test, "; and ", available, " training images cannot give ", count, " test images (N_test)"));
+    throw DataError(str(data.name, ": there are no test files, and ", available, " training images cannot give ", count,
+                        " test images (N_test)"));
   data.test_from_training = true;
   if (count == 0) return available;
   data.notes.push_back(

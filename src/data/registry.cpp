@@ -103,7 +103,7 @@ std::vector<std::string> verify_dataset(const std::string& name, const std::stri
         if (!fault) fault = error;  // the other files are looked at all the same
       }
   }
-  if (fault) throw *fault;
+  if (fault) throw DataError(*fault);
   if (!missing.empty()) throw DataError(missing_message(set, missing, root, "fetch them first"));
   return lines;
 }

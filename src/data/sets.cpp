@@ -175,9 +175,7 @@ DataSet celeba() {
                 {},
                 "00d2c5bc6d35e252742224ab0c1e8fcb",
                 "00d2c5bc6d35e252742224ab0c1e8fcb"}};
-  set.advice =
-      "from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, whose licence forbids mirrors; the .zip or the folder "
-      "img_align_celeba of it";
+  set.advice = "or its folder img_align_celeba, from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html";
   set.shape = {3, 64, 64}, set.load = load_celeba, set.verify = verify_celeba;
   return set;
 }

@@ -130,7 +130,7 @@ void note_losses(const Records& train, const DatasetOptions& options, Dataset& d
 
 Dataset load(const DataSet& set, const DatasetOptions& options, Read read) {
   if (options.sequence_length < 1 || options.vocab_size < 2)
-    throw ConfigError(str("data set ", set.name, ": want [SEQ] sequence_length >= 1 and vocab_size >= 2, got ",
+    throw ConfigError(str("data set ", set.name, ": expected [SEQ] sequence_length >= 1 and vocab_size >= 2, got ",
                           options.sequence_length, " and ", options.vocab_size));
   const LocatedFiles files = locate_files(set, options.root, options.offline, options.progress);
   Dataset data;

@@ -42,7 +42,7 @@ double unigram_entropy(const at::Tensor& words) {
 double unigram_cross_entropy(const at::Tensor& train, const at::Tensor& test, int64_t vocab_size) {
   const at::Tensor seen = counts(train, vocab_size) + 1, asked = counts(test, vocab_size);
   TORCH_CHECK_VALUE(seen.size(0) == vocab_size && asked.size(0) == vocab_size,
-                    "unigram_cross_entropy: want indices below ", vocab_size);
+                    "unigram_cross_entropy: expected indices below ", vocab_size);
   return -(asked * (seen / seen.sum()).log()).sum().item<double>() / asked.sum().item<double>();
 }
 

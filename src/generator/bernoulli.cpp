@@ -46,7 +46,7 @@ struct BernoulliLikelihood : Likelihood {
 std::shared_ptr<Likelihood> make_bernoulli_likelihood(const GeneratorOptions& options) {
   if (!same_name(options.output_activation, "sigmoid"))
     throw ConfigError(str("[GeneratorModel] output_activation = ", options.output_activation,
-                          ": likelihood = bernoulli wants sigmoid"));
+                          ": likelihood = bernoulli needs sigmoid"));
   return std::make_shared<BernoulliLikelihood>();
 }
 

@@ -207,18 +207,18 @@ void check(const CnnOptions& o, const DataShape& shape) {
   for (const auto& [name, list] :
        {std::pair{"strides", &o.strides}, {"kernel_sizes", &o.kernels}, {"paddings", &o.paddings}})
     if (list->size() != layers)
-      throw ConfigError(str("[CNN] ", name, ": want ", layers,
+      throw ConfigError(str("[CNN] ", name, ": expected ", layers,
                             " numbers, one more than hidden_feature_dims (the last layer gives the image), got ",
                             list->size()));
   if (o.projection && (o.dims.empty() || o.init_spatial < 1))
-    throw ConfigError("[CNN] projection = true: want init_spatial of 1 or more, and hidden_feature_dims");
+    throw ConfigError("[CNN] projection = true: expected init_spatial of 1 or more, and hidden_feature_dims");
   const int64_t size = stack_size(o);
   for (const int64_t wanted : {shape[1], shape[2]})
     if (size < wanted || size >= 2 * wanted)
       throw ConfigError(str("[CNN] strides, kernel_sizes, paddings: the layers give ", size, "x", size, " from ",
                             o.projection ? o.init_spatial : 1, "x", o.projection ? o.init_spatial : 1,
                             ", the data are ", shape[1], "x", shape[2],
-                            "; want that size or a little more (the edges are cut off): each layer gives"
+                            "; expected that size or a little more (the edges are cut off): each layer gives"
                             " (size - 1)·stride - 2·padding + kernel; ",
                             size < wanted ? "add a layer or a larger stride" : "leave out a layer"));
 }

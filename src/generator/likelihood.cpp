@@ -34,8 +34,8 @@ std::shared_ptr<Likelihood> make_likelihood(const GeneratorOptions& options) {
   const auto make = find(kLikelihoods, "likelihood", options.likelihood);
   if ((make == make_categorical_likelihood) != options.seq.use())
     throw ConfigError(str("[GeneratorModel] likelihood = ", options.likelihood, ": ",
-                          options.seq.use() ? "sequences of words ([SEQ] sequence_length > 0) want categorical"
-                                            : "wants sequences of words ([SEQ] sequence_length > 0)"));
+                          options.seq.use() ? "sequences of words ([SEQ] sequence_length > 0) need categorical"
+                                            : "needs sequences of words ([SEQ] sequence_length > 0)"));
   return make(options);
 }
 

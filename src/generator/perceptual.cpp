@@ -24,7 +24,7 @@ Perceptual::Perceptual(const std::string& path, double scale, const DataShape& s
   try {
     network_ = std::make_unique<Network>(Network{torch::jit::load(path, at::kCPU)});
   } catch (const c10::Error&) {
-    throw ConfigError(key + "want a file of TorchScript (torch.jit.save)");
+    throw ConfigError(key + "expected a file of TorchScript (torch.jit.save)");
   }
   network_->module.eval();
   for (Tensor parameter : network_->module.parameters()) parameter.requires_grad_(false);

@@ -107,7 +107,7 @@ struct TransformerGenerator : Generator {
       : options(all.seq), precision(all.precision.of_products()) {
     const int64_t d = options.d_model;
     if (d > kHeadWidth && d % kHeadWidth != 0)
-      throw ConfigError(str("[SEQ] d_model = ", d, ": with autoregressive = true want a multiple of ", kHeadWidth,
+      throw ConfigError(str("[SEQ] d_model = ", d, ": with autoregressive = true expected a multiple of ", kHeadWidth,
                             ", the width of a head"));
     const InitialDraws draws(rng, "generator");
     net.latent = network::add_dense(*this, "latent", latent_width, d, draws, precision);
@@ -121,7 +121,7 @@ struct TransformerGenerator : Generator {
   Tensor forward(const Tensor&) override {
     throw ConfigError(
         "[SEQ] autoregressive = true: importance sampling would need a pass for every datum and draw; "
-        "want another [POST_LANGEVIN] sampler, or autoregressive = false");
+        "choose another [POST_LANGEVIN] sampler, or autoregressive = false");
   }
   Tensor forward_given(const Tensor& u, const Tensor& x) override { return net.run(u, x); }
   bool autoregressive() const override { return true; }

@@ -93,6 +93,23 @@ std::string read_file(const std::string& path) {
   }
 }
 
+std::string read_json(const std::string& path) {
+  constexpr int kDeepest = 64;
+  std::string text = read_file(path);
+  int depth = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"') quoted = !quoted;
+    if (quoted && c == '\\') ++i;
+    if (quoted) continue;
+    if (c == '[' || c == '{') ++depth;
+    if (c == ']' || c == '}') --depth;
+    if (depth > kDeepest) return "";
+  }
+  return text;
+}
+
 std::string read_maybe_gzip(const std::string& path, size_t max_bytes) {
   std::string content = read_file(path);
   return is_gzip(content) ? gunzip(content, path, max_bytes) : content;

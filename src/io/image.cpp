@@ -59,8 +59,8 @@ void append(void* context, void* data, int size) {
 
 void write_png_grid(const std::string& path, const at::Tensor& images, int64_t columns, int64_t padding, int64_t zoom) {
   TORCH_CHECK_VALUE(images.dim() == 4 && images.numel() > 0 && (images.size(1) == 1 || images.size(1) == 3),
-                    "write_png_grid: want images [N,C,H,W] with C 1 or 3, got ", images.sizes());
-  TORCH_CHECK_VALUE(padding >= 0, "write_png_grid: want padding >= 0, got ", padding);
+                    "write_png_grid: expected images [N,C,H,W] with C 1 or 3, got ", images.sizes());
+  TORCH_CHECK_VALUE(padding >= 0, "write_png_grid: expected padding >= 0, got ", padding);
   const int64_t channels = images.size(1);
   const Layout grid = plan(images, columns, padding, zoom);
   if (grid.picture_height() * grid.picture_width() > std::numeric_limits<int>::max() / 4)

@@ -14,6 +14,7 @@ using at::Tensor;
 
 constexpr int kMostHalvings = 5;
 constexpr int64_t kMostPoints = 1000;
+constexpr int64_t kMostQuantiled = int64_t{1} << 24;  // rows: at::quantile takes no more
 constexpr double kMostChange = 0.01;  ///< relative RMS change of the curves that a grid update may cause
 
 /// Products of the old and new features over some points: all that a refit and its error need.
@@ -64,7 +65,9 @@ double relative_change(const Gram& gram, const Tensor& refit, const Tensor& oute
 Tensor place_knots(const Tensor& x, const Tensor& low, const Tensor& high, int64_t intervals, double ratio) {
   const Tensor steps = at::linspace(0, 1, intervals + 1, x.options());
   const Tensor uniform = low.unsqueeze(1) + (high - low).unsqueeze(1) * steps;
-  const Tensor quantiles = at::quantile(x, steps, 0).t().clamp(low.unsqueeze(1), high.unsqueeze(1));
+  const int64_t stride = (x.size(0) + kMostQuantiled - 1) / kMostQuantiled;
+  const Tensor quantiles =
+      at::quantile(x.slice(0, 0, x.size(0), stride), steps, 0).t().clamp(low.unsqueeze(1), high.unsqueeze(1));
   Tensor placed = ratio * uniform + (1 - ratio) * quantiles;
   placed.select(1, 0).copy_(low);
   placed.select(1, -1).copy_(high);

@@ -113,7 +113,7 @@ SteppingStone stepping_stone_log_likelihood(ModelImpl& model, const Tensor& x, c
                                             const Rng& rng) {
   if (!model.prior->normalised())
     throw UsageError("stepping-stone sampling starts from exact prior draws; this prior has none");
-  if (options.chains < 2) throw UsageError("stepping-stone sampling wants at least 2 chains for its standard error");
+  if (options.chains < 2) throw UsageError("stepping-stone sampling needs at least 2 chains for its standard error");
   const c10::AutoGradMode no_grad(false);
   Run run(model, x, options, rng);
   std::vector<double> ladder = mcmc::power_ladder(options.levels, options.power);

@@ -20,12 +20,12 @@ Tensor mixture_score(const Tensor& z, const Tensor& knots, const Tensor& tau, co
                      const Tensor& constant, const BasisSpec& spec) {
   const int64_t p = weights.size(0), features = feature_count(spec, grid_size_of(spec, knots));
   TORCH_CHECK_VALUE(knots.size(0) == p || (is_wavelet(spec.kind) && knots.size(0) == p * z.size(1)),
-                    "mixture_score: want a row of knots for each of ", p, " inputs, got ", knots.sizes());
+                    "mixture_score: expected a row of knots for each of ", p, " inputs, got ", knots.sizes());
   TORCH_CHECK_VALUE(z.dim() == 2 && weights.sizes() == at::IntArrayRef({p, features, z.size(1)}),
-                    "mixture_score: want z [S,Q] and weights [", p, ",", features, ",Q], got ", z.sizes(), ", ",
+                    "mixture_score: expected z [S,Q] and weights [", p, ",", features, ",Q], got ", z.sizes(), ", ",
                     weights.sizes());
-  TORCH_CHECK_VALUE(constant.sizes() == at::IntArrayRef({z.size(1), p}), "mixture_score: want constant [", z.size(1),
-                    ",", p, "], got ", constant.sizes());
+  TORCH_CHECK_VALUE(constant.sizes() == at::IntArrayRef({z.size(1), p}), "mixture_score: expected constant [",
+                    z.size(1), ",", p, "], got ", constant.sizes());
   const c10::AutoGradMode no_grad(false);
   return raw::mixture_score(z, knots, tau, weights, constant, static_cast<int64_t>(spec.kind), spec.degree,
                             static_cast<int64_t>(spec.activation));
@@ -35,7 +35,7 @@ std::pair<Tensor, Tensor> output_error(const Tensor& x, const Tensor& generated,
                                        const Tensor& scale) {
   TORCH_CHECK_VALUE(x.dim() == 2 && generated.dim() == 4 && generated.size(1) == x.size(0) &&
                         generated.size(3) == x.size(1) && scale.dim() == 0,
-                    "output_error: want x [B,D], generated [T,B,N,D] and scale [], got ", x.sizes(), ", ",
+                    "output_error: expected x [B,D], generated [T,B,N,D] and scale [], got ", x.sizes(), ", ",
                     generated.sizes(), ", ", scale.sizes());
   const c10::AutoGradMode no_grad(false);
   auto [distance, gradient] = raw::output_error(x, generated, steepness, scale);

@@ -21,7 +21,7 @@ GpuServices& services() {
 bool graphs_wanted() {
   const char* wish = std::getenv("KAEM_CUDA_GRAPHS");
   const std::string_view word = wish != nullptr ? wish : "1";
-  if (word != "0" && word != "1") throw UsageError(str("KAEM_CUDA_GRAPHS=", word, ": want 0 or 1"));
+  if (word != "0" && word != "1") throw UsageError(str("KAEM_CUDA_GRAPHS=", word, ": expected 0 or 1"));
   return word == "1";
 }
 

@@ -254,8 +254,9 @@ KAEM_HD inline double rounded_product(double a, double b) {
 /// cos(π·frequency·κ·(x - a) - π·shift) with the phase's rounding carried along: it would count k times.
 template <class T>
 KAEM_HD inline T fourier(const Grid<T>& g, T x, T frequency, T shift) {
-  const T d = x - g.knots[0], turns = rounded_product(d, g.scale);
-  const T rest = fma(d, g.scale, -turns) + d * g.scale_low;
+  const T a = g.knots[0], d = x - a, back = d - x, lost_digits = (x - (d - back)) - (a + back);
+  const T turns = rounded_product(d, g.scale);
+  const T rest = fma(d, g.scale, -turns) + (d * g.scale_low + lost_digits * g.scale);
   const T phase = turns - 2 * rint(turns / 2), p = rounded_product(frequency, phase);
   const T lost = fma(frequency, phase, -p) + frequency * rest;
   return cos(T(kPi) * ((p - 2 * rint(p / 2)) - shift + lost));

@@ -40,7 +40,7 @@ const std::optional<c10::TypedOperatorHandle<Linear>>& onednn() {
     const char* forced = std::getenv("KAEM_PRODUCTS");
     const std::string_view wish = forced != nullptr ? forced : "";
     if (!wish.empty() && wish != "mkl" && wish != "onednn")
-      throw UsageError(str("KAEM_PRODUCTS=", wish, ": want mkl or onednn"));
+      throw UsageError(str("KAEM_PRODUCTS=", wish, ": expected mkl or onednn"));
     const bool faster = is_amd() && simd::kernels().width >= 16;
     if (wish == "mkl" || (wish.empty() && !faster) || !at::hasMKLDNN()) return std::nullopt;
     const auto found = c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
@@ -100,8 +100,8 @@ Tensor round_to(const Tensor& t, Precision precision) {
 }
 
 Tensor product(const Tensor& a, const Tensor& b, Precision precision) {
-  TORCH_CHECK_VALUE(a.dim() == 2 && b.dim() == 2 && a.size(1) == b.size(0), "product: want a [N,K] and b [K,O], got ",
-                    a.sizes(), " and ", b.sizes());
+  TORCH_CHECK_VALUE(a.dim() == 2 && b.dim() == 2 && a.size(1) == b.size(0),
+                    "product: expected a [N,K] and b [K,O], got ", a.sizes(), " and ", b.sizes());
   if (c10::GradMode::is_enabled() && (a.requires_grad() || b.requires_grad()))
     return Product::apply(a, b, static_cast<int64_t>(precision));
   return rounded_product(a, b, precision);

@@ -138,11 +138,13 @@ Tensor bspline_derivative(const Tensor& x, const Tensor& knots, int64_t degree) 
   return scaled.slice(2, 0, -1) - scaled.slice(2, 1);
 }
 
-/// Frequencies π k τ, k = 1..G, and positions x̃ in units of the domain.
+/// Frequencies π k τ, k = 1..G, and positions x̃ in units of the domain; in float64, as the rounding of a phase counts k
+/// times.
 std::pair<Tensor, Tensor> fourier(const Tensor& x, const Tensor& knots, const Tensor& tau) {
-  const Tensor position = (x - domain_start(knots)) / domain_width(knots);
-  const Tensor k = at::arange(1, knots.size(1), x.options());
-  return {kPi * k * tau, position.unsqueeze(-1)};
+  const Tensor wide = knots.to(at::kDouble);
+  const Tensor position = (x.to(at::kDouble) - domain_start(wide)) / domain_width(wide);
+  const Tensor k = at::arange(1, knots.size(1), wide.options());
+  return {kPi * k * tau.to(at::kDouble), position.unsqueeze(-1)};
 }
 
 /// T_n(x̂) and T_n'(x̂), n = 0..degree, stacked along the last axis.
@@ -232,7 +234,7 @@ Tensor basis(const Tensor& x, const Tensor& knots, const Tensor& tau, const Basi
   } else if (spec.kind == BasisKind::kFft) {
     const auto [frequency, position] = fourier(x, knots, tau);
     const Tensor angle = frequency * position;
-    phi = at::cat({at::ones_like(position), angle.cos(), angle.sin()}, -1);
+    phi = at::cat({at::ones_like(position), angle.cos(), angle.sin()}, -1).to(x.scalar_type());
   } else if (spec.kind == BasisKind::kCheby) {
     phi = chebyshev(to_unit(x, knots).clamp(-1, 1), spec.degree).first;
   } else {
@@ -250,7 +252,7 @@ Tensor basis_derivative(const Tensor& x, const Tensor& knots, const Tensor& tau,
   } else if (spec.kind == BasisKind::kFft) {
     const auto [frequency, position] = fourier(x, knots, tau);
     const Tensor angle = frequency * position, scale = frequency / domain_width(knots).unsqueeze(-1);
-    phi = at::cat({at::zeros_like(position), -scale * angle.sin(), scale * angle.cos()}, -1);
+    phi = at::cat({at::zeros_like(position), -scale * angle.sin(), scale * angle.cos()}, -1).to(x.scalar_type());
   } else if (spec.kind == BasisKind::kCheby) {
     const Tensor x_hat = to_unit(x, knots);
     const Tensor inside = (x_hat.abs() <= 1).to(x.scalar_type());
@@ -272,7 +274,7 @@ Tensor basis_tau_derivative(const Tensor& x, const Tensor& knots, const Tensor& 
   } else if (spec.kind == BasisKind::kFft) {
     const auto [frequency, position] = fourier(x, knots, tau);
     const Tensor angle = frequency * position, scale = angle / tau;
-    phi = at::cat({at::zeros_like(position), -scale * angle.sin(), scale * angle.cos()}, -1);
+    phi = at::cat({at::zeros_like(position), -scale * angle.sin(), scale * angle.cos()}, -1).to(x.scalar_type());
   } else {
     const Tensor u = distance(x, knots, tau, spec.kind);
     phi = morlet ? -u * (tau * u).sin() * (-0.5 * u.square()).exp() : -u / tau * radial_derivative(u, tau, spec.kind);

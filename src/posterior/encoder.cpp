@@ -20,7 +20,7 @@ constexpr double kLeastLogScale = -8, kMostLogScale = 3;
 int64_t entry(const std::vector<int64_t>& values, size_t layer, const char* key) {
   if (values.empty() || (values.size() > 1 && layer >= values.size()))
     throw ConfigError(
-        str("[Encoder] ", key, ": want one number, or one for each of the channels, got ", values.size()));
+        str("[Encoder] ", key, ": expected one number, or one for each of the channels, got ", values.size()));
   return values.size() == 1 ? values[0] : values[layer];
 }
 
@@ -34,7 +34,8 @@ EncoderImpl::EncoderImpl(const EncoderOptions& options, const ModelImpl& model, 
   features_ = model.data_size();
   const InitialDraws draws(rng, "encoder");
   const SeqOptions& seq = model.options.generator.seq;
-  if (seq.use() && options.type == "cnn") throw ConfigError("[Encoder] type = cnn: words are no image; want diagonal");
+  if (seq.use() && options.type == "cnn")
+    throw ConfigError("[Encoder] type = cnn: words are no image; expected diagonal");
   if (seq.use()) add_words(seq, draws);
   if (options.type == "cnn") add_convolutions(options, draws);
   int64_t width = features_;
@@ -85,7 +86,7 @@ void EncoderImpl::add_convolutions(const EncoderOptions& options, const InitialD
     height = (height + 2 * padding - kernel) / stride + 1, width = (width + 2 * padding - kernel) / stride + 1;
     if (height < 1 || width < 1)
       throw ConfigError(str("[Encoder] channels: nothing is left of a ", shape_[1], "x", shape_[2], " image after ",
-                            l + 1, " convolutions; want fewer, or smaller strides"));
+                            l + 1, " convolutions; choose fewer, or smaller strides"));
     channels = out;
   }
   features_ = channels * height * width;

@@ -14,7 +14,7 @@ using at::Tensor;
 ComponentPrior::ComponentPrior(const PriorOptions& prior_options, const Rng& rng) : options(prior_options) {
   const auto& widths = options.layer_widths;
   if (widths.size() != 2)
-    throw ConfigError(str("[EbmModel] layer_widths: want P, Q (two numbers), got ", widths.size()));
+    throw ConfigError(str("[EbmModel] layer_widths: expected P, Q (two numbers), got ", widths.size()));
   reference =
       register_module("reference", make_reference_density(options.reference, options.basis.grid_range, widths[0]));
   layer = register_module(

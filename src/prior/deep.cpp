@@ -20,15 +20,15 @@ using at::Tensor;
 constexpr size_t kMostLayers = 16;
 
 constexpr const char* kNoDistribution =
-    "a deep prior has no distribution functions of single coordinates; want a prior of two widths";
+    "a deep prior has no distribution functions of single coordinates; only one of two widths has";
 
 }  // namespace
 
 DeepPrior::DeepPrior(const PriorOptions& prior_options, const Rng& rng) : options(prior_options), rng_(rng) {
   const auto& widths = options.layer_widths;
   if (widths.size() < 3 || widths.size() > kMostLayers + 1)
-    throw ConfigError(
-        str("[EbmModel] layer_widths: want 3 to ", kMostLayers + 1, " numbers for a deep prior, got ", widths.size()));
+    throw ConfigError(str("[EbmModel] layer_widths: expected 3 to ", kMostLayers + 1, " numbers for a deep prior, got ",
+                          widths.size()));
   reference =
       register_module("reference", make_reference_density(options.reference, options.basis.grid_range, widths[0]));
   bounded_ = !reference->gaussian();

@@ -34,7 +34,7 @@ std::pair<Tensor, Tensor> in_use(const Tensor& z, const Tensor& weight) {
 MixturePrior::MixturePrior(const PriorOptions& prior_options, const Rng& rng) : ComponentPrior(prior_options, rng) {
   const MixtureOptions& o = options.mixture;
   if (o.train_proportions && o.use_attention_kernel)
-    throw ConfigError("[MixtureModel] train_proportions and use_attention_kernel: want one of them at most");
+    throw ConfigError("[MixtureModel] train_proportions and use_attention_kernel: expected one of them at most");
   const int64_t q = layer->outputs, p = layer->inputs;
   if (o.train_proportions) logits = register_parameter("logits", at::zeros({q, p}));
   if (!o.use_attention_kernel) return;

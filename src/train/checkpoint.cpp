@@ -46,12 +46,13 @@ void remove_orphans(const fs::path& folder, int64_t step) {
 
 /// Refuses a JSON that is not one of ours; a format newer than this program's is not damage, so it ends the search.
 Json parse_description(const std::string& path) {
-  const Json json = Json::parse(io::read_file(path), nullptr, false);
+  const Json json = Json::parse(io::read_json(path), nullptr, false);
   if (!json.is_object() || !json.contains("format") || !json["format"].is_number_integer())
     throw DataError(path + " is not a checkpoint's description");
   if (json["format"].get<int64_t>() > kFormat)
     throw Error(str(path, " has format ", json["format"].get<int64_t>(), ", written by kaem ",
-                    json.value("version", "?"), "; this is kaem ", version(), " and reads up to format ", kFormat),
+                    json.contains("version") ? json["version"].dump() : "?", "; this is kaem ", version(),
+                    " and reads up to format ", kFormat),
                 2);
   if (json.contains("config") || json.contains("checksum")) {
     Json body = json;

@@ -1,7 +1,6 @@
 #include "device.h"
 
 #include <ATen/Context.h>
-#include <ATen/Parallel.h>
 
 #include <charconv>
 
@@ -9,6 +8,7 @@
 #include "kaem/core/error.h"
 #include "kaem/core/memory.h"
 #include "kaem/core/str.h"
+#include "kaem/core/threads.h"
 #include "kaem/ops/ops.h"
 #include "kaem/train/trainer.h"
 
@@ -47,7 +47,7 @@ std::string resolve_device(const std::string& name) {
 
 std::string prepare_machine(const RunOptions& options) {
   const std::string device = resolve_device(options.device);
-  if (options.threads > 0) at::set_num_threads(static_cast<int>(options.threads));
+  set_threads(options.threads);
   flush_denormals();
   keep_freed_memory();
   at::globalContext().setDeterministicAlgorithms(options.deterministic, false);

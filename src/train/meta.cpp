@@ -44,7 +44,8 @@ Json sources_json(const RunMeta& meta) {
 
 std::vector<std::string> digests(const Json& sources) {
   std::vector<std::string> result;
-  for (const auto& s : sources) result.push_back(s.value("sha256", ""));
+  for (const auto& s : sources)
+    if (s.is_object() && s.contains("sha256")) result.push_back(s["sha256"].dump());
   return result;
 }
 

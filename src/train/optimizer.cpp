@@ -210,7 +210,7 @@ void Optimizer::zero_grad() {
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, std::vector<NamedParameter> parameters) {
-  if (options.betas.size() != 2) throw ConfigError("[OPTIMIZER] betas: want two numbers");
+  if (options.betas.size() != 2) throw ConfigError("[OPTIMIZER] betas: expected two numbers");
   std::set<std::string_view> names;
   for (const auto& p : parameters)
     if (!names.insert(p.name).second) throw Error("optimizer: two parameters are called " + p.name);

@@ -51,7 +51,7 @@ std::string prepare_precision(const GeneratorOptions& options, int64_t latent_wi
   const std::string& reduced = options.precision.reduced;
   if (reduced == "TF32" && !device.is_cuda())
     throw ConfigError(
-        "[MIXED_PRECISION] reduced_precision = TF32: processors have no TF32, only GPUs; want FP32 or BF16");
+        "[MIXED_PRECISION] reduced_precision = TF32: processors have no TF32, only GPUs; expected FP32 or BF16");
   if (device.is_cuda()) {
     at::globalContext().setFloat32MatmulPrecision(reduced == "TF32" ? "high" : "highest");
     at::globalContext().setAllowTF32CuDNN(reduced == "TF32");
@@ -69,7 +69,7 @@ std::string prepare_precision(const GeneratorOptions& options, int64_t latent_wi
       str("the generator takes ", ms(half_ms), " for ", kRows, " latents forward and back, ", ms(full_ms), " in FP32");
   if (half_ms > full_ms && !options.precision.forced && !resumed)
     throw ConfigError(str("[MIXED_PRECISION] reduced_precision = BF16 is slower here: ", times,
-                          "; want FP32, or force_reduced = true"));
+                          "; expected FP32, or force_reduced = true"));
   return "reduced_precision = BF16: " + times;
 }
 

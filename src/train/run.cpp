@@ -28,7 +28,7 @@ bool make_folder(const fs::path& path) {
 
 void check_name(const std::string& name) {
   if (name.find('/') != std::string::npos || name == "." || name == ".." || name == "last")
-    throw UsageError("--name '" + name + "': want a plain folder name (no '/', not 'last')");
+    throw UsageError("--name '" + name + "': expected a plain folder name (no '/', not 'last')");
 }
 
 /// True for what is left of a program that was killed while it made a run's folder: no configuration, no checkpoint.
@@ -48,8 +48,8 @@ fs::path make_run_folder(const fs::path& parent, const std::string& name) {
   if (!name.empty()) {
     check_name(name);
     if (!make_folder(parent / name) && !is_unborn(parent / name))
-      throw UsageError(str("the run ", (parent / name).string(),
-                           " exists: choose another --name, or go on with it by --resume ", (parent / name).string()));
+      throw UsageError(
+          str("the run ", (parent / name).string(), " exists: choose another --name, or go on with it by --resume"));
     return parent / name;
   }
   const std::string stamp = time_name();
@@ -113,7 +113,9 @@ std::string newest_run(const std::string& runs) {
     std::pair found{last_written(it->path()), it->path().string()};
     if (!newest || found > *newest) newest = found;
   }
-  if (!newest) throw UsageError("'last': there is no run below " + runs + " yet: kaem train makes one");
+  if (!newest)
+    throw UsageError(str("'last': there is no run below ", runs,
+                         " yet: kaem train makes one; those of another --out DIR are DIR/last"));
   return newest->second;
 }
 
@@ -142,10 +144,13 @@ RunFolder RunFolder::create(const Config& config, const RunMeta& meta) {
 }
 
 RunFolder RunFolder::open(const std::string& path_or_last, const std::string& runs) {
-  std::string path = path_or_last == "last" ? newest_run(runs) : path_or_last;
+  std::string path = path_or_last;
   while (path.size() > 1 && path.back() == '/') path.pop_back();
+  // No run is called last.
+  if (path == "last") path = newest_run(runs);
+  if (fs::path(path).filename() == "last") path = newest_run(fs::path(path).parent_path().string());
   if (!fs::exists(path))
-    throw UsageError("there is no run " + path + " (a run is a folder runs/DATASET/mode/NAME, or 'last')");
+    throw UsageError("there is no run " + path + " (a run is a folder runs/DATASET/mode/NAME, or last, or OUT/last)");
   if (is_unborn(path))
     throw UsageError(
         path + " is a run that was ended before its first line was written: give its command again, without --resume");
@@ -202,7 +207,7 @@ void RunFolder::sweep() const {
 
 void RunFolder::add_session(int64_t step, const RunMeta& meta) {
   const std::string path = file("meta.json");
-  const std::string before = fs::exists(path) ? io::read_file(path) : "";
+  const std::string before = fs::exists(path) ? io::read_json(path) : "";
   io::write_file_atomic(path, next_session_json(before, path, step, meta));
 }
 

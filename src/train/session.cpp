@@ -113,7 +113,7 @@ Length run_length(const RunOptions& options, const Dataset& data) {
 }
 
 Session::Session(const Config& config, const TrainOptions& options, const Dataset& data, const std::string& device,
-                 Length length)
+                 Length length, const std::string& network)
     : config_(config),
       length_(length),
       resumed_(!options.resume.empty()),
@@ -122,7 +122,10 @@ Session::Session(const Config& config, const TrainOptions& options, const Datase
       lock_(lock_folder(folder_.path())),
       metrics_(folder_.file("metrics.csv")),
       config_hash_(config_hash(config)) {
+  if (!network.empty()) files_[kept_config(config).model.generator.perceptual_features] = network;
   log::set_file(folder_.file("log.txt"));
+  for (const auto& [path, digest] : files_)
+    log::record(log::Level::kInfo, str(path, " (SHA-256 ", digest, ") is a TorchScript program and is run"));
   if (!resumed_)
     for (const auto& note : config.notes) log::info(note);
   for (const auto& note : data.notes) log::info(note);

@@ -49,7 +49,7 @@ struct StepValues {
 class Session {
  public:
   Session(const Config& config, const TrainOptions& options, const Dataset& data, const std::string& device,
-          Length length);
+          Length length, const std::string& network);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;

@@ -10,6 +10,7 @@
 #include "kaem/core/str.h"
 #include "kaem/data/loader.h"
 #include "kaem/data/text.h"
+#include "kaem/io/file.h"
 #include "kaem/prior/prior.h"
 #include "kaem/train/update.h"
 #include "session.h"
@@ -54,6 +55,30 @@ std::shared_ptr<const Pca> pca_of_run(const Config& config, const TrainOptions& 
       parse_pca(folder.read_kept_file(kPcaFile, folder.load_checkpoint()), folder.file(kPcaFile)));
 }
 
+/// A TorchScript file is a program, which LibTorch runs: that is said, and a resumed run takes none but its own.
+/// Returns the file's SHA-256, or an empty string where the run has no such file.
+std::string check_network(const Config& config, const TrainOptions& options) {
+  const GeneratorOptions& generator = config.model.generator;
+  if (!generator.use_perceptual_loss) return "";
+  const std::string path = kept_config(config).model.generator.perceptual_features;
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return "";  // making the model says what is wrong
+  const std::string digest = io::sha256(io::read_file(path));
+  if (!options.resume.empty()) {
+    const RunFolder folder = RunFolder::open(options.resume, config.run.out);
+    if (!folder.checkpoint_steps().empty()) {
+      const auto files = folder.load_checkpoint().files;
+      if (const auto known = files.find(path); known != files.end() && known->second != digest)
+        throw DataError(path +
+                        ": not the network that the run was trained with (its SHA-256 is another); under another "
+                        "name it is taken as another network");
+    }
+  }
+  log::info(str("perceptual_features: ", path, " (SHA-256 ", digest.substr(0, 16),
+                "...) is a TorchScript program and is run: it could read and write files"));
+  return digest;
+}
+
 }  // namespace
 
 Report train(const Config& config, const TrainOptions& options) {
@@ -62,6 +87,7 @@ Report train(const Config& config, const TrainOptions& options) {
       options.dataset != nullptr ? *options.dataset : make_dataset(config.data, pca_of_run(config, options));
   const Length length = run_length(config.run, data);
   const Rng rng(config.run.seed);
+  const std::string network = check_network(config, options);
   Model model(config.model, data.shape, rng);
   const std::string precision = prepare_precision(config.model.generator, model->prior->latent_shape().front(),
                                                   data.shape, device, !options.resume.empty());
@@ -81,7 +107,7 @@ Report train(const Config& config, const TrainOptions& options) {
   BatchLoader loader(data, config.run.batch_size, rng, /*pinned=*/at::Device(device).is_cuda());
   const TrainState state{*model, *posterior, *optimizer, ema, data};
   Update update(config, *model, *posterior, *objective, *optimizer, rng);
-  Session session(config, options, data, device, length);
+  Session session(config, options, data, device, length, network);
   if (!precision.empty()) log::info(precision);
   try {
     int64_t step = session.restore(state);

@@ -150,12 +150,12 @@ TEST_F(Jobs, TheWholeFileIsCheckedBeforeAnythingRuns) {
         "j.txt:3: TRAINING.bach_size=3: [TRAINING] unknown key 'bach_size'; did you mean 'batch_size'?",
         "j.txt:5: name=a: line 4 makes the same run runs/DARCY_PERM/vanilla/a",
         "j.txt:6: none.ini: the configuration file cannot be read", "j.txt:7: mode baseline-vae is not built yet",
-        "j.txt:8: seed=x: want an integer", "j.txt:9: EbmModel.layer_widths=7: want two widths",
-        "j.txt:10: name=a/b: want a plain folder name", "kaem: j.txt: 9 faulty lines; nothing was started"})
+        "j.txt:8: seed=x: expected an integer", "j.txt:9: EbmModel.layer_widths=7: expected two widths",
+        "j.txt:10: name=a/b: expected a plain folder name", "kaem: j.txt: 9 faulty lines; nothing was started"})
     EXPECT_HAS(outcome.err, part);
   EXPECT_FALSE(std::filesystem::exists(folder / "runs"));
 
-  EXPECT_HAS(refused("jobs"), "want a file of jobs");
+  EXPECT_HAS(refused("jobs"), "expected a file of jobs");
   EXPECT_HAS(refused("jobs none.txt"), "none.txt");
   write("empty.txt", "# nothing\n");
   EXPECT_HAS(refused("jobs empty.txt"), "holds no job");

@@ -11,6 +11,8 @@
 #include <iterator>
 #include <string>
 
+#include "support/message.h"
+
 namespace kaem {
 
 inline std::string content_of(const std::filesystem::path& path) {
@@ -63,6 +65,7 @@ class Program : public ::testing::Test {
     const Outcome outcome = kaem(arguments);
     EXPECT_EQ(outcome.status, status) << arguments << "\n" << outcome.err;
     EXPECT_EQ(outcome.error_line() + "\n", outcome.err) << "more than one line";
+    test::expect_readable(outcome.error_line());
     return outcome.err;
   }
 

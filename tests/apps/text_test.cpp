@@ -136,7 +136,7 @@ TEST_F(Text, ThePlanAndWhatIsRefused) {
   EXPECT_EQ(plan.status, 0) << plan.err;
   EXPECT_HAS(plan.out, "sequences of 5 words, vocabulary of 8");
   EXPECT_HAS(plan.out, "resize is ignored");
-  EXPECT_HAS(refused("train --dataset SMS_SPAM --config text.ini --set SEQ.sequence_length=-1"), "want 1 or more");
+  EXPECT_HAS(refused("train --dataset SMS_SPAM --config text.ini --set SEQ.sequence_length=-1"), "expected 1 or more");
   const std::string run = train("vanilla", "--max-steps 4");
   EXPECT_HAS(refused("evaluate last --reconstructions r.png --device cpu"), "text");
   EXPECT_HAS(refused("train --dataset SMS_SPAM --config text.ini --mode thermo --set SEQ.autoregressive=true"),

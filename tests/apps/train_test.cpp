@@ -57,7 +57,7 @@ TEST_F(Train, RunsOnPrincipalComponentsGiveImages) {
   EXPECT_HAS(kaem(std::string("train --dry-run --set PCA.use_pca=true ") + kTiny).out, "50 principal components");
   const Outcome many = kaem(std::string("train --set PCA.use_pca=true --set PCA.pca_components=64 ") + kTiny);
   EXPECT_EQ(many.status, 2);
-  EXPECT_HAS(many.error_line(), "want 1 to 15");
+  EXPECT_HAS(many.error_line(), "expected 1 to 15");
 }
 
 TEST_F(Train, TemperedAndVariationalRunsAreEvaluated) {

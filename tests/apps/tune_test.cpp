@@ -118,10 +118,10 @@ TEST_F(Tune, ACrashIsAFailedTrialAndContradictionsAreSaid) {
   const auto rows = rows_of(content_of(result("x", "results.csv")));
   ASSERT_EQ(rows.size(), 8u);
   EXPECT_EQ(rows[0][1], "failed");
-  EXPECT_EQ(rows[2][1], "invalid") << "bernoulli wants sigmoid";
+  EXPECT_EQ(rows[2][1], "invalid") << "bernoulli needs sigmoid";
   EXPECT_EQ(rows[4][1], "done");
   EXPECT_EQ(rows[6][1], "invalid");
-  EXPECT_HAS(outcome.err, "likelihood = bernoulli wants sigmoid");
+  EXPECT_HAS(outcome.err, "likelihood = bernoulli needs sigmoid");
 }
 
 TEST_F(Tune, PlansAndRefusals) {
@@ -131,18 +131,18 @@ TEST_F(Tune, PlansAndRefusals) {
                            "learning_rate=1e-9", "runs/DARCY_PERM/tune/y"})
     EXPECT_HAS(plan.out, part);
   EXPECT_FALSE(std::filesystem::exists(folder / "runs"));
-  EXPECT_HAS(refused("tune"), "want --dataset D or --config F");
+  EXPECT_HAS(refused("tune"), "expected --dataset D or --config F");
   EXPECT_HAS(refused("tune --resume" + std::string(kOptions)), "there is no search below runs/DARCY_PERM/tune yet");
-  EXPECT_HAS(refused("tune --set TUNING.sampler=grdi" + std::string(kOptions)), "want one of: random grid halving");
+  EXPECT_HAS(refused("tune --set TUNING.sampler=grdi" + std::string(kOptions)), "expected one of: random grid halving");
   EXPECT_HAS(refused("tune --set 'TUNING.OPTIMIZER.learning_rate=log 1'" + std::string(kOptions)),
-             "log wants two numbers");
+             "log needs two numbers");
 }
 
 TEST_F(Tune, IsAModeOfJobs) {
   write("j.txt",
         "DARCY_PERM tune config=t.ini name=a TUNING.metric=loss\nDARCY_PERM tune config=t.ini TUNING.metrc=x\n");
   EXPECT_EQ(kaem("jobs j.txt").status, 2);
-  EXPECT_HAS(content_of(folder / "err.txt"), "j.txt:2: TUNING.metrc=x: key of [TUNING] 'metrc' is not known");
+  EXPECT_HAS(content_of(folder / "err.txt"), "j.txt:2: TUNING.metrc=x: unknown key; did you mean 'metric'?");
   write("j.txt", "DARCY_PERM tune config=t.ini name=a TUNING.metric=loss\n");
   const Outcome outcome = kaem("jobs j.txt --device cpu --threads 1");
   ASSERT_EQ(outcome.status, 0) << outcome.err;

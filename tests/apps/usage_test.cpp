@@ -23,7 +23,7 @@ TEST_F(Usage, VersionAndHelp) {
 
 TEST_F(Usage, CommandsAndOptionsGetTheNearestName) {
   EXPECT_HAS(refused(""), "no command given");
-  EXPECT_HAS(refused("trian --dataset MNIST"), "command 'trian' is not known; one of: train sample");
+  EXPECT_HAS(refused("trian --dataset MNIST"), "command 'trian' is not known; did you mean 'train'?");
   EXPECT_HAS(refused("trian --dataset MNIST"), "did you mean 'train'?");
   EXPECT_HAS(refused("report last"), "command 'report' is not built yet");
   EXPECT_HAS(refused("train --datset MNIST"), "kaem train: unknown option '--datset'; did you mean '--dataset'?");
@@ -32,8 +32,8 @@ TEST_F(Usage, CommandsAndOptionsGetTheNearestName) {
   EXPECT_HAS(refused("--quite train"), "unknown option '--quite'");
   EXPECT_HAS(refused("train --dataset MNIST extra"), "unexpected argument 'extra'");
   EXPECT_HAS(refused("train --dataset"), "--dataset");
-  EXPECT_HAS(refused("train"), "want --dataset");
-  EXPECT_HAS(refused("sample"), "want a RUN");
+  EXPECT_HAS(refused("train"), "expected --dataset");
+  EXPECT_HAS(refused("sample"), "expected a RUN");
   EXPECT_HAS(refused("data delete MNIST"), "action 'delete' is not known; one of: list fetch verify");
   EXPECT_HAS(refused("data fetch MNSIT"), "did you mean 'MNIST'?");
   EXPECT_HAS(refused("train --dataset MNIST --log yaml"), "yaml");
@@ -47,27 +47,27 @@ TEST_F(Usage, ConfigurationErrorsNameFileSectionAndKey) {
             "kaem: f.ini:2: [TRAINING] unknown key 'bach_size'; did you mean 'batch_size'?\n");
   write("f.ini", "[TRAINING]\nbatch_size = 12abc\n");
   EXPECT_EQ(refused("train --dataset MNIST --config f.ini"),
-            "kaem: f.ini:2: [TRAINING] batch_size = 12abc: want an integer in 1..1000000\n");
+            "kaem: f.ini:2: [TRAINING] batch_size = 12abc: expected an integer in 1..1000000\n");
   write("f.ini", "[GeneratorModel]\nwidths = 80,162\n");
   EXPECT_HAS(refused("train --dataset MNIST --config f.ini"),
              "f.ini:2: [GeneratorModel] widths = 80,162: the first width must equal Q = 81");
   EXPECT_HAS(refused("train --dataset MNIST --config none.ini"), "none.ini: the configuration file cannot be read");
   EXPECT_HAS(refused("train --dataset MNIST --set TRAINING.bach_size=3"),
              "--set TRAINING.bach_size=3: [TRAINING] unknown key 'bach_size'");
-  EXPECT_HAS(refused("train --dataset MNIST --set batch_size=3"), "want SECTION.key=value");
-  EXPECT_HAS(refused("train --dataset MNIST --seed x"), "--seed x: want an integer in 0..");
-  EXPECT_HAS(refused("train --dataset MNIST --threads 2.5"), "--threads 2.5: want an integer");
-  EXPECT_HAS(refused("train --dataset MNIST --resize 16"), "--resize 16: want HxW");
-  EXPECT_HAS(refused("train --dataset MNSIT"), "data set 'MNSIT' is not known");
-  EXPECT_HAS(refused("train --dataset MNSIT"), "did you mean 'MNIST'?");
+  EXPECT_HAS(refused("train --dataset MNIST --set batch_size=3"), "expected SECTION.key=value");
+  EXPECT_HAS(refused("train --dataset MNIST --seed x"), "--seed x: expected an integer in 0..");
+  EXPECT_HAS(refused("train --dataset MNIST --threads 2.5"), "--threads 2.5: expected an integer");
+  EXPECT_HAS(refused("train --dataset MNIST --resize 16"), "--resize 16: expected HxW");
+  EXPECT_HAS(refused("train --dataset MNSIT"), "--dataset MNSIT: no such data set; did you mean 'MNIST'?");
+  EXPECT_HAS(refused("train --dataset nothing_such"), "data set is not known; one of: MNIST");
   EXPECT_HAS(refused("train --dataset FOLDER", 3), "FOLDER: there is no folder data (--data-dir names it)");
-  EXPECT_HAS(refused("info --threads x"), "--threads x: want an integer in 0..4096");
+  EXPECT_HAS(refused("info --threads x"), "--threads x: expected an integer in 0..4096");
 }
 
 TEST_F(Usage, HelpConfigPrintsEveryKey) {
   EXPECT_HAS(kaem("train --help-config").out, "batch_size");
   EXPECT_EQ(kaem("train --help-config=markdown").out, content_of("docs/configuration.md"));
-  EXPECT_HAS(refused("train --help-config=html"), "want text or markdown");
+  EXPECT_HAS(refused("train --help-config=html"), "expected text or markdown");
 }
 
 TEST_F(Usage, RunsThatAreNone) {
@@ -78,7 +78,7 @@ TEST_F(Usage, RunsThatAreNone) {
   refused("train --resume nowhere");
   EXPECT_HAS(refused("train --resume --config f.ini"), "leave out --config");
   EXPECT_HAS(refused("sample last --out x.jpg"), ".png or .npy");
-  EXPECT_HAS(refused("sample last -n 0"), "-n 0: want an integer in 1..");
+  EXPECT_HAS(refused("sample last -n 0"), "-n 0: expected an integer in 1..");
 }
 
 TEST_F(Usage, DataThatAreMissing) {
@@ -93,7 +93,7 @@ TEST_F(Usage, DevicesThatAreMissing) {
   if (kaem("info").out.find("no usable CUDA device") == std::string::npos) GTEST_SKIP() << "there is a CUDA device";
   EXPECT_HAS(refused("train --dataset DARCY_FLOW --device cuda"), "cuda");
   EXPECT_HAS(refused("train --dataset DARCY_FLOW --device cuda:1"), "cuda");
-  EXPECT_HAS(refused("train --dataset DARCY_FLOW --device rocm"), "want auto, cpu, cuda or cuda:N");
+  EXPECT_HAS(refused("train --dataset DARCY_FLOW --device rocm"), "expected auto, cpu, cuda or cuda:N");
   EXPECT_FALSE(std::filesystem::exists(folder / "runs"));
 }
 

@@ -20,12 +20,12 @@ TEST(Ini, EmptyTextIsTheDefaults) {
 }
 
 TEST(Ini, MessagesNameTheLine) {
-  EXPECT_EQ(refused("[TRAINING]\n\nbatch_size\n"), "f.ini:3: want 'key = value', '[section]' or a comment");
-  EXPECT_EQ(refused("[TRAINING\nbatch_size = 3\n"), "f.ini:1: want '[section]' alone on its line");
-  EXPECT_EQ(refused("; x\n[TRAINING] batch_size = 3\n"), "f.ini:2: want '[section]' alone on its line");
+  EXPECT_EQ(refused("[TRAINING]\n\nbatch_size\n"), "f.ini:3: expected 'key = value', '[section]' or a comment");
+  EXPECT_EQ(refused("[TRAINING\nbatch_size = 3\n"), "f.ini:1: expected '[section]' alone on its line");
+  EXPECT_EQ(refused("; x\n[TRAINING] batch_size = 3\n"), "f.ini:2: expected '[section]' alone on its line");
   EXPECT_EQ(refused("[ ]\n"), "f.ini:1: the section has no name");
   EXPECT_EQ(refused("batch_size = 3\n"), "f.ini:1: 'batch_size' stands before any [section]");
-  EXPECT_EQ(refused("[TRAINING]\n= 3\n"), "f.ini:2: want 'key = value', '[section]' or a comment");
+  EXPECT_EQ(refused("[TRAINING]\n= 3\n"), "f.ini:2: expected 'key = value', '[section]' or a comment");
   EXPECT_EQ(refused(std::string("[TRAINING]\nseed = 1\0 2\n", 23)), "f.ini:2: holds a zero byte; is this a text file?");
 }
 
@@ -41,7 +41,7 @@ TEST(Ini, FormatNumber) {
   EXPECT_NO_THROW(parse_config("; kaem config 1\n", "f.ini"));
   EXPECT_EQ(refused("; kaem config 2\n"),
             "f.ini:1: configuration format 2 was written by a newer version; this one reads 1");
-  EXPECT_EQ(refused("; kaem config one\n"), "f.ini:1: want '; kaem config' and a format number of 1 or more");
+  EXPECT_EQ(refused("; kaem config one\n"), "f.ini:1: expected '; kaem config' and a format number of 1 or more");
 }
 
 TEST(Ini, OneLineOfErrorForAnyBytes) {

@@ -17,6 +17,7 @@ Job job_of(const std::string& text) {
 std::string fault_of(const std::string& text) {
   const auto list = read_jobs(text, "j.txt");
   EXPECT_EQ(list.faults.size(), 1u) << text;
+  if (!list.faults.empty()) test::expect_readable(list.faults.front());
   return list.faults.empty() ? "" : list.faults.front();
 }
 
@@ -47,18 +48,18 @@ TEST(Jobs, QuotesKeepBlanks) {
 }
 
 TEST(Jobs, FaultsNameTheLineAndDoNotHideEachOther) {
-  EXPECT_EQ(fault_of("MNIST\n"), "j.txt:1: 'MNIST': the mode is missing; want DATASET mode");
+  EXPECT_EQ(fault_of("MNIST\n"), "j.txt:1: 'MNIST': the mode is missing; expected DATASET mode");
   EXPECT_EQ(fault_of("\nMNIST vanila"),
             "j.txt:2: mode 'vanila' is not known; one of: vanilla thermo variational tune; did you mean 'vanilla'?");
   EXPECT_EQ(fault_of("MNIST baseline-vae"), "j.txt:1: mode baseline-vae is not built yet");
   EXPECT_EQ(fault_of("MNIST vanilla sed=3"),
-            "j.txt:1: key 'sed' is not known; want SECTION.key of the configuration, or one of: seed name config "
+            "j.txt:1: key 'sed' is not known; expected SECTION.key of the configuration, or one of: seed name config "
             "max-steps data-dir; did you mean 'seed'?");
-  EXPECT_EQ(fault_of("MNIST vanilla fast"), "j.txt:1: 'fast': want KEY=VALUE behind data set and mode");
+  EXPECT_EQ(fault_of("MNIST vanilla fast"), "j.txt:1: 'fast': expected KEY=VALUE behind data set and mode");
   EXPECT_EQ(fault_of("MNIST vanilla name="), "j.txt:1: 'name=': the value is missing");
-  EXPECT_EQ(fault_of("MNIST vanilla A.=3"), "j.txt:1: 'A.': want SECTION.key=value");
+  EXPECT_EQ(fault_of("MNIST vanilla A.=3"), "j.txt:1: 'A.': expected SECTION.key=value");
   EXPECT_EQ(fault_of("MNIST vanilla A.b=1 a.B=2"), "j.txt:1: 'a.B' is given twice");
-  EXPECT_EQ(fault_of("seed=3 vanilla"), "j.txt:1: 'seed=3': want DATASET mode [KEY=VALUE ...]");
+  EXPECT_EQ(fault_of("seed=3 vanilla"), "j.txt:1: 'seed=3': expected DATASET mode [KEY=VALUE ...]");
   EXPECT_EQ(fault_of("MNIST vanilla name=\"a"), "j.txt:1: the quote \" is not closed");
   EXPECT_EQ(fault_of(std::string("MNIST van\0illa", 14)), "j.txt:1: holds a control character; is this a text file?");
   EXPECT_EQ(fault_of(std::string(5000, 'x')), "j.txt:1: longer than 4096 bytes");

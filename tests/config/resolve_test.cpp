@@ -11,9 +11,9 @@ TEST(Resolve, WidthsMustFit) {
   EXPECT_NE(refused("[EbmModel]\nlayer_widths = 10,21\n")
                 .find("configuration: [GeneratorModel] widths = 81,162: the first width must equal Q = 21"),
             std::string::npos);
-  EXPECT_NE(refused("[EbmModel]\nlayer_widths = 40\n").find("want two widths P,Q"), std::string::npos);
-  EXPECT_NE(refused("[EbmModel]\nlayer_widths =\n").find("want two widths P,Q"), std::string::npos);
-  EXPECT_NE(refused("[GeneratorModel]\nwidths =\n").find("want at least one width"), std::string::npos);
+  EXPECT_NE(refused("[EbmModel]\nlayer_widths = 40\n").find("expected two widths P,Q"), std::string::npos);
+  EXPECT_NE(refused("[EbmModel]\nlayer_widths =\n").find("expected two widths P,Q"), std::string::npos);
+  EXPECT_NE(refused("[GeneratorModel]\nwidths =\n").find("expected at least one width"), std::string::npos);
   EXPECT_EQ(parse_config("[GeneratorModel]\nwidths = 81\n", "f.ini").model.generator.widths.size(), 1u);
 }
 
@@ -26,26 +26,26 @@ TEST(Resolve, ChecksAcrossKeys) {
         std::string::npos)
         << range;
   for (const char* betas : {"0.9", "0.9,1", "1,0.9", "0.9,0.99,0.999", ""})
-    EXPECT_NE(refused(std::string("[OPTIMIZER]\nbetas = ") + betas + "\n").find("want two numbers in [0,1)"),
+    EXPECT_NE(refused(std::string("[OPTIMIZER]\nbetas = ") + betas + "\n").find("expected two numbers in [0,1)"),
               std::string::npos)
         << betas;
   EXPECT_NE(refused("[EbmModel]\nspline_function = B-spline\nspline_degree = 11\n").find("spline_function = B-spline"),
             std::string::npos);
   EXPECT_NO_THROW(parse_config("[EbmModel]\nspline_function = Cheby\nspline_degree = 11\n", "f.ini"));
-  EXPECT_NE(refused("[LR_SCHEDULE]\nmilestone_epochs = 5,5\n").find("want ascending epochs"), std::string::npos);
-  EXPECT_NE(refused("[TRAINING]\nema_decay = 1\n").find("want a number in [0,1)"), std::string::npos);
-  EXPECT_NE(refused("[GeneratorModel]\ngenerator_variance = 0\n").find("want a number above 0"), std::string::npos);
+  EXPECT_NE(refused("[LR_SCHEDULE]\nmilestone_epochs = 5,5\n").find("expected ascending epochs"), std::string::npos);
+  EXPECT_NE(refused("[TRAINING]\nema_decay = 1\n").find("expected a number in [0,1)"), std::string::npos);
+  EXPECT_NE(refused("[GeneratorModel]\ngenerator_variance = 0\n").find("expected a number above 0"), std::string::npos);
   for (const char* device : {"cuda:", "cuda:x", "rocm", "cuda0", ""})
-    EXPECT_NE(refused(std::string("[TRAINING]\ndevice = ") + device + "\n").find("want auto, cpu, cuda or cuda:N"),
+    EXPECT_NE(refused(std::string("[TRAINING]\ndevice = ") + device + "\n").find("expected auto, cpu, cuda or cuda:N"),
               std::string::npos)
         << device;
   EXPECT_EQ(parse_config("[TRAINING]\ndevice = cuda:1\n", "f.ini").run.device, "cuda:1");
-  EXPECT_EQ(refused_set("OPTIMIZER.betas=0.9"), "--set OPTIMIZER.betas=0.9: want two numbers in [0,1)");
+  EXPECT_EQ(refused_set("OPTIMIZER.betas=0.9"), "--set OPTIMIZER.betas=0.9: expected two numbers in [0,1)");
 }
 
 TEST(Resolve, KindsOfPriors) {
   EXPECT_NE(refused("[MixtureModel]\ntrain_proportions = true\nuse_attention_kernel = true\n")
-                .find("f.ini:3: [MixtureModel] use_attention_kernel = true: want at most one of"),
+                .find("f.ini:3: [MixtureModel] use_attention_kernel = true: not together with"),
             std::string::npos);
   EXPECT_NE(refused("[EbmModel]\nlayer_widths = 100,200,1\n").find("importance sampling cannot use"),
             std::string::npos);

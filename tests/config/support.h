@@ -6,6 +6,7 @@
 
 #include "kaem/config/config.h"
 #include "kaem/core/error.h"
+#include "support/message.h"
 
 namespace kaem {
 
@@ -16,7 +17,7 @@ std::string refusal(Call&& call) {
     call();
   } catch (const Error& error) {
     EXPECT_EQ(error.exit_status(), 2);
-    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << "more than one line";
+    test::expect_readable(error.what());
     return error.what();
   }
   ADD_FAILURE() << "nothing was thrown";

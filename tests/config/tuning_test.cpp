@@ -30,17 +30,17 @@ TEST(Range, ReadsItsFourKinds) {
 
 TEST(Range, SaysWhatIsWrong) {
   const auto refused_range = [](const char* text) { return refusal([&] { parse_range(text); }); };
-  EXPECT_EQ(refused_range(""), "want a range: uniform A B, log A B, int A B, or choice A B ...");
+  EXPECT_EQ(refused_range(""), "expected a range: uniform A B, log A B, int A B, or choice A B ...");
   EXPECT_EQ(refused_range("unifrom 1 2"),
             "range 'unifrom' is not known; one of: uniform log int choice; did you mean 'uniform'?");
-  EXPECT_EQ(refused_range("log 1"), "log wants two numbers");
-  EXPECT_EQ(refused_range("log 0 1"), "log wants numbers above 0");
-  EXPECT_EQ(refused_range("uniform 2 1"), "want two ascending numbers");
-  EXPECT_EQ(refused_range("uniform 1 1"), "want two ascending numbers");
+  EXPECT_EQ(refused_range("log 1"), "log needs two numbers");
+  EXPECT_EQ(refused_range("log 0 1"), "log needs numbers above 0");
+  EXPECT_EQ(refused_range("uniform 2 1"), "expected two ascending numbers");
+  EXPECT_EQ(refused_range("uniform 1 1"), "expected two ascending numbers");
   EXPECT_EQ(refused_range("uniform 1 x"), "'x' is not a number");
   EXPECT_EQ(refused_range("uniform 1 nan"), "'nan' is not a number");
-  EXPECT_EQ(refused_range("int 1 2.5"), "int wants whole numbers");
-  EXPECT_EQ(refused_range("choice"), "choice wants at least one value");
+  EXPECT_EQ(refused_range("int 1 2.5"), "int needs whole numbers");
+  EXPECT_EQ(refused_range("choice"), "choice needs at least one value");
   EXPECT_EQ(refused_range("choice \"a b\""), "choice takes values without quotes");
   EXPECT_EQ(refused_range("choice a a"), "'a' is there twice");
 }
@@ -118,25 +118,24 @@ TEST_F(TuningFile, SearchesTheActivationThatTheGeneratorHas) {
 
 TEST_F(TuningFile, EveryRangeIsCheckedAgainstItsKey) {
   EXPECT_EQ(refused_search("[TUNING]\nOPTIMIZER.learning_rte = log 1e-4 1e-2\n"),
-            "f.ini:2: [TUNING] OPTIMIZER.learning_rte = log 1e-4 1e-2: OPTIMIZER.learning_rte: [OPTIMIZER] unknown key "
+            "f.ini:2: [TUNING] OPTIMIZER.learning_rte = log 1e-4 1e-2: [OPTIMIZER] unknown key "
             "'learning_rte'; did you mean 'learning_rate'?");
   EXPECT_EQ(refused_search("[TUNING]\nGeneratorModel.grid_size = int 0 30\n"),
-            "f.ini:2: [TUNING] GeneratorModel.grid_size = int 0 30: want an integer in 1..4096");
+            "f.ini:2: [TUNING] GeneratorModel.grid_size = int 0 30: expected an integer in 1..4096");
   EXPECT_EQ(refused_search("[TUNING]\nGeneratorModel.grid_size = uniform 1 30\n"),
-            "f.ini:2: [TUNING] GeneratorModel.grid_size = uniform 1 30: want an integer in 1..4096");
+            "f.ini:2: [TUNING] GeneratorModel.grid_size = uniform 1 30: expected an integer in 1..4096");
   EXPECT_NE(refused_search("[TUNING]\nEbmModel.spline_function = choice RBF Chebi\n").find("did you mean 'Cheby'?"),
             std::string::npos);
   EXPECT_EQ(refused_search("[TUNING]\nOPTIMIZER.learning_rate = log 1e-4\n"),
-            "f.ini:2: [TUNING] OPTIMIZER.learning_rate = log 1e-4: log wants two numbers");
+            "f.ini:2: [TUNING] OPTIMIZER.learning_rate = log 1e-4: log needs two numbers");
   EXPECT_NE(refused_search("[TUNING]\nnum_trails = 4\n").find("did you mean 'num_trials'?"), std::string::npos);
   EXPECT_EQ(refused_search("[TUNING]\nnum_trials = 0\n"),
-            "f.ini:2: [TUNING] num_trials = 0: want an integer in 1..100000");
+            "f.ini:2: [TUNING] num_trials = 0: expected an integer in 1..100000");
   EXPECT_NE(refused_search("[TUNING]\nTRAINING.max_steps = int 1 3\n").find("cannot be searched"), std::string::npos);
   EXPECT_NE(refused_search("[TUNING]\nEbmModel.π_0 = choice ebm\nEbmModel.pi_0 = choice ebm\n").find("given twice"),
             std::string::npos);
-  EXPECT_EQ(
-      refused_search("[TUNING]\nnum_trials = 2\n[TRAINING]\nbatch_size = NaN\n"),
-      "f.ini:4: TRAINING.batch_size = NaN: want its range in [TUNING], such as TRAINING.batch_size = log 1e-4 1e-2");
+  EXPECT_EQ(refused_search("[TUNING]\nnum_trials = 2\n[TRAINING]\nbatch_size = NaN\n"),
+            "f.ini:4: TRAINING.batch_size = NaN: expected its range in [TUNING], such as log 1e-4 1e-2");
   EXPECT_NE(refused_search("[TUNING]\nmetric = loglik\n[EbmModel]\nlayer_widths = 81,20,1\n[POST_LANGEVIN]\n"
                            "sampler = ula\n")
                 .find("has no normaliser"),

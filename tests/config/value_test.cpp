@@ -6,18 +6,19 @@ namespace {
 TEST(Value, WholeStringNumbersOnly) {
   for (const char* bad :
        {"12abc", "0x10", "1e3", "1.5", "", "-1", "0", "99999999999999999999", "nan", "1 2", "+-1", "١"})
-    EXPECT_NE(refused(std::string("[TRAINING]\nbatch_size = ") + bad + "\n").find("want an integer in 1..1000000"),
+    EXPECT_NE(refused(std::string("[TRAINING]\nbatch_size = ") + bad + "\n").find("expected an integer in 1..1000000"),
               std::string::npos)
         << bad;
   EXPECT_EQ(parse_config("[TRAINING]\nbatch_size = +010\n", "f.ini").run.batch_size, 10) << "decimal, never octal";
   EXPECT_EQ(refused("[TRAINING]\n\nbatch_size = 12abc\n"),
-            "f.ini:3: [TRAINING] batch_size = 12abc: want an integer in 1..1000000");
-  EXPECT_EQ(refused("[TRAINING]\nN_train = x\n"), "f.ini:2: [TRAINING] N_train = x: want an integer in 1..1000000000");
+            "f.ini:3: [TRAINING] batch_size = 12abc: expected an integer in 1..1000000");
+  EXPECT_EQ(refused("[TRAINING]\nN_train = x\n"),
+            "f.ini:2: [TRAINING] N_train = x: expected an integer in 1..1000000000");
 }
 
 TEST(Value, Reals) {
   for (const char* bad : {"nan", "inf", "-inf", "NaN", "1e400", "0x1p3", "1,5", "1.0f", "", "0", "-1e-3", "."})
-    EXPECT_NE(refused(std::string("[OPTIMIZER]\nlearning_rate = ") + bad + "\n").find("want a number above 0"),
+    EXPECT_NE(refused(std::string("[OPTIMIZER]\nlearning_rate = ") + bad + "\n").find("expected a number above 0"),
               std::string::npos)
         << bad;
   EXPECT_EQ(parse_config("[OPTIMIZER]\nlearning_rate = 2.5e-4\n", "f.ini").optimizer.learning_rate, 2.5e-4);
@@ -26,7 +27,7 @@ TEST(Value, Reals) {
 
 TEST(Value, TruthWordsListsAndChoices) {
   EXPECT_TRUE(parse_config("[TRAINING]\ndequantize = True\n", "f.ini").data.dequantize);
-  EXPECT_EQ(refused("[TRAINING]\ndequantize = 1\n"), "f.ini:2: [TRAINING] dequantize = 1: want true or false");
+  EXPECT_EQ(refused("[TRAINING]\ndequantize = 1\n"), "f.ini:2: [TRAINING] dequantize = 1: expected true or false");
   EXPECT_EQ(parse_config("[GeneratorModel]\nwidths = 81 , 20,30\n", "f.ini").model.generator.widths,
             (std::vector<int64_t>{81, 20, 30}));
   for (const char* bad : {"81,", ",81", "81,,20", "81;20", "81 20", "81,a", "81,0"})
@@ -35,7 +36,7 @@ TEST(Value, TruthWordsListsAndChoices) {
   EXPECT_EQ(parse_config("[EbmModel]\nspline_function = rbf\nπ_0 = GAUSSIAN\n", "f.ini").model.prior.reference,
             "gaussian");
   EXPECT_NE(refused("[GeneratorModel]\nresampler = residal\n")
-                .find("want one of: residual systematic stratified none; did you mean 'residual'?"),
+                .find("expected one of: residual systematic stratified none; did you mean 'residual'?"),
             std::string::npos);
 }
 
@@ -43,7 +44,7 @@ TEST(Value, ResizeTakesBothForms) {
   EXPECT_EQ(parse_config("[DATA]\nresize = 16x20\n", "f.ini").data.resize, (std::vector<int64_t>{16, 20}));
   EXPECT_EQ(parse_config("[DATA]\nresize = 16, 20\n", "f.ini").data.resize, (std::vector<int64_t>{16, 20}));
   EXPECT_TRUE(parse_config("[DATA]\nresize =\n", "f.ini").data.resize.empty());
-  EXPECT_EQ(refused("[DATA]\nresize = 16\n"), "f.ini:2: [DATA] resize = 16: want HxW, such as 16x16, or nothing");
+  EXPECT_EQ(refused("[DATA]\nresize = 16\n"), "f.ini:2: [DATA] resize = 16: expected HxW, such as 16x16, or nothing");
 }
 
 TEST(Value, GreekLettersHaveAsciiFormsAndLookAlikes) {

@@ -10,8 +10,6 @@
 #include <thread>
 #include <vector>
 
-#include "kaem/core/error.h"
-
 namespace kaem {
 namespace {
 
@@ -81,12 +79,29 @@ TEST_F(LogTest, FileIsAppendedToAndMayBeEnded) {
   std::filesystem::remove(path);
 }
 
-TEST_F(LogTest, FileThatCannotBeOpenedIsAnError) {
-  try {
+TEST_F(LogTest, AFileThatCannotBeWrittenIsOneWarning) {
+  const std::string absent = printed([] {
     log::set_file("/dev/null/log.txt");
-    FAIL() << "opened";
-  } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("/dev/null/log.txt"), std::string::npos) << e.what();
+    log::info("first");
+    log::record(log::Level::kError, "in the file alone");
+  });
+  EXPECT_EQ(absent.rfind("warning: there is no log file: ", 0), 0u) << absent;
+  EXPECT_NE(absent.find("/dev/null/log.txt"), std::string::npos) << absent;
+  EXPECT_TRUE(absent.ends_with("\nfirst\n")) << absent;
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  for (const bool by_record : {false, true}) {
+    const std::string full = printed([&] {
+      log::set_file("/dev/full");
+      if (by_record) log::record(log::Level::kError, "in the file alone");
+      log::info("first");
+      log::info("second");
+    });
+    const std::string warning = "warning: lines are missing in the log file /dev/full";
+    const size_t at = full.find(warning);
+    ASSERT_NE(at, std::string::npos) << full;
+    EXPECT_EQ(full.find(warning, at + 1), std::string::npos) << full;
+    EXPECT_NE(full.find("first\n"), std::string::npos) << full;
+    EXPECT_TRUE(full.ends_with("second\n")) << full;
   }
 }
 

@@ -181,7 +181,7 @@ TEST(DarcyFile, OthersAreRefusedClearly) {
     return message_of<DataError>([&] { make_dataset({.train_size = 2, .test_size = test, .darcy_file = path}); });
   };
   expect_message(message_of<ConfigError>([] { make_dataset({.darcy_file = "x.csv"}); }),
-                 {"darcy_file = x.csv", "want a file .npy, .pt, .mat or .h5"});
+                 {"darcy_file = x.csv", "expected a file .npy, .pt, .mat or .h5"});
   expect_message(message_of<DataError>([] { make_dataset({.darcy_file = "/absent.npy"}); }),
                  {"/absent.npy", "No such file"});
   expect_message(refusal(at::zeros({3, 4})), {path, "[N,H,W]", "[3, 4]"});

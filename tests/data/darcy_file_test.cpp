@@ -71,7 +71,7 @@ TEST(DarcyFiles, OfNeuraloperator) {
   const std::string bytes = get(path);
   for (const size_t size : {size_t{0}, size_t{10}, bytes.size() / 2, bytes.size() - 4}) {
     put(path, bytes.substr(0, size));
-    expect_message(message_of<DataError>([&] { load("DARCY_FLOW", path, 3, 1); }), {path, "not a file of torch.save"});
+    expect_message(message_of<DataError>([&] { load("DARCY_FLOW", path, 3, 1); }), {path, "zip archive"});
   }
 }
 

@@ -156,9 +156,8 @@ TEST(Idx, MissingFilesAreListedWithWhereTheyComeFromAndGoTo) {
     FAIL();
   } catch (const DataError& error) {
     EXPECT_EQ(error.exit_status(), 3);
-    expect_message(error.what(),
-                   {"MNIST", root.str(), "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images",
-                    "from https://", "into " + root / "mnist", "--offline"});
+    expect_message(error.what(), {"MNIST", root.str(), "train-images-idx3-ubyte.gz and 3 more", "from https://",
+                                  "into " + root / "mnist", "--offline"});
   }
   put_files(root, {});
   std::filesystem::remove(root / "mnist/train-labels-idx1-ubyte");
@@ -267,8 +266,8 @@ TEST(Fetch, AWrongChecksumIsRefusedAndRemoved) {
   const std::string message = message_of<DataError>([&] { fetch_dataset("MNIST", root.str()); });
   if (no_downloads(message)) GTEST_SKIP() << message;
   const std::string sent = io::sha256(test::get(mirror / "train-images-idx3-ubyte.gz"));
-  expect_message(message, {root / "mnist/train-images-idx3-ubyte.gz", "SHA-256 " + sent,
-                           "expected 440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609", "removed"});
+  expect_message(message, {root / "mnist/train-images-idx3-ubyte.gz", "SHA-256 " + sent.substr(0, 16),
+                           "expected 440fcabf73cc546f", "removed"});
   EXPECT_TRUE(std::filesystem::is_empty(root / "mnist"));
 }
 
@@ -276,7 +275,7 @@ TEST(Fetch, WithoutAMirrorOneLineSaysWhatFromWhereAndInto) {
   const TemporaryFolder mirror, root;
   const test::Environment variable("KAEM_DATA_MIRROR", "file://" + mirror.str());
   const std::string message = message_of<DataError>([&] { fetch_dataset("FMNIST", root.str()); });
-  expect_message(message, {"FMNIST", "missing train-images-idx3-ubyte.gz", "from file://" + mirror.str() + "/",
+  expect_message(message, {"FMNIST", "missing train-images-idx3-ubyte.gz", "file://" + mirror.str() + "/",
                            "into " + root / "fashion_mnist"});
   if (no_downloads(message)) GTEST_SKIP() << message;
   EXPECT_TRUE(std::filesystem::is_empty(root / "fashion_mnist"));
@@ -386,7 +385,7 @@ TEST_F(RealData, OfTheOtherSetInTheRootIsPassedOver) {
   for (const auto& path : info.found)
     std::filesystem::create_symlink(path, target / std::filesystem::path(path).filename().string());
   EXPECT_EQ(load(target, 10, 10, "MNIST").train.size(0), 10);
-  expect_message(message_of<DataError>([&] { load(target, 10, 10, "FMNIST"); }), {"FMNIST is not complete"});
+  expect_message(message_of<DataError>([&] { load(target, 10, 10, "FMNIST"); }), {"FMNIST in "});
 }
 
 }  // namespace

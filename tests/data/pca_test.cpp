@@ -122,7 +122,7 @@ TEST(PrincipalComponents, MoreThanThereAreIsRefused) {
     ADD_FAILURE() << "9 records span 8 directions";
   } catch (const ConfigError& e) {
     EXPECT_EQ(std::string(e.what()),
-              "[PCA] pca_components = 9: want 1 to 8 (TEST has 16 numbers a record, 9 training records)");
+              "[PCA] pca_components = 9: expected 1 to 8 (TEST has 16 numbers a record, 9 training records)");
   }
   EXPECT_NO_THROW(fit_pca(data, 8));
   data.vocabulary = {"a"};

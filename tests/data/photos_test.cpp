@@ -1,6 +1,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
+#include <csignal>
 #include <thread>
 
 #include "kaem/core/error.h"
@@ -135,7 +138,7 @@ TEST_F(Photos, ArchivesAndPartitionsAreHeeded) {
   EXPECT_NEAR(colour(data.test[0]) - colour(data.train[0]), 40, 6);                // 2, 5, 8
   put(root / "celeba/list_eval_partition.txt", "000000.jpg 7\n");
   expect_message(message_of<DataError>([&] { load("CELEBA", 3, 3); }),
-                 {"list_eval_partition.txt:1: want a name and 0, 1 or 2"});
+                 {"list_eval_partition.txt:1: expected a name and 0, 1 or 2"});
 }
 
 TEST_F(Photos, TheCacheIsUsedAndCheckedRowByRow) {
@@ -181,6 +184,37 @@ TEST_F(Photos, WithoutACacheFolderTheyStayInMemory) {
   expect_message(data.notes.back(), {"kept in memory, not in a cache file: cannot open"});
 }
 
+TEST_F(Photos, WithoutSpaceForAllThereIsNoCacheFile) {
+  // A limit of file sizes stands for the full disk: both fail where space is reserved.
+  for (int n = 0; n < 3; ++n) put(root / str("00000", n, ".png"), png(n, 218, 178));
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto old = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{16384, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const Dataset data = load("CELEBA", 2, 1);
+  const at::Tensor batch = data.batch(0, 2, Rng(1));
+  ::setrlimit(RLIMIT_FSIZE, &before), std::signal(SIGXFSZ, old);
+  EXPECT_GT(batch.max().item<float>(), 0);
+  expect_message(data.notes.back(), {"kept in memory, not in a cache file: ", ".bin"});
+  EXPECT_TRUE(!std::filesystem::exists(cache / "kaem") || std::filesystem::is_empty(cache / "kaem"))
+      << "nothing is left that takes space";
+  EXPECT_TRUE(at::equal(load("CELEBA", 2, 1).batch(0, 2, Rng(1)), batch));
+}
+
+TEST_F(Photos, ACacheFileWithHolesIsFilledBeforeItIsUsed) {
+  for (int n = 0; n < 3; ++n) put(root / str("00000", n, ".png"), png(n, 218, 178));
+  const at::Tensor batch = load("CELEBA", 2, 1).batch(0, 2, Rng(1)).clone();
+  for (const auto& entry : std::filesystem::directory_iterator(cache / "kaem")) {
+    const auto size = entry.file_size();
+    std::filesystem::resize_file(entry.path(), 4096), std::filesystem::resize_file(entry.path(), size);
+    EXPECT_TRUE(at::equal(load("CELEBA", 2, 1).batch(0, 2, Rng(1)), batch));
+    struct stat info {};
+    ASSERT_EQ(::stat(entry.path().c_str(), &info), 0);
+    EXPECT_GE(static_cast<uintmax_t>(info.st_blocks) * 512, size);
+  }
+}
+
 TEST_F(Photos, DamagedOnesEndTheRunBeforeItBeginsOrAreLeftOut) {
   for (int n = 0; n < 6; ++n) put(root / str("celeba/00000", n, ".jpg"), jpeg(n, 218, 178));
   put(root / "celeba/000001.jpg", jpeg(1, 218, 178).substr(0, 900));
@@ -210,7 +244,7 @@ TEST_F(Photos, DamagedOnesEndTheRunBeforeItBeginsOrAreLeftOut) {
                  {"img_align_celeba.zip: cannot be read as a zip archive"});
   std::filesystem::remove(root / "img_align_celeba.zip");
   expect_message(message_of<DataError>([&] { load("CELEBA", 3, 1); }),
-                 {"CELEBA is not complete", "missing img_align_celeba.zip", "mmlab", "into " + root / "celeba"});
+                 {"CELEBA in ", "missing img_align_celeba.zip", "mmlab", "into " + root / "celeba"});
 }
 
 TEST_F(Photos, ExtraOnesOfArchivesAndHiddenOnesAreNoData) {

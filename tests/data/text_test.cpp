@@ -175,7 +175,7 @@ TEST(Text, DamagedFilesAreRefused) {
   const auto refusal = [&](const char* name) {
     return message_of<DataError>([&] { make_dataset(options_for(folder, name, 2, 1)); });
   };
-  expect_message(refusal("SMS_SPAM"), {"SMS_SPAM is not complete", "SMSSpamCollection"});
+  expect_message(refusal("SMS_SPAM"), {"SMS_SPAM in ", "SMSSpamCollection"});
   test::put(folder / "SMSSpamCollection", "ham\tok\nno label\n");
   expect_message(refusal("SMS_SPAM"), {"SMSSpamCollection: line 2", "'no label'"});
   expect_message(message_of<DataError>([&] { verify_dataset("SMS_SPAM", folder.str()); }), {"line 2"});

@@ -217,7 +217,7 @@ TEST(Cnn, SaysWhichSizeTheLayersGive) {
   EXPECT_NE(message(small(true), {1, 16, 16}).find("give 32x32 from 2x2, the data are 16x16"), std::string::npos);
   CnnOptions options = small(false);
   options.strides = {2, 2};
-  EXPECT_NE(message(options, {1, 32, 32}).find("[CNN] strides: want 5 numbers"), std::string::npos);
+  EXPECT_NE(message(options, {1, 32, 32}).find("[CNN] strides: expected 5 numbers"), std::string::npos);
   options = small(false);
   options.paddings = {3, 1, 1, 1, 1};
   EXPECT_NE(message(options, {1, 32, 32}).find("layer 0 gives images of -2 rows"), std::string::npos);

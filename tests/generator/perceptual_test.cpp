@@ -8,6 +8,7 @@
 #include "generator/support.h"
 #include "kaem/core/error.h"
 #include "support/files.h"
+#include "train/tiny_run.h"
 
 namespace kaem::test {
 namespace {
@@ -74,6 +75,31 @@ TEST_F(PerceptualTest, AllPairsAndWeightedSumsAgreeWithOwnPairs) {
   EXPECT_LE(largest(torch::autograd::grad({shared}, {leaf})[0] - torch::autograd::grad({each}, {leaf})[0]), 1e-12);
 }
 
+TEST(Network, ARunTakesNoneButItsOwn) {
+  const TemporaryFolder folder;
+  const auto network = [&](const std::string& body) {
+    torch::jit::Module module("features");
+    module.define("def forward(self, x):\n    " + body + "\n");
+    module.save(folder / "n.pt");
+  };
+  TempFolder temp("network");
+  Config config = named(tiny_config(temp.path), "a");
+  config.model.generator.use_perceptual_loss = true, config.model.generator.perceptual_features = folder / "n.pt";
+  config.run.max_steps = 2;
+  network("return x.flatten(1)");
+  const std::string run = run_tiny(config).folder;
+  EXPECT_TRUE(RunFolder::open(run).load_checkpoint().files.contains(folder / "n.pt"));
+  EXPECT_NE(read_text(run + "/log.txt").find("TorchScript program"), std::string::npos);
+  config.run.max_steps = 4;
+  run_tiny(config, run);
+  network("return x.flatten(1) * 2");
+  config.run.max_steps = 6;
+  expect_message(message_of<DataError>([&] { run_tiny(config, run); }), {"n.pt", "not the network"});
+  std::filesystem::rename(folder / "n.pt", folder / "other.pt");
+  config.model.generator.perceptual_features = folder / "other.pt";
+  EXPECT_EQ(run_tiny(config, run).steps, 6) << "under another name it is another network";
+}
+
 TEST_F(PerceptualTest, RefusesFilesInOneLine) {
   const auto message = [&](const std::string& path) -> std::string {
     try {
@@ -87,7 +113,7 @@ TEST_F(PerceptualTest, RefusesFilesInOneLine) {
   std::ofstream(text) << "no network";
   for (const std::string& path : {std::string("/nowhere/features.pt"), text})
     EXPECT_EQ(message(path),
-              "[GeneratorModel] perceptual_features = " + path + ": want a file of TorchScript (torch.jit.save)");
+              "[GeneratorModel] perceptual_features = " + path + ": expected a file of TorchScript (torch.jit.save)");
   EXPECT_NE(message(network_file(folder, "return torch.matmul(x, self.weight)")).find("does not take images [n,2,3,4]"),
             std::string::npos);
   EXPECT_NE(message(network_file(folder, "return x.sum(0)")).find("a row for each image"), std::string::npos);

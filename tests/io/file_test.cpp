@@ -32,6 +32,24 @@ TEST(File, UnreadableFilesAreNamed) {
   expect_message(message_of<DataError>([&] { io::read_file(folder.str()); }), {folder.str(), "Is a directory"});
 }
 
+TEST(File, JsonThatNestsDeeplyIsNone) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "a.json";
+  const auto read = [&](const std::string& text) {
+    test::put(path, text);
+    return io::read_json(path);
+  };
+  const std::string deep(64, '['), back(64, ']'), flat = R"({"a": "[[[\"[[\\", "b": [1, {"c": []}]})";
+  EXPECT_EQ(read(deep + back), deep + back);
+  EXPECT_EQ(read("[" + deep + back + "]"), "");
+  EXPECT_EQ(read(std::string(1000000, '{')), "");
+  EXPECT_EQ(read(flat), flat);
+  std::string many;
+  for (int i = 0; i < 100; ++i) many += "[],";
+  EXPECT_EQ(read(many), many) << "one after another is not deep";
+  EXPECT_EQ(read("\"" + std::string(100, '[') + "\""), "\"" + std::string(100, '[') + "\"");
+}
+
 TEST(File, WritingBelowAFileFails) {
   const TemporaryFolder folder;
   test::put(folder / "file", "x");

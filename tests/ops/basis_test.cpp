@@ -259,7 +259,7 @@ TEST(Basis, NamesTheArgumentThatIsWrong) {
     basis(narrow(p.x), narrow(p.knots).slice(0, 1), narrow(p.tau), p.spec);
     FAIL();
   } catch (const c10::ValueError& e) {
-    EXPECT_NE(std::string(e.what()).find("want knots [19, G+1], got [18, 21]"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("expected knots [19, G+1], got [18, 21]"), std::string::npos) << e.what();
   }
   EXPECT_THROW(basis(narrow(p.x), p.knots, narrow(p.tau), p.spec), c10::ValueError);
   EXPECT_THROW(basis(narrow(p.x)[0], narrow(p.knots), narrow(p.tau), p.spec), c10::ValueError);

@@ -179,7 +179,7 @@ TEST(EdgeSum, NamesTheArgumentThatIsWrong) {
     edge_sum(narrow(p.z), narrow(p.knots), narrow(p.tau), narrow(p.weights).slice(1, 1), p.spec);
     FAIL();
   } catch (const c10::ValueError& e) {
-    EXPECT_NE(std::string(e.what()).find("edge_sum: want weights [5, 22, 4], got [5, 21, 4]"), std::string::npos)
+    EXPECT_NE(std::string(e.what()).find("edge_sum: expected weights [5, 22, 4], got [5, 21, 4]"), std::string::npos)
         << e.what();
   }
 }

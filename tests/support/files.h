@@ -10,7 +10,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
+
+#include "kaem/core/error.h"
+#include "support/message.h"
 
 /// Files for tests: folders that vanish, bytes, environment variables, messages of errors.
 namespace kaem::test {
@@ -100,6 +104,7 @@ std::string message_of(Action&& action) {
   try {
     action();
   } catch (const E& error) {
+    if constexpr (std::is_base_of_v<Error, E>) expect_readable(error.what());
     return error.what();
   } catch (const std::exception& error) {
     ADD_FAILURE() << "another exception: " << error.what();
@@ -112,7 +117,8 @@ std::string message_of(Action&& action) {
 /// Each of `parts` stands in `text`, which is one line.
 inline void expect_message(const std::string& text, const std::vector<std::string>& parts) {
   EXPECT_EQ(text.find('\n'), std::string::npos) << text;
-  for (const auto& part : parts) EXPECT_NE(text.find(part), std::string::npos) << "want '" << part << "' in: " << text;
+  for (const auto& part : parts)
+    EXPECT_NE(text.find(part), std::string::npos) << "expected '" << part << "' in: " << text;
 }
 
 }  // namespace kaem::test

@@ -7,6 +7,7 @@
 #include "kaem/core/error.h"
 #include "kaem/io/file.h"
 #include "kaem/train/metrics.h"
+#include "support/message.h"
 #include "tiny_run.h"
 
 namespace kaem {
@@ -37,6 +38,7 @@ struct CheckpointTest : testing::Test {
       return "";
     } catch (const Error& e) {
       if (status != nullptr) *status = e.exit_status();
+      test::expect_readable(e.what());
       return e.what();
     }
   }
@@ -248,6 +250,20 @@ TEST(RunFolderTest, NamesAreTimesUnlessGiven) {
   for (const std::string bad : {"a/b", "..", "last"}) {
     config.run.name = bad;
     EXPECT_THROW(RunFolder::create(config), UsageError) << bad;
+  }
+}
+
+TEST(RunFolderTest, ADamagedOriginIsBegunAnew) {
+  const TempFolder temp("meta");
+  auto folder = RunFolder::create(tiny_config(temp.path), {"test", "cpu", 1, {}});
+  const std::string path = folder.file("meta.json");
+  for (const std::string& text :
+       {std::string("{"), std::string("[]"), std::string("5"), std::string(R"({"data": 5, "resumed": 7})"),
+        std::string(R"({"data": [3, "x", {"sha256": 4}], "resumed": {}})"), std::string(1000000, '['), std::string()}) {
+    write_text(path, text);
+    folder.add_session(4, {"test", "cpu", 1, {}});
+    const std::string now = read_text(path);
+    EXPECT_NE(now.find("\"step\": 4"), std::string::npos) << now.substr(0, 200);
   }
 }
 

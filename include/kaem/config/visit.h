@@ -11,7 +11,8 @@ template <class V>
 void visit_optimizer(OptimizerOptions& o, V&& v) {
   v(Key{.name = "type",
         .help = "Optimiser",
-        .choices = {"adam", "adamw", "sgd", "momentum", "nesterov", "rmsprop", "nadam"}},
+        .choices = {"adam", "adamw", "sgd", "momentum", "nesterov", "rmsprop", "nadam"},
+        .reference = "also l-bfgs, which is taken as adam"},
     o.type);
   v(Key{.name = "learning_rate",
         .help = "Learning rate of the generator",
@@ -30,10 +31,11 @@ void visit_optimizer(OptimizerOptions& o, V&& v) {
         .max = 1},
     o.betas);
   v(Key{.name = "decay",
-        .help = "Weight decay: of adamw decoupled from the gradient, of sgd, momentum and nesterov L2 (the reference: "
-                "adamw "
-                "alone); ignored by adam, nadam and rmsprop",
-        .min = 0},
+        .help =
+            "Weight decay: of adamw decoupled from the gradient, of sgd, momentum and nesterov L2; ignored by adam, "
+            "nadam and rmsprop",
+        .min = 0,
+        .reference = "of adamw alone"},
     o.weight_decay);
   v(Key{.name = "ρ",
         .help = "Momentum of momentum and nesterov, smoothing of rmsprop",
@@ -86,8 +88,16 @@ void visit_run(Config& c, V&& v) {
         .absent = "use_variational, else num_temps > 1, else vanilla"},
     c.run.mode);
   v(Key{.name = "seed", .help = "The seed that decides everything", .min = 0}, c.run.seed);
-  v(Key{.name = "device", .help = "auto, cpu, cuda or cuda:N; auto takes a GPU where there is one"}, c.run.device);
-  v(Key{.name = "threads", .help = "CPU threads; 0: all cores", .min = 0, .max = 4096}, c.run.threads);
+  v(Key{.name = "device",
+        .help = "auto, cpu, cuda or cuda:N; auto takes a GPU where there is one",
+        .reference = "gpu and tpu, which are taken as auto"},
+    c.run.device);
+  v(Key{.name = "threads",
+        .help = "CPU threads; 0: the cores that the process may use (affinity, the quota of its control group, "
+                "OMP_NUM_THREADS)",
+        .min = 0,
+        .max = 4096},
+    c.run.threads);
   v(Key{.name = "deterministic", .help = "Refuse kernels whose results depend on the order of execution"},
     c.run.deterministic);
   v(Key{.name = "N_train", .help = "Training data used", .min = 1, .max = 1e9}, c.data.train_size);
@@ -118,7 +128,8 @@ void visit_criterion(Config& c, V&& v) {
         .help = "Estimate the gradient of the prior's normaliser from prior samples instead of taking the exact one"},
     c.model.prior.contrastive_divergence);
   v(Key{.name = "use_perceptual_loss",
-        .help = "Chains and training also compare features of images ([GeneratorModel] perceptual_features)"},
+        .help = "Chains and training also compare features of images ([GeneratorModel] perceptual_features)",
+        .reference = "features of a VGG network that it downloads; without a file this is off"},
     c.model.generator.use_perceptual_loss);
   v(Key{.name = "eps", .help = "Ridge of the least squares that refit curves to a new grid", .min = 0},
     c.model.prior.basis.ridge);

@@ -20,8 +20,8 @@ void record(Level level, std::string_view message);
 void set_level(Level least);
 void set_format(Format format);
 
-/// Also appends every message to `path` (created if absent); an empty path ends that. Throws Error if it cannot be
-/// opened.
+/// Also appends every message to `path` (created if absent); an empty path ends that. A file that cannot be opened or
+/// written is one warning, never an error.
 void set_file(std::string_view path);
 
 /// Shows a transient status line below the messages (terminals only; nothing elsewhere). Empty: removed.

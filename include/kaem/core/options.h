@@ -21,6 +21,7 @@ struct Key {
   double max = std::numeric_limits<double>::infinity();   ///< greatest allowed number
   bool min_open = false;                                  ///< `min` itself is not allowed
   std::vector<std::string> choices = {};                  ///< allowed words (case ignored); empty: any
+  std::string_view reference = {};                        ///< what the Julia reference does with it, where that differs
   std::string_view absent = {};  ///< what a file without the key gets, where that is not the field's own default
 };
 

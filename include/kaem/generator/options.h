@@ -107,7 +107,8 @@ struct PrecisionOptions {
     v(Key{.name = "reduced_precision",
           .help = "Operands of the generator's products and convolutions; sums, weights and densities stay FP32. TF32: "
                   "on GPUs, for all products",
-          .choices = {"FP32", "TF32", "BF16"}},
+          .choices = {"FP32", "TF32", "BF16"},
+          .reference = "also FP16, which is taken as BF16"},
       o.reduced);
     v(Key{.name = "force_reduced", .help = "BF16 even where it is slower than FP32, which is refused otherwise"},
       o.forced);
@@ -141,9 +142,10 @@ struct GeneratorOptions {
           .max = 1e6},
       o.widths);
     v(Key{.name = "generator_variance",
-          .help = "Standard deviation σ of the Gaussian likelihood (the reference's name; σ is squared in use)",
+          .help = "Standard deviation σ of the Gaussian likelihood, in spite of its name; without effect on text",
           .min = 0,
-          .min_open = true},
+          .min_open = true,
+          .reference = "divides the cross entropy of text by 2σ²"},
       o.sigma);
     v(Key{.name = "generator_noise",
           .help = "Standard deviation of the noise added to generated data where parameter gradients are taken",

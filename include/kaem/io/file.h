@@ -9,6 +9,10 @@ namespace kaem::io {
 /// The whole file; DataError if it cannot be read.
 std::string read_file(const std::string& path);
 
+/// The whole text of a JSON file; empty, which is no JSON, if it nests deeper than 64: to write, compare or destroy
+/// such a value would overflow the stack. DataError as read_file.
+std::string read_json(const std::string& path);
+
 /// True if `bytes` begin as a gzip stream does.
 bool is_gzip(std::string_view bytes);
 

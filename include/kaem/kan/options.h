@@ -58,7 +58,8 @@ void BasisOptions::visit(Self& o, V&& v) {
   v(Key{.name = "grid_range", .help = "Ends of the grid: two ascending numbers"}, o.grid_range);
   v(Key{.name = "base_activation",
         .help = "Activation of the base branch; none switches it off",
-        .choices = ops::activation_names()},
+        .choices = ops::activation_names(),
+        .reference = "no base branch with Cheby"},
     o.activation);
   v(Key{.name = "grid_update_ratio",
         .help = "Share of the uniform grid in a grid update; the rest are quantiles of the inputs",
@@ -78,6 +79,7 @@ void BasisOptions::visit(Self& o, V&& v) {
             "initial frequency; of the other wavelets their initial scale",
         .aliases = {"init_tau"},
         .min = kMinTau,
+        .reference = "FFT: cos(2πkτx) on x itself; RBF: larger is narrower in some versions",
         .absent = "1 (Morlet: 5)"},
     o.tau);
   v(Key{.name = "τ_trainable", .help = "Train the bandwidth (Morlet: the frequency)", .aliases = {"tau_trainable"}},

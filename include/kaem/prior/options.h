@@ -28,7 +28,8 @@ struct MixtureOptions {
     v(Key{.name = "λ_reg",
           .help = "Weight of the proportions' entropy in the loss: above 0 it favours few components",
           .aliases = {"lambda_reg"},
-          .min = 0},
+          .min = 0,
+          .reference = "an L1 norm of the proportions"},
       o.lambda_reg);
   }
 };
@@ -72,18 +73,24 @@ struct PriorOptions {
     v(Key{.name = "π_0",
           .help = "Reference density that the energies tilt",
           .aliases = {"pi_0"},
-          .choices = {"ebm", "uniform", "gaussian", "lognormal", "learnable_gaussian", "kl_gaussian"}},
+          .choices = {"ebm", "uniform", "gaussian", "lognormal", "learnable_gaussian", "kl_gaussian"},
+          .reference = "gaussian lies on -1.2,1.2 whatever grid_range says; kl_gaussian, nowhere defined, is taken as "
+                       "gaussian"},
       o.reference);
     v(Key{.name = "GaussQuad_nodes",
           .help = "Least number of cells of the table that serves normaliser and sampler",
           .min = 8,
-          .max = 65536},
+          .max = 65536,
+          .reference = "Gauss-Legendre nodes over the whole domain"},
       o.quadrature_nodes);
     v(Key{.name = "uniforms",
           .help = "Uniform draws behind the prior's samples",
           .choices = {"independent", "sobol", "latin"}},
       o.uniforms);
-    v(Key{.name = "layernorm", .help = "Layer norm before each KAN layer of a deep prior", .aliases = {"layer_norm"}},
+    v(Key{.name = "layernorm",
+          .help = "Layer norm before each KAN layer of a deep prior",
+          .aliases = {"layer_norm"},
+          .reference = "also in a univariate prior, whose coordinates it couples: its sampler is not exact then"},
       o.layernorm);
     BasisOptions::visit(o.basis, v);
   }

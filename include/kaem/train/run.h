@@ -35,7 +35,8 @@ class RunFolder {
   /// Makes a new folder with config.ini and meta.json. NAME is config.run.name, or the time (with a suffix if that is
   /// taken). UsageError if a name that was given exists; Error if the folder cannot be made or written.
   static RunFolder create(const Config& config, const RunMeta& meta = {});
-  /// Opens an existing one: a path, or "last" (the newest below `runs`). UsageError if it is not a run.
+  /// Opens an existing one: a path, "last" (the newest below `runs`) or "DIR/last" (below DIR). UsageError if it is not
+  /// a run.
   static RunFolder open(const std::string& path_or_last, const std::string& runs = "runs");
 
   const std::string& path() const { return path_; }

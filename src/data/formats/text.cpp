@@ -128,7 +128,8 @@ Messages read_messages(std::string_view file, const std::string& name) {
     const size_t tab = line.find('\t');
     const std::string_view label = line.substr(0, tab);
     if (tab == std::string_view::npos || (label != "ham" && label != "spam"))
-      throw DataError(str(name, ": line ", number, ": want 'ham' or 'spam', a tab and a text, found ", shown(line)));
+      throw DataError(
+          str(name, ": line ", number, ": expected 'ham' or 'spam', a tab and a text, found ", shown(line)));
     messages.labels.push_back(label == "spam");
     messages.lines.push_back(tokenise(line.substr(tab + 1)));
   });
@@ -213,13 +214,14 @@ std::vector<std::string> parse_vocabulary(std::string_view file, const std::stri
     const auto refuse = [&](const char* what) {
       throw DataError(str(name, ": line ", number, ": ", what, ", found ", shown(line)));
     };
-    if (line.empty() || std::any_of(line.begin(), line.end(), is_blank)) refuse("want one word");
-    if (number <= 2 && line != (number == 1 ? kUnknown : kEnd)) refuse("want <unk> and <eos> as the first two words");
+    if (line.empty() || std::any_of(line.begin(), line.end(), is_blank)) refuse("expected one word");
+    if (number <= 2 && line != (number == 1 ? kUnknown : kEnd))
+      refuse("expected <unk> and <eos> as the first two words");
     if (!known.emplace(line, 0).second) refuse("a word that stands there before");
     words.emplace_back(line);
   });
   if (words.size() < 2)
-    throw DataError(str(name, ": want <unk> and <eos> as the first two words, found ", words.size(), " words"));
+    throw DataError(str(name, ": expected <unk> and <eos> as the first two words, found ", words.size(), " words"));
   return words;
 }
 

@@ -144,7 +144,7 @@ class TorchSave {
       return;
     }
     if (!file.starts_with("PK"))
-      throw DataError(str(path, ": not a file of torch.save: neither a zip archive nor its legacy form", kAdvice));
+      throw DataError(str(path, ": neither a zip archive nor the older form that PyTorch saves", kAdvice));
     zip_.emplace(file, path_);
     folder_ = zip_->folder_of_pickle();
     if (zip_->holds(folder_ + "byteorder") && zip_->read(folder_ + "byteorder") != "little")

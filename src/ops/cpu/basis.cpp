@@ -139,7 +139,7 @@ void fold_backward_cpu(const Tensor& grad_in, const Tensor& spline_weight, const
   const Tensor grad = grad_in.contiguous(), spline = spline_weight.contiguous(), c = coefficients.contiguous();
   const int64_t features = grad.size(1);
   const auto target = [](const Optional& out) {
-    TORCH_CHECK(!out || out->is_contiguous(), "fold_backward: want contiguous results");
+    TORCH_CHECK(!out || out->is_contiguous(), "fold_backward: expected contiguous results");
     return out ? out->mutable_data_ptr<float>() : nullptr;
   };
   const float *g = grad.const_data_ptr<float>(), *s = spline.const_data_ptr<float>(), *from = c.const_data_ptr<float>();

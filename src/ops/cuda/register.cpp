@@ -273,7 +273,7 @@ void fold_backward_cuda(const Tensor& grad_in, const Tensor& spline_in, const Te
   const Tensor grad = grad_in.contiguous(), spline = spline_in.contiguous(),
                coefficients = coefficients_in.contiguous();
   const auto target = [](const Optional& out) {
-    TORCH_CHECK(!out || out->is_contiguous(), "fold_backward: want contiguous results");
+    TORCH_CHECK(!out || out->is_contiguous(), "fold_backward: expected contiguous results");
     return out ? out->mutable_data_ptr<float>() : nullptr;
   };
   const cuda::Fold fold = fold_of(coefficients, grad.size(1) > coefficients.size(1));
@@ -329,7 +329,7 @@ Tensor langevin_move_cuda(const Tensor& z, const Tensor& prior, const Optional& 
 
 void fill_random_cuda(const Tensor& out, const Optional& counter, int64_t seed, int64_t stream, int64_t step,
                       int64_t first, bool normal) {
-  TORCH_CHECK(fused(out) && out.is_contiguous(), "fill_random: want a contiguous float32 tensor");
+  TORCH_CHECK(fused(out) && out.is_contiguous(), "fill_random: expected a contiguous float32 tensor");
   const c10::cuda::CUDAGuard guard(out.device());
   if (out.numel() > 0)
     cuda::fill_random({static_cast<uint64_t>(seed), static_cast<uint32_t>(stream), step, cuda::StepsLater::now()},
