@@ -10,7 +10,9 @@
 namespace kaem {
 namespace {
 
-using namespace test;
+using test::Environment;
+using test::put;
+using test::TemporaryFolder;
 
 constexpr double kNoLimit = std::numeric_limits<double>::infinity();
 
