@@ -146,6 +146,39 @@ def torch_save_corpus():
         + saved(tensor(view=b"N")) + b"\x80\2]" + text(b"0") + b"a." + struct.pack("<q", 6) + data)
 
 
+# Made by the HDF5 library: a float32 data set x [1,2,2].
+HDF5 = (
+    "eNrr9HBx4+WS4mLm4GCAgf9QIAAVMoCKP46bU+bv4RLEpNB3misbGVcwCSFrhAEuJgZGBgY2HgYgxVhxGGa+BwPVwJLfxy3BTlJEdxIDI6MJAwMTMyMjI1Qt"
+    "ExqNS5xZhIFRUEGegQXMU2AQ52AQrweyWIG+YebiAPqUhZEBGjQCMIdMYBh04MOvK58YRsEoGAWjYBSMAuygwR5IOAAREDc4AADq/zpe")
+
+
+def hdf5_corpus():
+    good = zlib.decompress(base64.b64decode(HDF5))
+    put("hdf5", "good", good)
+    put("hdf5", "signature", good[:8])
+    put("hdf5", "nothing", b"")
+
+
+def archive_corpus():
+    """Archives of pictures; what the pictures hold is not looked at."""
+    def archive(*entries, kind=zipfile.ZIP_STORED):
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", kind) as file:
+            for name, content in entries:
+                file.writestr(zipfile.ZipInfo(name), content, compress_type=kind)
+        return packed.getvalue()
+
+    good = archive(("a/1.png", b"one"), ("a/2.jpg", b"two"), ("read.me", b"no picture"))
+    put("archive", "stored", good)
+    put("archive", "deflated", archive(("1.png", b"one" * 20), kind=zipfile.ZIP_DEFLATED))
+    put("archive", "hidden", archive(("__MACOSX/._1.png", b""), ("a/.b/1.png", b""), ("1.png", b"x")))
+    put("archive", "none", archive(("read.me", b"x")))
+    put("archive", "content", good.replace(b"one", b"six"))
+    # A size that is not the entry's, in the central directory alone.
+    at = good.rindex(b"PK\1\2")
+    put("archive", "large", good[:at + 24] + struct.pack("<I", 1 << 27) + good[at + 28:])
+
+
 # Made by libjpeg from a ramp of 11x8 pixels: grey with an EXIF orientation, and YCCK as Adobe's programs write it.
 JPEG_TURNED = (
     "/9j/4AAQSkZJRgABAQAAAQABAAD/4QAiRXhpZgAATU0AKgAAAAgAAQESAAMAAAABAAYAAAAAAAD/2wBDABALDA4MChAODQ4SERATGCgaGBYWGDEjJR0oOjM9"
@@ -287,6 +320,8 @@ if __name__ == "__main__":
     mat_corpus()
     cifar_corpus()
     torch_save_corpus()
+    archive_corpus()
+    hdf5_corpus()
     image_corpus()
     npy_corpus()
     safetensors_corpus()

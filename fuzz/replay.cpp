@@ -7,6 +7,10 @@
 #include <string>
 #include <vector>
 
+#ifndef KAEM_REPLAY_STRIDE  // of inputs that are slow, one in so many
+#define KAEM_REPLAY_STRIDE 1
+#endif
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
 /// Runs a target over the files and folders named, without a fuzzer: every input, every prefix of it and every single
@@ -36,8 +40,8 @@ int main(int argc, char** argv) {
     }
     const std::string bytes{std::istreambuf_iterator<char>(file), {}};
     run(bytes);
-    for (size_t size = 0; size < bytes.size(); ++size) run(bytes.substr(0, size));
-    for (size_t bit = 0; bit < 8 * std::min<size_t>(bytes.size(), 1024); ++bit) {
+    for (size_t size = 0; size < bytes.size(); size += KAEM_REPLAY_STRIDE) run(bytes.substr(0, size));
+    for (size_t bit = 0; bit < 8 * std::min<size_t>(bytes.size(), 1024); bit += KAEM_REPLAY_STRIDE) {
       std::string flipped = bytes;
       flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ 1 << bit % 8);
       run(flipped);

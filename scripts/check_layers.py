@@ -135,7 +135,9 @@ def check_file(tree, path, table):
         yield f"has {lines} lines, {MAX_LINES} at most: make two files of it"
     if re.search(r"(^|/)utils?/", path) or os.path.basename(path) in ("common.h", "utils.h", "util.h", "kaem.h"):
         yield "is a folder or file for everything: name it by its concept"
-    if path.endswith((".cpp", ".cu")) and not re.search(rf"\b{re.escape(os.path.basename(path))}\b", tree.build):
+    source = os.path.basename(path)
+    named = re.search(rf"\b{re.escape(source)}\b|\bkaem_fuzz_target\({re.escape(source[:-4])} ", tree.build)
+    if path.endswith((".cpp", ".cu")) and not named:
         yield "is compiled nowhere: no CMakeLists.txt names it"
     for name, target in tree.includes(path):
         if target:

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "data/formats/hdf5.h"
 #include "data/formats/mat.h"
 #include "data/formats/torch_save.h"
 #include "data/mat_tensor.h"
@@ -101,7 +102,9 @@ at::Tensor read_fields(const std::string& path, bool permeability) {
   if (path.ends_with(".mat") && !start.starts_with("MATLAB 7.3")) return read_mat5(path, permeability);
   Names names = names_of(permeability);
   names.push_back(permeability ? "nu" : "tensor");  // PDEBench's: [N,H,W] and [N,1,H,W]
-  const at::Tensor stored = read_hdf5(path, names);
+  const auto array = std::make_shared<Hdf5Array>(read_hdf5(path, names));
+  const at::Tensor stored = at::from_blob(
+      array->numbers.data(), array->shape, [array](void*) {}, at::kDouble);
   return start.starts_with("MATLAB 7.3") ? from_matlab(stored) : stored;
 }
 

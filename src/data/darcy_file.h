@@ -16,8 +16,4 @@ at::Tensor read_fields(const std::string& path, bool permeability);
 /// True where the file holds both fields, so that its permeability is one of two values (or wants a threshold).
 bool holds_both(const std::string& path);
 
-/// The first data set called one of `names` in an HDF5 file, its axes in HDF5's order (float64 [..]). DataError if the
-/// file cannot be read or holds none of them, or if the program was built without HDF5.
-at::Tensor read_hdf5(const std::string& path, const std::vector<std::string_view>& names);
-
 }  // namespace kaem::darcy

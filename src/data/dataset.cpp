@@ -16,7 +16,7 @@ namespace {
 
 constexpr int64_t kMaxSide = 4096;  // of a resized image
 
-void check(const DatasetOptions& options) {
+void check_options(const DatasetOptions& options) {
   if (options.train_size < 1)
     throw ConfigError(str("[TRAINING] N_train = ", options.train_size, ": expected at least 1"));
   if (options.test_size < 0) throw ConfigError(str("[TRAINING] N_test = ", options.test_size, ": expected at least 0"));
@@ -102,7 +102,7 @@ at::Tensor Dataset::to_float(const at::Tensor& split, const at::Tensor& index) {
 }
 
 Dataset make_dataset(const DatasetOptions& options, std::shared_ptr<const Pca> pca) {
-  check(options);
+  check_options(options);
   const DataSet& set = find_data_set(options.name);
   Dataset data = set.load(set, options);
   if (options.random_flip && !data.flip) data.notes.push_back(data.name + " holds no images: random_flip is ignored");

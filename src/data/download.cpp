@@ -43,9 +43,9 @@ std::string because(int error) { return std::generic_category().message(error); 
 
 /// The part file of a download: locked from before its first byte is written until it has its name, so that of two
 /// programs one downloads and the other says so.
-class Part {
+class PartFile {
  public:
-  explicit Part(std::string path) : path_(std::move(path)) {
+  explicit PartFile(std::string path) : path_(std::move(path)) {
     // Whoever holds the lock may give the file its name: what is locked then is no part file any more.
     do {
       close();
@@ -57,12 +57,12 @@ class Part {
                                         : str("cannot lock ", path_, ": ", because(errno));
     } while (failure_.empty() && !is_at_path());
   }
-  ~Part() {
+  ~PartFile() {
     if (failure_.empty() && size() == 0) ::unlink(path_.c_str());
     close();
   }
-  Part(const Part&) = delete;
-  Part& operator=(const Part&) = delete;
+  PartFile(const PartFile&) = delete;
+  PartFile& operator=(const PartFile&) = delete;
 
   const std::string& failure() const { return failure_; }  ///< why it cannot be had; empty if it can
   int64_t size() const {
@@ -117,7 +117,7 @@ struct Transfer {
   const DataProgress& progress;
   const DownloadLimits& limits;
   std::string what;
-  const Part& part;
+  const PartFile& part;
   curl_off_t before = 0;  ///< bytes of an earlier transfer that this one goes on from
   CURL* curl = nullptr;
   std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
@@ -196,7 +196,7 @@ void set_options(CURL* curl, const std::string& url, Transfer& transfer) {
 
 /// Appends to `part` what `url` still has; why it could not be had, or an empty string. `refused` says that the server
 /// has nothing after the bytes already there.
-std::string fetch(const std::string& url, const Part& part, const std::string& what, const DataProgress& progress,
+std::string fetch(const std::string& url, const PartFile& part, const std::string& what, const DataProgress& progress,
                   const DownloadLimits& limits, bool& refused) {
   const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(), curl_easy_cleanup);
   if (!curl) return "libcurl cannot start";
@@ -238,7 +238,7 @@ std::string download(const std::vector<std::string>& urls, const std::string& pa
   std::error_code error;
   std::filesystem::create_directories(target.parent_path(), error);
   if (error) return str("cannot make folder ", target.parent_path().string(), ": ", error.message());
-  const Part part(path + ".part");
+  const PartFile part(path + ".part");
   if (!part.failure().empty()) return part.failure();
   const std::string what = target.filename().string();
   const bool known = !checksum.sha256.empty() || !checksum.md5.empty();

@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 constexpr int64_t kCelebaCrop = 140, kCelebaSide = 64;
 constexpr std::string_view kPartition[] = {"list_eval_partition.txt", "list_eval_partition.csv"};
-enum Part { kTrain = 0, kValid = 1, kTest = 2 };
+enum Split { kTrain = 0, kValid = 1, kTest = 2 };
 
 std::unique_ptr<ImageSource> open_folder(const std::string& folder) {
   std::error_code error;

@@ -110,6 +110,26 @@ void Metrics::sync() const {
   ::close(file);
 }
 
+std::string Metrics::description() const {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path_, ignored)) return "";
+  const std::string text = io::read_file(path_);
+  return str(text.size(), " bytes, ", io::sha256(text));
+}
+
+bool Metrics::begins_with(const std::string& description) const {
+  std::error_code ignored;
+  if (description.empty()) return true;
+  if (!std::filesystem::is_regular_file(path_, ignored)) return false;
+  const std::string text = io::read_file(path_).substr(0, std::strtoull(description.c_str(), nullptr, 10));
+  return str(text.size(), " bytes, ", io::sha256(text)) == description;
+}
+
+void Metrics::cut(const std::string& description) const {
+  const std::string text = io::read_file(path_), kept = text.substr(0, std::strtoull(description.c_str(), nullptr, 10));
+  if (kept != text) io::write_file_atomic(path_, kept);
+}
+
 io::NamedTensors Metrics::named_state() const {
   io::NamedTensors state;
   state.emplace_back(str(kPrefix, "updates"), at::scalar_tensor(updates_, at::kLong));

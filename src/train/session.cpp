@@ -120,7 +120,7 @@ Session::Session(const Config& config, const TrainOptions& options, const Datase
       meta_{options.command_line, device, at::get_num_threads(), data.sources},
       folder_(resumed_ ? RunFolder::open(options.resume, config.run.out) : RunFolder::create(config, meta_)),
       lock_(lock_folder(folder_.path())),
-      metrics_(folder_.file("metrics.csv")),
+      metrics_(folder_.file(kMetricsFile)),
       config_hash_(config_hash(config)) {
   if (!network.empty()) files_[kept_config(config).model.generator.perceptual_features] = network;
   log::set_file(folder_.file("log.txt"));
@@ -153,9 +153,7 @@ int64_t Session::restore(const TrainState& state) {
     state.model.prior->invalidate();
     metrics_.restore(checkpoint.tensors);
     done = restored_step_ = checkpoint.step, seconds_before_ = checkpoint.seconds, saved_step_ = done;
-    // A row that a stop between rows has added goes, if there is more to do.
-    const bool last = done == length_.total || done >= length_.last;
-    metrics_.cut(done, last ? done : done - done % config_.run.log_steps);
+    cut_metrics(checkpoint);
     log::info(str("going on after update ", done, " of ", length_.total));
   }
   for (const char* name : {kVocabularyFile, kPcaFile})  // written above or by the run's first session, and never again
@@ -257,6 +255,7 @@ void Session::save(int64_t done, const TrainState& state) {
   Checkpoint checkpoint;
   checkpoint.step = done, checkpoint.epoch = epoch(done), checkpoint.seconds = seconds();
   checkpoint.config_hash = config_hash_, checkpoint.config = to_ini(kept_config(config_)), checkpoint.files = files_;
+  if (const std::string rows = metrics_.description(); !rows.empty()) checkpoint.files[kMetricsFile] = rows;
   const auto before = folder_.checkpoint_steps();
   try {
     folder_.save_checkpoint(checkpoint, tensors, config_.run.keep_checkpoints);
@@ -272,6 +271,18 @@ void Session::write_row(int64_t done) {
   metrics_.write_row(done, epoch(done), seconds(), learning_rate_);
   row_loss_ = loss_sum_ / static_cast<double>(loss_count_);
   loss_sum_ = 0, loss_count_ = 0;
+}
+
+/// Rows of metrics.csv after the checkpoint go. So does one that a stop between rows has added, if there is more to do.
+void Session::cut_metrics(const Checkpoint& checkpoint) const {
+  const int64_t done = checkpoint.step;
+  const bool last = done == length_.total || done >= length_.last;
+  const auto rows = checkpoint.files.find(kMetricsFile);
+  if (rows != checkpoint.files.end() && !metrics_.begins_with(rows->second))
+    log::warn(folder_.file(kMetricsFile) + " is not what the run wrote: rows before the checkpoint were changed or lost");
+  else if (rows != checkpoint.files.end() && !last)
+    return metrics_.cut(rows->second);
+  metrics_.cut(done, last ? done : done - done % config_.run.log_steps);
 }
 
 /// Says which values are others than those of the checkpoint, if these change numbers.

@@ -79,6 +79,7 @@ class Session {
   void keep_pca(const Pca& pca) const;
   void keep_vocabulary(const Dataset& data) const;
   void warn_of_changes(const Checkpoint& checkpoint) const;
+  void cut_metrics(const Checkpoint& checkpoint) const;
   void write_samples(int64_t done, const TrainState& state);
   void report_end(const Report& report) const;
 

@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
+#include <cerrno>
 #include <csignal>
 
+#include "kaem/io/child.h"
 #include "kaem/core/error.h"
 #include "support/files.h"
 
@@ -113,6 +116,26 @@ TEST(File, WrittenBitByBitIsThereAtItsCommitOnly) {
 
 TEST(File, FullDeviceIsReported) {
   expect_message(message_of<Error>([] { io::write_file_atomic("/dev/full", "x"); }), {"/dev/full", "No space left"});
+}
+
+TEST(Child, WhatItReturnsThrowsOrDiesOfComesBack) {
+  const std::string large(3 << 20, 'x');
+  EXPECT_EQ(io::in_child("f", [&] { return large; }), large);
+  EXPECT_EQ(io::in_child("f", [] { return std::string(); }), "");
+  EXPECT_EQ(
+      message_of<DataError>([] { io::in_child("f", []() -> std::string { throw DataError("f: not one of ours"); }); }),
+      "f: not one of ours");
+  for (const int signal : {SIGSEGV, SIGBUS, SIGABRT, SIGKILL})
+    EXPECT_EQ(message_of<DataError>([&] {
+                io::in_child("f.h5", [&] {
+                  std::raise(signal);
+                  return std::string("too late");
+                });
+              }),
+              "f.h5 is damaged");
+  errno = 0;
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
+  EXPECT_EQ(errno, ECHILD) << "no process is left";
 }
 
 TEST(Digest, KnownValues) {  // FIPS 180-2 and RFC 1321

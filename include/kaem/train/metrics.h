@@ -39,6 +39,14 @@ class Metrics {
   /// Makes sure that what was written is on the disk: a checkpoint must not outlive its rows.
   void sync() const;
 
+  /// What the file holds now, for a checkpoint: "N bytes, SHA-256"; empty if there is none. `begins_with` says whether
+  /// the file still begins with it: rows are only ever appended, or cut off behind a checkpoint.
+  std::string description() const;
+  bool begins_with(const std::string& description) const;
+
+  /// Cuts the file back to what was described; it must begin with that.
+  void cut(const std::string& description) const;
+
   /// "data.metrics.*": what has been gathered since the last row.
   io::NamedTensors named_state() const;
   void restore(const std::map<std::string, at::Tensor>& tensors);

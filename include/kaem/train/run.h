@@ -78,6 +78,7 @@ class RunFolder {
 /// Files of a run's principal components and of its words, where it has them (kaem/data/pca.h, kaem/data/text.h).
 inline constexpr const char* kPcaFile = "pca.safetensors";
 inline constexpr const char* kVocabularyFile = "vocabulary.txt";
+inline constexpr const char* kMetricsFile = "metrics.csv";
 
 /// What a run keeps of its configuration: not where a session stops, and folders that hold wherever it is used from.
 Config kept_config(const Config& config);
