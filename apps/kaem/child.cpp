@@ -16,6 +16,7 @@
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
+#include "kaem/io/file.h"
 
 namespace kaem::app {
 namespace {
@@ -164,7 +165,9 @@ LockedFolder::LockedFolder(std::string path) : path_(std::move(path)) {
   std::filesystem::create_directories(path_, fault);
   if (fault) throw Error(str("cannot make the folder ", path_, ": ", fault.message(), "; --out names another place"));
   descriptor_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor_ < 0 || ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  const bool locked = descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0;
+  if (locked) io::sweep_temporaries(path_);
+  if (locked || descriptor_ < 0 || errno != EWOULDBLOCK) return;
   ::close(descriptor_);
   throw UsageError(str("another program is at work in ", path_));
 }

@@ -6,9 +6,11 @@
 
 #include <atomic>
 #include <cerrno>
+#include <filesystem>
 #include <random>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
@@ -116,6 +118,15 @@ std::string read_maybe_gzip(const std::string& path, size_t max_bytes) {
 }
 
 bool is_temporary_name(std::string_view name) { return name.find(kTemporary) != std::string_view::npos; }
+
+void sweep_temporaries(const std::string& folder) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  std::vector<fs::path> left;
+  for (const auto& entry : fs::directory_iterator(folder, ignored))
+    if (is_temporary_name(entry.path().filename().string())) left.push_back(entry.path());
+  for (const auto& path : left) fs::remove(path, ignored);
+}
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   if (is_special(path_)) {

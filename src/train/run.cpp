@@ -196,13 +196,7 @@ Config kept_config(const Config& config) {
 }
 
 void RunFolder::sweep() const {
-  std::error_code ignored;
-  for (const auto& folder : {path_, file("checkpoints"), file("samples")}) {
-    std::vector<fs::path> left;
-    for (const auto& entry : fs::directory_iterator(folder, ignored))
-      if (io::is_temporary_name(entry.path().filename().string())) left.push_back(entry.path());
-    for (const auto& path : left) fs::remove(path, ignored);
-  }
+  for (const auto& folder : {path_, file("checkpoints"), file("samples")}) io::sweep_temporaries(folder);
 }
 
 void RunFolder::add_session(int64_t step, const RunMeta& meta) {

@@ -98,7 +98,9 @@ TEST_F(Jobs, KilledInTheSecondJobAndResumedEndsAsAnUninterruptedSequence) {
   ASSERT_EQ(state("killed")["jobs"][1]["status"], "running") << "the job was over before it could be killed";
   ASSERT_EQ(state("killed")["jobs"][2]["status"], "pending");
 
+  write("killed/jobs/j/state.json.tmp.1.0.7", "of a program that was killed");
   const Outcome resumed = kaem(std::string("jobs j.txt --resume --out killed") + kOptions);
+  EXPECT_FALSE(std::filesystem::exists(folder / "killed/jobs/j/state.json.tmp.1.0.7"));
   ASSERT_EQ(resumed.status, 0) << resumed.err;
   std::string table = table_of(resumed.out);
   for (size_t at; (at = table.find("killed/")) != std::string::npos;) table.replace(at, 7, "straight/");

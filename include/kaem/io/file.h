@@ -31,6 +31,9 @@ void write_file_atomic(const std::string& path, std::string_view content);
 /// True for the name of such a temporary file: where no program writes, one that was killed has left it.
 bool is_temporary_name(std::string_view name);
 
+/// Removes such files from a folder, which the caller has locked against other programs.
+void sweep_temporaries(const std::string& folder);
+
 /// A file written bit by bit, likewise: nothing is there before `commit`, and without it nothing is left.
 class AtomicFile {
  public:
