@@ -115,6 +115,23 @@ TEST(Resolve, DecayIsForOptimisersThatHaveOne) {
   }
 }
 
+TEST(Resolve, LaddersWhoseTemperaturesCoincideInFloat32AreRefused) {
+  const auto ladder = [](int64_t levels, const std::string& key, const std::string& p) {
+    return str("[THERMODYNAMIC_INTEGRATION]\nnum_temps = ", levels, "\n", key, " = ", p, "\n");
+  };
+  for (const char* key : {"p_start", "p_end"}) {
+    // 10^-37.9 is the least normal number: (1/10)^37 is one, (1/10)^38 is not.
+    EXPECT_NO_THROW(parse_config(ladder(10, key, "37"), "f.ini"));
+    EXPECT_NO_THROW(parse_config(ladder(10, key, "0.01"), "f.ini"));
+    EXPECT_NE(refused(ladder(10, key, "38")).find("the same number in float32; choose a smaller exponent"),
+              std::string::npos);
+    EXPECT_NE(refused(ladder(10, key, "1000")).find(str(key, " = 1000: of the temperatures (k/10)^1000")),
+              std::string::npos);
+    EXPECT_NE(refused(ladder(10, key, "1e-9")).find("choose an exponent nearer to 1"), std::string::npos);
+    EXPECT_NO_THROW(parse_config(ladder(1, key, "1000"), "f.ini")) << "no tempering";
+  }
+}
+
 TEST(Resolve, WordsForOff) {
   const Config none = parse_config("[THERMODYNAMIC_INTEGRATION]\nnum_temps = -1\n", "f.ini");
   EXPECT_EQ(none.posterior.tempering.levels, 0);

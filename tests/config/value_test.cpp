@@ -25,6 +25,16 @@ TEST(Value, Reals) {
   EXPECT_EQ(parse_config("[OPTIMIZER]\ntype = adamw\ndecay = .5\n", "f.ini").optimizer.weight_decay, 0.5);
 }
 
+TEST(Value, NumbersBeyondFloat32AreRefused) {
+  for (const char* bad : {"1e39", "-1e39", "1e-39", "3.5e38", "1e300", "5e-324"})
+    EXPECT_NE(refused(std::string("[EbmModel]\nμ_scale = ") + bad + "\n").find("beyond the numbers of float32"),
+              std::string::npos)
+        << bad;
+  for (const char* good : {"0", "-0.0", "1.2e-38", "3.4e38", "-3.4e38"})
+    EXPECT_NO_THROW(parse_config(std::string("[EbmModel]\nμ_scale = ") + good + "\n", "f.ini")) << good;
+  EXPECT_NE(refused("[OPTIMIZER]\nbetas = 0.9,1e-50\n").find("expected numbers"), std::string::npos);
+}
+
 TEST(Value, TruthWordsListsAndChoices) {
   EXPECT_TRUE(parse_config("[TRAINING]\ndequantize = True\n", "f.ini").data.dequantize);
   EXPECT_EQ(refused("[TRAINING]\ndequantize = 1\n"), "f.ini:2: [TRAINING] dequantize = 1: expected true or false");

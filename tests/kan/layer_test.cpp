@@ -166,6 +166,16 @@ TEST(GridUpdate, LeavesCurvesAloneThatItCannotKeep) {
   EXPECT_TRUE(torch::equal(layer->coefficients, old));
 }
 
+TEST(GridUpdate, TakesMoreRowsThanQuantilesAreTakenOf) {
+  KanLayer layer(1, 1, BasisOptions{.kind = "B-spline", .grid_size = 4, .update_ratio = 0},
+                 InitialDraws(Rng(3), "layer"));
+  const at::Tensor x = torch::linspace(0, 1, (int64_t{1} << 24) + 5).square().unsqueeze(1);
+  layer->initialise_grid(x, /*keep_ends=*/false);
+  // Quantiles of u², u uniform.
+  const at::Tensor expected = torch::linspace(0, 1, 5, torch::kDouble).square();
+  EXPECT_LE((layer->knots().to(torch::kDouble)[0] - expected).abs().max().item<double>(), 1e-4) << layer->knots();
+}
+
 TEST(GridUpdate, RepeatedInputsLeaveKnotsApart) {
   KanLayer layer = make_layer("B-spline");
   const at::Tensor x = torch::zeros({100, 3}, torch::kDouble);
