@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "commands.h"
+#include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/core/threads.h"
 #include "kaem/data/dataset.h"
@@ -35,9 +36,21 @@ DataShape data_shape(const DatasetOptions& options) {
 
 std::ostream& label(const char* name) { return std::cout << std::left << std::setw(kLabel) << name; }
 
+/// Records for training and test: those asked for, of a folder no more than it has.
+std::pair<int64_t, int64_t> record_counts(const Config& config) {
+  const int64_t train = config.data.train_size, test = config.data.test_size;
+  if (config.data.name != "FOLDER") return {train, test};
+  const int64_t pictures = folder_pictures(config.data.root), taken = folder_test_size(pictures, test);
+  const int64_t left = std::min(train, pictures - taken);
+  if (config.run.batch_size > left)
+    throw ConfigError(str("[TRAINING] batch_size = ", config.run.batch_size, ": expected 1 to ", left,
+                          ", the number of training records of FOLDER"));
+  return {left, taken};
+}
+
 void print_data(const Config& config, const DataShape& shape) {
-  label("data") << config.data.name << ": " << grouped(config.data.train_size) << " training and "
-                << grouped(config.data.test_size) << " test ";
+  const auto [train, test] = record_counts(config);
+  label("data") << config.data.name << ": " << grouped(train) << " training and " << grouped(test) << " test ";
   if (config.model.generator.seq.use())
     std::cout << "sequences of " << shape[2] << " words, vocabulary of " << grouped(config.data.vocab_size) << "\n";
   else if (config.data.use_pca)
@@ -144,7 +157,7 @@ void print_plan(const Config& config, const std::string& source) {
   set_threads(config.run.threads);
   label("device") << device << ", " << at::get_num_threads() << " threads, seed " << config.run.seed << "\n";
   const int64_t parameters = print_parameters(*model);
-  const int64_t steps_per_epoch = config.data.train_size / config.run.batch_size;
+  const int64_t steps_per_epoch = record_counts(config).first / config.run.batch_size;
   const int64_t total = steps_per_epoch * config.run.epochs;
   label("steps") << grouped(steps_per_epoch) << " an epoch, " << grouped(config.run.epochs)
                  << " epochs: " << grouped(total) << " updates";

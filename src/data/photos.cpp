@@ -139,12 +139,13 @@ Order order_of(const ImageSource& source, const std::map<std::string, int, std::
 
 /// All of FOLDER's pictures: those of the test set are drawn, so that it is no class of its own where classes are
 /// folders; by their names alone, so that every run draws the same.
-Order draw_test_set(const ImageSource& source, int64_t test_size, Dataset& data) {
+Order draw_test_set(const ImageSource& source, int64_t asked, Dataset& data) {
   const auto& names = source.names();
   const auto count = std::ssize(names);
-  if (test_size >= count)
-    throw DataError(str(source.path(), ": ", count, " pictures cannot give ", test_size,
-                        " test pictures (N_test) and training data"));
+  const int64_t test_size = folder_test_size(count, asked);
+  if (test_size < asked)
+    data.notes.push_back(str(data.name, ": ", count, " pictures; of the ", asked, " test pictures asked for (N_test) ",
+                             test_size, " are taken"));
   std::vector<std::pair<std::string, size_t>> drawn;
   for (size_t i = 0; i < names.size(); ++i) drawn.emplace_back(io::sha256("kaem test set\n" + names[i]), i);
   std::sort(drawn.begin(), drawn.end());
@@ -240,6 +241,10 @@ std::array<int64_t, 3> folder_shape(const std::string& folder, std::vector<std::
   std::array<int64_t, 2> whole{};
   return choose_shape(*open_folder(folder), whole, notes);
 }
+
+int64_t folder_pictures(const std::string& folder) { return std::ssize(open_folder(folder)->names()); }
+
+int64_t folder_test_size(int64_t pictures, int64_t asked) { return 2 * asked <= pictures ? asked : pictures / 5; }
 
 Dataset load_folder(const DataSet& set, const DatasetOptions& options) {
   Dataset data;
