@@ -196,6 +196,27 @@ TEST(Basis, CellPicksThePieceOfASpline) {
   }
 }
 
+// The rounding of a phase would count k times. Against the C library's cosine of an angle in float64.
+TEST(Basis, WavesOfAnyFrequencyKeepFloat32sDigits) {
+  constexpr int64_t kWaves = 64;
+  const Tensor knots = narrow(at::linspace(-1.2, 1.2, kWaves + 1, wide()).unsqueeze(0)), tau = at::ones({});
+  const Tensor x = narrow(at::linspace(-1.2, 1.2, 4001, wide()).unsqueeze(1));
+  const BasisSpec spec{BasisKind::kFft, 0, Activation::kNone};
+  const double first = knots[0][0].item<double>(), last = knots[0][kWaves].item<double>();
+  Tensor exact = at::empty({x.size(0), 1, 2 * kWaves + 1}, wide());
+  for (int64_t n = 0; n < x.size(0); ++n) {
+    double* const row = exact.mutable_data_ptr<double>() + n * exact.size(2);
+    const double position = (static_cast<double>(x.const_data_ptr<float>()[n]) - first) / (last - first);
+    row[0] = 1;
+    for (int64_t k = 1; k <= kWaves; ++k) {
+      const double angle = std::numbers::pi * static_cast<double>(k) * position;
+      row[k] = std::cos(angle), row[kWaves + k] = std::sin(angle);
+    }
+  }
+  expect_within(basis(x, knots, tau, spec), exact, 2.5e-7, "kernel");
+  expect_within(reference::basis(x, knots, tau, spec), exact, 1e-7, "twin in float32");
+}
+
 TEST(Basis, SplinesSumToOneInside) {
   for (const int64_t degree : {0, 1, 2, 3, 7}) {
     const Problem p({.kind = BasisKind::kBSpline, .degree = degree, .activation = Activation::kNone});
