@@ -10,6 +10,8 @@
 #include <sstream>
 #include <utility>
 
+#include "kaem/core/str.h"
+
 namespace kaem {
 namespace {
 
@@ -60,8 +62,8 @@ double processor_quota(const std::string& root) {
     std::istringstream names(controllers);
     for (std::string name; std::getline(names, name, ',');)
       if (name == "cpu")
-        least = std::min(
-            {least, least_share(base + "/cpu", path, share_v1), least_share(base + "/" + controllers, path, share_v1)});
+        least = std::min({least, least_share(base + "/cpu", path, share_v1),
+                          least_share(str(base, "/", controllers), path, share_v1)});
   }
   return least;
 }
