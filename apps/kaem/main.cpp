@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <iostream>
@@ -133,13 +134,20 @@ int run(int argc, char** argv) {
   refuse_command(program, commands);
 }
 
+/// LibTorch's messages go on with where they come from.
+std::string first_line(const std::string& text) {
+  const std::string line = text.substr(0, text.find('\n'));
+  return line.empty() ? "an error without a message" : line;
+}
+
 /// One line on standard error.
 int report(std::string message, int status) {
   log::set_status_line("");
-  message = message.substr(0, message.find('\n'));
+  message = log::printable(message);
   std::cout.flush();
   // Messages on a command begin with its name.
-  std::fprintf(stderr, "%s%s\n", message.starts_with("kaem ") || message.starts_with("kaem:") ? "" : "kaem: ", message.c_str());
+  std::fprintf(stderr, "%s%s\n",
+               message.starts_with("kaem ") || message.starts_with("kaem:") ? "" : "kaem: ", message.c_str());
   return status;
 }
 
@@ -147,16 +155,18 @@ int report(std::string message, int status) {
 }  // namespace kaem::app
 
 int main(int argc, char** argv) {
+  using kaem::app::first_line;
   using kaem::app::report;
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond a limit of file sizes is an error like that of a full disk
   try {
     return kaem::app::run(argc, argv);
   } catch (const kaem::Error& error) {
     return report(error.what(), error.exit_status());
   } catch (const c10::Error& error) {
-    return report(error.what_without_backtrace(), 1);
+    return report(first_line(error.what_without_backtrace()), 1);
   } catch (const std::bad_alloc&) {
     return report("out of memory", 1);
   } catch (const std::exception& error) {
-    return report(error.what(), 1);
+    return report(first_line(error.what()), 1);
   }
 }

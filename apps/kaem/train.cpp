@@ -74,7 +74,7 @@ void go_on(const TrainArguments& a, const Common& common) {
   const Config before = folder.config();
   Config config = parse_config(to_ini(before), path, overrides_of(common), a.dataset, a.mode);
   if (config.run.dataset != before.run.dataset)
-    throw UsageError(str("--dataset ", a.dataset, ": ", folder.path(), " is a run on ", before.run.dataset));
+    throw UsageError(str("data set ", config.run.dataset, ": ", folder.path(), " is a run on ", before.run.dataset));
   apply_session(config, common);
   if (common.dry_run) return print_plan(config, path);
   run_training(config, folder.path(), common);

@@ -111,9 +111,10 @@ void Draft::set_field(const Field& field, std::string_view key, const std::strin
   const std::string before = print(field.slot);
   if (!assign(value, field.key, field.slot)) {
     const std::string near = nearest_name(value, field.key.choices);
-    const std::string what = is_beyond_float32(value) ? "beyond the numbers of float32, 1.2e-38 to 3.4e38"
-                                                      : str("expected ", wanted(field.key, field.slot),
-                                                            near.empty() ? "" : str("; did you mean '", near, "'?"));
+    const std::string beyond = beyond_all(value, field.key, field.slot);
+    const std::string what = !beyond.empty() ? beyond
+                                             : str("expected ", wanted(field.key, field.slot),
+                                                   near.empty() ? "" : str("; did you mean '", near, "'?"));
     throw ConfigError(from_file ? str(where, ": ", quoted_value(field.section, key, text), ": ", what)
                                 : str(where, ": ", what));
   }

@@ -17,10 +17,13 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
-/// Numbers are used in float32: what it rounds to 0 or infinity would be another setting.
-bool fits_float32(double value) {
+constexpr double kMostReal = 1e9, kMostWhole = 1e12;  // where a key sets no bound of its own
+
+/// Numbers are used in float32, and so are their squares and products: what these round to 0 or infinity would be
+/// another setting.
+bool is_usable(double value) {
   const double size = std::abs(value);
-  return size == 0 || (size >= std::numeric_limits<float>::min() && size <= std::numeric_limits<float>::max());
+  return size == 0 || (size >= std::numeric_limits<float>::min() && size <= kMostReal);
 }
 
 bool in_range(double value, const Key& key) {
@@ -47,11 +50,16 @@ bool read(std::string_view text, const Key&, bool& value) {
   value = same_name(text, "true");
   return true;
 }
-bool read(std::string_view text, const Key& key, int64_t& value) { return read_number(text, key, value); }
+bool read(std::string_view text, const Key& key, int64_t& value) {
+  int64_t read = 0;
+  if (!read_number(text, key, read) || std::abs(static_cast<double>(read)) > kMostWhole) return false;
+  value = read;
+  return true;
+}
 bool read(std::string_view text, const Key& key, uint64_t& value) { return read_number(text, key, value); }
 bool read(std::string_view text, const Key& key, double& value) {
   double read = 0;
-  if (!read_number(text, key, read) || !fits_float32(read)) return false;
+  if (!read_number(text, key, read) || !is_usable(read)) return false;
   value = read;
   return true;
 }
@@ -146,9 +154,13 @@ std::string wanted(const Key& key, const Slot& slot) {
   return std::visit([&](auto* field) { return kind(key, field); }, slot);
 }
 
-bool is_beyond_float32(std::string_view text) {
+std::string beyond_all(std::string_view text, const Key& key, const Slot& slot) {
   double value = 0;
-  return read_number(text, Key{}, value) && !fits_float32(value);
+  if (!read_number(text, Key{}, value) || !in_range(value, key)) return "";
+  const bool real = std::holds_alternative<double*>(slot) || std::holds_alternative<std::vector<double>*>(slot);
+  if (real && !is_usable(value)) return "beyond the numbers that are taken: 0, or 1.2e-38 to 1e9 in size";
+  const bool whole = std::holds_alternative<int64_t*>(slot) || std::holds_alternative<std::vector<int64_t>*>(slot);
+  return whole && std::abs(value) > kMostWhole ? "beyond the numbers that are taken: 1e12 in size" : "";
 }
 
 std::string print(const Slot& slot) {

@@ -24,8 +24,9 @@ bool assign(std::string_view text, const Key& key, const Slot& slot);
 /// What the key takes: "an integer in 1..100", "one of: a b c", ...
 std::string wanted(const Key& key, const Slot& slot);
 
-/// True for a number that float32 rounds to 0 or infinity; `assign` refuses those.
-bool is_beyond_float32(std::string_view text);
+/// Why a number is refused though it keeps the key's own bounds: it, its square or its product with others is not held
+/// by float32 (or a 64-bit count). Empty for others.
+std::string beyond_all(std::string_view text, const Key& key, const Slot& slot);
 
 /// The value as `assign` reads it back, bit for bit.
 std::string print(const Slot& slot);

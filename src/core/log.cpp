@@ -7,10 +7,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -106,6 +108,7 @@ class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
+    const std::string text = printable({message.payload.data(), message.payload.size()});
     if (format_ == Format::kJson) return write(json_line(message));
     std::string out = status_.empty() ? "" : kErase;
     if (message.level != spdlog::level::info) {
@@ -115,8 +118,7 @@ class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
       out += ": ";
       if (colours_) out += "\x1b[0m";
     }
-    out.append(message.payload.data(), message.payload.size());
-    write(out + "\n" + status_);
+    write(out.append(text).append("\n").append(status_));
   }
   void flush_() override {}
 
@@ -164,7 +166,10 @@ class FileSink : public spdlog::sinks::base_sink<std::mutex> {
       file_.write(buffer);
       file_.flush();  // the last line before a crash is the one that is needed
     } catch (const spdlog::spdlog_ex& e) {
-      if (!failed_) failure_ = "lines are missing in the log file " + path_ + ": " + e.what();
+      // spdlog's text names the file again.
+      const std::string why = e.what();
+      if (!failed_)
+        failure_ = "lines are missing in the log file " + path_ + why.substr(std::min(why.rfind(": "), why.size()));
       failed_ = true;
     }
   }
@@ -241,17 +246,28 @@ void set_file(std::string_view path) {
   const std::lock_guard lock(l.mutex);
   std::shared_ptr<FileSink> file;
   if (!path.empty()) {
-    try {
-      file = std::make_shared<FileSink>(std::string(path), l.format);
-    } catch (const spdlog::spdlog_ex& e) {
-      l.front.log(spdlog::level::warn, "there is no log file: " + std::string(e.what()));
-    }
+    std::error_code ignored;
+    if (std::filesystem::is_fifo(path, ignored)) {  // to open it would wait for a reader
+      l.front.log(spdlog::level::warn, "there is no log file: " + std::string(path) + " is a pipe");
+    } else
+      try {
+        file = std::make_shared<FileSink>(std::string(path), l.format);
+      } catch (const spdlog::spdlog_ex& e) {
+        l.front.log(spdlog::level::warn, "there is no log file: " + std::string(e.what()));
+      }
   }
   l.file = file;
   l.front.sinks() = file ? std::vector<spdlog::sink_ptr>{l.terminal, file} : std::vector<spdlog::sink_ptr>{l.terminal};
 }
 
 void set_status_line(std::string_view line) { logger().terminal->set_status(line); }
+
+std::string printable(std::string_view text) {
+  std::string line(text);
+  for (char& c : line)
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
+  return line;
+}
 
 bool is_terminal() { return isatty(STDERR_FILENO) != 0; }
 

@@ -8,12 +8,17 @@
 namespace kaem {
 
 std::string without_password(const std::string& url) {
-  const size_t scheme = url.find("://"), host = scheme == std::string::npos ? 0 : scheme + 3;
-  const size_t end = std::min(url.find_first_of("/?#", host), url.size());
+  if (url.starts_with("file:")) return url;
+  const size_t slashes = url.find("//"), host = slashes == std::string::npos ? 0 : slashes + 2;
+  size_t end = std::min(url.find_first_of("/?#", host), url.size());
+  // A password may hold any of these signs too: what stands before the first is a host only if its colon has a port.
+  const size_t colon = std::min(url.find(':', host), end);
+  const bool port = url.find_first_not_of("0123456789", std::min(colon + 1, end)) >= end;
+  if (!port && url.find('@', host) >= end) end = url.size();
   const size_t at = url.rfind('@', end);
   std::string text = at != std::string::npos && at >= host && at < end ? url.substr(0, host) + url.substr(at + 1) : url;
   // What follows a question mark may be a signature or a token.
-  if (const size_t query = text.find('?'); query != std::string::npos) text = text.substr(0, query) + "?...";
+  if (const size_t query = text.find_first_of("?#"); query != std::string::npos) text = text.substr(0, query) + "?...";
   return text;
 }
 
@@ -107,9 +112,9 @@ class PartFile {
 /// Who is asked, for messages: scheme, host and port, or the whole URL of a file.
 std::string server_of(const std::string& url) {
   const std::string shown = without_password(url);
-  const size_t scheme = shown.find("://");
-  if (scheme == std::string::npos || shown.starts_with("file:")) return shown;
-  return shown.substr(0, shown.find('/', scheme + 3));
+  const size_t slashes = shown.find("//");
+  if (slashes == std::string::npos || shown.starts_with("file:")) return shown;
+  return shown.substr(0, shown.find('/', slashes + 2));
 }
 
 /// One transfer; what libcurl's callbacks are given.

@@ -7,6 +7,7 @@
 
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
+#include "kaem/io/child.h"
 
 namespace kaem {
 
@@ -20,23 +21,39 @@ struct Perceptual::Network {
 
 Perceptual::Perceptual(const std::string& path, double scale, const DataShape& shape) : scale_(scale), shape_(shape) {
   const std::string key = str("[GeneratorModel] perceptual_features = ", path, ": ");
-  // Several lines of LibTorch say less than one of ours.
+  const auto refuse = [&](const std::string& why) { throw ConfigError(key + why); };
+  // Several lines of LibTorch say less than one of ours; and code that nests deeply ends its parser by a signal.
   try {
+    io::in_child(path, [&] {
+      torch::jit::load(path, at::kCPU);
+      return std::string();
+    });
     network_ = std::make_unique<Network>(Network{torch::jit::load(path, at::kCPU)});
-  } catch (const c10::Error&) {
-    throw ConfigError(key + "expected a file of TorchScript (torch.jit.save)");
+  } catch (const std::exception&) {
+    refuse("expected a file of TorchScript (torch.jit.save)");
   }
+  if (!network_->module.find_method("forward")) refuse("the network has no method forward");
   network_->module.eval();
   for (Tensor parameter : network_->module.parameters()) parameter.requires_grad_(false);
-  const c10::AutoGradMode no_grad(false);
-  Tensor got;
+  const c10::AutoGradMode with_graph(true);
+  const std::string images = str("images [n,", shape[0], ",", shape[1], ",", shape[2], "]");
+  const Tensor probe = at::full({kProbe, shape[0] * shape[1] * shape[2]}, 0.5).requires_grad_();
+  c10::IValue got;
   try {
-    got = features(at::full({kProbe, shape[0] * shape[1] * shape[2]}, 0.5));
+    got = network_->module.forward({probe.reshape({-1, shape_[0], shape_[1], shape_[2]})});
   } catch (const std::exception&) {
-    throw ConfigError(str(key, "the network does not take images [n,", shape[0], ",", shape[1], ",", shape[2], "]"));
+    refuse("the network does not take " + images);
   }
-  if (got.size(0) != kProbe || got.size(1) == 0)
-    throw ConfigError(key + "the network does not give a row for each image");
+  if (!got.isTensor() || !at::isFloatingType(got.toTensor().scalar_type()))
+    refuse("the network gives no tensor of real numbers");
+  const Tensor rows = got.toTensor();
+  if (rows.dim() < 1 || rows.size(0) != kProbe || rows.numel() == 0)
+    refuse("the network does not give a row for each image");
+  try {
+    torch::autograd::grad({rows.sum()}, {probe});
+  } catch (const std::exception&) {
+    refuse("the network has no gradient with respect to " + images);
+  }
 }
 
 Perceptual::~Perceptual() = default;

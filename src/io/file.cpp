@@ -75,6 +75,8 @@ bool is_special(const std::string& path) {
 
 }  // namespace
 
+constexpr size_t kMostOfDevice = size_t{1} << 28;  // bytes of what is no regular file
+
 std::string read_file(const std::string& path) {
   const auto fail = [&](const std::string& why) { throw DataError(str("cannot read ", path, ": ", why)); };
   const Descriptor file(path, O_RDONLY);
@@ -92,6 +94,7 @@ std::string read_file(const std::string& path) {
     if (count < 0) fail(reason(errno));
     if (count == 0) return content;
     content.append(buffer, 0, static_cast<size_t>(count));
+    if (!S_ISREG(info.st_mode) && content.size() > kMostOfDevice) fail("no file but an endless device or pipe");
   }
 }
 

@@ -131,17 +131,21 @@ void RunFolder::save_checkpoint(const Checkpoint& checkpoint, const io::NamedTen
 Checkpoint RunFolder::load_checkpoint() const {
   const auto steps = checkpoint_steps();
   if (steps.empty()) throw DataError(path_ + " holds no checkpoint yet");
-  std::string refused;
+  constexpr size_t kNamed = 3;
+  std::vector<std::string> refused;  // why, the newest first
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     try {
       auto checkpoint = read_checkpoint(checkpoint_path(*step));
-      if (!refused.empty()) log::warn(str(refused, "; using the older checkpoint of step ", *step));
+      for (size_t i = 0; i < std::min(kNamed, refused.size()); ++i) log::warn(refused[i]);
+      if (!refused.empty()) log::warn(str("using the older checkpoint of step ", *step));
       return checkpoint;
     } catch (const DataError& e) {
-      refused += (refused.empty() ? "" : "; ") + std::string(e.what());
+      refused.emplace_back(e.what());
     }
   }
-  throw DataError(refused + "; no whole checkpoint is left in " + path_);
+  const size_t others = refused.size() - 1;
+  throw DataError(
+      str(refused.front(), others > 0 ? str("; of ", others, " older ones none is whole") : "; there is no other one"));
 }
 
 }  // namespace kaem

@@ -279,7 +279,8 @@ void Session::cut_metrics(const Checkpoint& checkpoint) const {
   const bool last = done == length_.total || done >= length_.last;
   const auto rows = checkpoint.files.find(kMetricsFile);
   if (rows != checkpoint.files.end() && !metrics_.begins_with(rows->second))
-    log::warn(folder_.file(kMetricsFile) + " is not what the run wrote: rows before the checkpoint were changed or lost");
+    log::warn(folder_.file(kMetricsFile) +
+              " is not what the run wrote: rows before the checkpoint were changed or lost");
   else if (rows != checkpoint.files.end() && !last)
     return metrics_.cut(rows->second);
   metrics_.cut(done, last ? done : done - done % config_.run.log_steps);
@@ -287,7 +288,7 @@ void Session::cut_metrics(const Checkpoint& checkpoint) const {
 
 /// Says which values are others than those of the checkpoint, if these change numbers.
 void Session::warn_of_changes(const Checkpoint& checkpoint) const {
-  constexpr size_t kNamed = 6;
+  constexpr size_t kNamed = 3;
   if (checkpoint.config_hash == config_hash_) return;
   std::vector<std::string> changed;
   if (!checkpoint.config.empty()) changed = changed_values(checkpoint.config, to_ini(kept_config(config_)));

@@ -14,7 +14,8 @@ SignalGuard::SignalGuard() {
   received_signal = 0;
   for (size_t i = 0; i < kSignals.size(); ++i) {
     sigaction(kSignals[i], nullptr, &previous_[i]);
-    if (previous_[i].sa_handler == SIG_IGN) continue;
+    // The program ignores SIGXFSZ outside of training.
+    if (previous_[i].sa_handler == SIG_IGN && kSignals[i] != SIGXFSZ) continue;
     struct sigaction action {};
     action.sa_handler = note_signal;
     action.sa_flags = SA_RESTART | (kSignals[i] == SIGPIPE ? 0 : static_cast<int>(SA_RESETHAND));

@@ -26,12 +26,14 @@ TEST(Value, Reals) {
 }
 
 TEST(Value, NumbersBeyondFloat32AreRefused) {
-  for (const char* bad : {"1e39", "-1e39", "1e-39", "3.5e38", "1e300", "5e-324"})
-    EXPECT_NE(refused(std::string("[EbmModel]\nμ_scale = ") + bad + "\n").find("beyond the numbers of float32"),
+  for (const char* bad : {"1e39", "-1e39", "1e-39", "3e38", "1e300", "5e-324", "1.1e9"})
+    EXPECT_NE(refused(std::string("[EbmModel]\nμ_scale = ") + bad + "\n")
+                  .find("beyond the numbers that are taken: 0, or 1.2e-38 to 1e9"),
               std::string::npos)
         << bad;
-  for (const char* good : {"0", "-0.0", "1.2e-38", "3.4e38", "-3.4e38"})
+  for (const char* good : {"0", "-0.0", "1.2e-38", "1e9", "-1e9"})
     EXPECT_NO_THROW(parse_config(std::string("[EbmModel]\nμ_scale = ") + good + "\n", "f.ini")) << good;
+  EXPECT_NE(refused("[TRAINING]\nlog_steps = 2000000000000\n").find("1e12 in size"), std::string::npos);
   EXPECT_NE(refused("[OPTIMIZER]\nbetas = 0.9,1e-50\n").find("expected numbers"), std::string::npos);
 }
 

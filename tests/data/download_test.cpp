@@ -252,6 +252,14 @@ TEST_F(Download, PasswordsAreNotShown) {
   EXPECT_EQ(without_password("https://host/a/b"), "https://host/a/b");
   EXPECT_EQ(without_password("file:///a/b@c"), "file:///a/b@c");
   EXPECT_EQ(without_password("https://me:p@ss@host/"), "https://host/");
+  EXPECT_EQ(without_password("//me:secret@host:8/a"), "//host:8/a");
+  EXPECT_EQ(without_password("me:secret@host:8/a"), "host:8/a");
+  EXPECT_EQ(without_password("https://host:8080/a@b"), "https://host:8080/a@b");
+  for (const char* sign : {"/", "?", "#", "/x?y#"}) {
+    const std::string url = std::string("http://me:sec") + sign + "ret@host:8/a";
+    EXPECT_EQ(without_password(url).find("sec"), std::string::npos) << without_password(url);
+    EXPECT_EQ(without_password(url).find("ret"), std::string::npos) << without_password(url);
+  }
   const std::string answer = download({"http://me:secret@127.0.0.1:9/a?key=hidden"}, path, sum, {});
   expect_message(answer, {"http://127.0.0.1:9: "});
   EXPECT_EQ(answer.find("secret"), std::string::npos) << answer;

@@ -68,7 +68,8 @@ void visit_grid(GridSchedule& o, V&& v) {
   v(Key{.name = "update_llhood_grid", .help = "Update the generator's grids"}, o.generator);
   v(Key{.name = "num_grid_updating_samples",
         .help = "Prior draws that grids are fitted to; 0: importance_sample_size",
-        .min = 0},
+        .min = 0,
+        .max = 1e7},
     o.samples);
   v(Key{.name = "grid_update_frequency", .help = "Updates before the first grid update", .min = 1}, o.frequency);
   v(Key{.name = "grid_update_decay",

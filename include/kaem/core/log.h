@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 /// The program's messages. Safe to call from any thread; nothing below `train/` and `config/` logs.
@@ -26,6 +27,9 @@ void set_file(std::string_view path);
 
 /// Shows a transient status line below the messages (terminals only; nothing elsewhere). Empty: removed.
 void set_status_line(std::string_view line);
+
+/// The text on one line: control characters, which may be of a user's file or its name, as '?'.
+std::string printable(std::string_view text);
 
 /// True if standard error is a terminal, so that a status line can be shown.
 bool is_terminal();

@@ -143,8 +143,8 @@ struct GeneratorOptions {
       o.widths);
     v(Key{.name = "generator_variance",
           .help = "Standard deviation σ of the Gaussian likelihood, in spite of its name; without effect on text",
-          .min = 0,
-          .min_open = true,
+          .min = 1e-6,
+          .max = 1e6,
           .reference = "divides the cross entropy of text by 2σ²"},
       o.sigma);
     v(Key{.name = "generator_noise",

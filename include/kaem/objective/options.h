@@ -48,8 +48,9 @@ struct BetaOptions {
   template <class Self, class V>
   static void visit(Self& o, V&& v) {
     v(Key{.name = "beta", .help = "Weight β of the KL term of the evidence bound", .min = 0}, o.beta);
-    v(Key{.name = "num_cycles", .help = "Cycles in which β rises from 0; constant after them", .min = 0}, o.cycles);
-    v(Key{.name = "cycle_length", .help = "Updates in a cycle", .min = 1}, o.cycle_length);
+    v(Key{.name = "num_cycles", .help = "Cycles in which β rises from 0; constant after them", .min = 0, .max = 1e6},
+      o.cycles);
+    v(Key{.name = "cycle_length", .help = "Updates in a cycle", .min = 1, .max = 1e9}, o.cycle_length);
     v(Key{.name = "annealing_fraction", .help = "Share of a cycle in which β rises", .min = 0, .max = 1}, o.annealing);
   }
 

@@ -31,7 +31,10 @@ struct TemperingOptions {
       o.p_start);
     v(Key{.name = "p_end", .help = "Exponent at its end", .min = 0, .min_open = true}, o.p_end);
     v(Key{.name = "num_cycles", .help = "Cycles of the exponent on the way; 0: half a cosine", .min = 0}, o.cycles);
-    v(Key{.name = "N_langevin_per_temp", .help = "Steps of each tempered chain, an exchange after each", .min = 1},
+    v(Key{.name = "N_langevin_per_temp",
+          .help = "Steps of each tempered chain, an exchange after each",
+          .min = 1,
+          .max = 1e6},
       o.iters);
     v(Key{.name = "exchange_type",
           .help = "Which neighbours try to exchange: even and odd pairs in turn (deo), by a coin (random), or none",
@@ -62,11 +65,16 @@ struct EncoderOptions {
           .choices = {"diagonal", "dense", "cnn"}},
       o.type);
     v(Key{.name = "widths", .help = "Widths of the hidden dense layers", .min = 1, .max = 1e6}, o.widths);
-    v(Key{.name = "channels", .help = "Channels of the convolutions", .aliases = {"hidden_feature_dims"}, .min = 1},
+    v(Key{.name = "channels",
+          .help = "Channels of the convolutions",
+          .aliases = {"hidden_feature_dims"},
+          .min = 1,
+          .max = 65536},
       o.channels);
-    v(Key{.name = "strides", .help = "Strides of the convolutions: one each, or one for all", .min = 1}, o.strides);
-    v(Key{.name = "kernel_sizes", .help = "Kernel sizes, likewise", .min = 1}, o.kernels);
-    v(Key{.name = "paddings", .help = "Paddings, likewise", .min = 0}, o.paddings);
+    v(Key{.name = "strides", .help = "Strides of the convolutions: one each, or one for all", .min = 1, .max = 64},
+      o.strides);
+    v(Key{.name = "kernel_sizes", .help = "Kernel sizes, likewise", .min = 1, .max = 64}, o.kernels);
+    v(Key{.name = "paddings", .help = "Paddings, likewise", .min = 0, .max = 64}, o.paddings);
     v(Key{.name = "batchnorm", .help = "Batch norm after each convolution"}, o.batch_norm);
     v(Key{.name = "activation", .help = "Activation between layers"}, o.activation);
   }
@@ -116,7 +124,7 @@ struct PosteriorOptions {
           .min = 1,
           .min_open = true},
       o.change_rate);
-    v(Key{.name = "iters", .help = "Steps of each chain", .min = 1}, o.iters);
+    v(Key{.name = "iters", .help = "Steps of each chain", .min = 1, .max = 1e6}, o.iters);
     v(Key{.name = "N_unadjusted",
           .help = "First steps of mala and automala that are accepted without a test",
           .min = 0},

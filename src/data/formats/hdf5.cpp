@@ -39,6 +39,9 @@ Hdf5Array read_data_set(hid_t file, const std::string& name, const std::string& 
   const auto fail = [&](const char* what) { throw DataError(str(path, ": data set ", name, " ", what)); };
   const Handle data(H5Dopen2(file, name.c_str(), H5P_DEFAULT), H5Dclose);
   if (!data.ok()) fail("cannot be opened");
+  // Its bytes could be those of any file of this machine.
+  const Handle made(H5Dget_create_plist(data.get()), H5Pclose);
+  if (!made.ok() || H5Pget_external_count(made.get()) != 0) fail("lies in another file");
   const Handle space(H5Dget_space(data.get()), H5Sclose), type(H5Dget_type(data.get()), H5Tclose);
   const H5T_class_t kind = type.ok() ? H5Tget_class(type.get()) : H5T_NO_CLASS;
   if (kind != H5T_INTEGER && kind != H5T_FLOAT && kind != H5T_ENUM) fail("holds no numbers");
@@ -98,8 +101,13 @@ Hdf5Array read_first(const std::string& path, const std::vector<std::string_view
   if (!file.ok()) throw DataError(path + ": cannot be read as HDF5: truncated, damaged or of another format");
   std::string looked;
   for (const auto name : names) {
-    if (H5Lexists(file.get(), std::string(name).c_str(), H5P_DEFAULT) > 0)
-      return read_data_set(file.get(), std::string(name), path);
+    H5L_info_t link{};
+    const std::string key(name);
+    const bool there = H5Lexists(file.get(), key.c_str(), H5P_DEFAULT) > 0 &&
+                       H5Lget_info(file.get(), key.c_str(), &link, H5P_DEFAULT) >= 0;
+    if (there && link.type == H5L_TYPE_EXTERNAL)
+      throw DataError(str(path, ": data set ", key, " lies in another file"));
+    if (there) return read_data_set(file.get(), std::string(name), path);
     looked += str(looked.empty() ? "" : ", ", name);
   }
   throw DataError(str(path, ": holds none of the data sets ", looked, "; it holds ", content_of(file.get())));

@@ -79,7 +79,7 @@ void Pickle::fail(const std::string& what) const {
 
 std::string_view Pickle::take(uint64_t size) {
   if (at_ > file_.size() || size > file_.size() - at_)
-    throw DataError(str(name_, ": truncated pickle: ", size, " bytes wanted at byte ", at_, " of ", file_.size()));
+    throw DataError(str(name_, ": truncated pickle: ", size, " bytes expected at byte ", at_, " of ", file_.size()));
   at_ += size;
   return file_.substr(at_ - size, size);
 }

@@ -166,7 +166,7 @@ class TorchSave {
     }
     std::string wanted, found;
     for (const auto name : names) wanted += str(wanted.empty() ? "" : ", ", name);
-    for (size_t i = 0; i + 1 < dict->items.size() && found.size() < 200; i += 2)
+    for (size_t i = 0; i + 1 < dict->items.size() && found.size() < 60; i += 2)
       found += str(found.empty() ? "" : ", ", "'", shown((*pickle_)[dict->items[i]].text), "' (",
                    described((*pickle_)[dict->items[i + 1]]), ")");
     throw DataError(str(path_, ": the dict holds no tensor called one of ", wanted, "; it holds ",
@@ -250,6 +250,9 @@ class TorchSave {
     if (part(1).kind != PickleKind::kNumber || !sizes || !strides || sizes->size() != strides->size() ||
         sizes->size() > kMostAxes)
       fail("is described by no offset, sizes and strides");
+    // The seventh argument says that the numbers are to be negated or conjugated (dtype in version 3).
+    if (parts->size() > 6 && part(6).kind == PickleKind::kDict && !part(6).items.empty())
+      fail("is a lazily negated or conjugated view; save its clone()");
     SavedTensor tensor;
     tensor.storage = bytes_of(*storage, what);
     if (storage->type->storage == "UntypedStorage") set_type(*storage, parts->size() > 6 ? part(6) : part(0), what);
