@@ -119,6 +119,9 @@ uint32_t big_endian(std::string_view bytes) {
 /// Compares the checksums of the chunks that pixels depend on, which stb does not: bytes that have changed would be
 /// other pixels.
 void check_png(std::string_view file, const std::string& name) {
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION  // a fuzzer would hardly find a checksum
+  if (!file.empty()) return;
+#endif
   constexpr size_t kAround = 12;  // length, type, checksum
   for (size_t at = kPngStart.size(); file.size() - at >= kAround;) {
     const size_t length = big_endian(file.substr(at));

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <jpeglib.h>
+#include <zlib.h>
 
 #include "kaem/core/error.h"
 #include "support/files.h"
@@ -158,6 +159,44 @@ TEST(DecodeOther, PnmOfAnyGreatestValue) {
   expect_message(message_of<DataError>([] { decode_image("P5 4444444444444 1 255\nabc", 0, "f"); }),
                  {"f: damaged PNM picture: no number of its header at byte 3"});
   expect_message(message_of<DataError>([] { decode_image("P5 2 2 70000\nabc", 0, "f"); }), {"greatest value 70000"});
+}
+
+TEST(DecodePng, EveryDamagedBitOfThePixelsIsFound) {
+  const auto number = [](uint32_t n) {
+    std::string bytes;
+    for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(n >> shift & 255);
+    return bytes;
+  };
+  const auto chunk = [&](const std::string& type, const std::string& body) {
+    const std::string all = type + body;
+    const auto sum = crc32(0, reinterpret_cast<const Bytef*>(all.data()), static_cast<uInt>(all.size()));
+    return number(static_cast<uint32_t>(body.size())) + all + number(static_cast<uint32_t>(sum));
+  };
+  std::string rows;
+  for (int y = 0; y < 4; ++y) rows += std::string(1, '\0') + "0aZ" + static_cast<char>(40 * y);
+  std::string packed(compressBound(rows.size()), '\0');
+  uLongf size = packed.size();
+  ASSERT_EQ(compress(reinterpret_cast<Bytef*>(packed.data()), &size, reinterpret_cast<const Bytef*>(rows.data()),
+                     rows.size()),
+            Z_OK);
+  packed.resize(size);
+  const std::string file = std::string("\x89PNG\r\n\x1a\n", 8) +
+                           chunk("IHDR", number(4) + number(4) + std::string("\10\0\0\0\0", 5)) +
+                           chunk("tEXt", "Comment") + chunk("IDAT", packed) + chunk("IEND", "");
+  const Pixels whole = decode_image(file, 0, "f.png");
+  ASSERT_EQ(whole.bytes.size(), 16u);
+  EXPECT_EQ(whole.bytes[13], 'a');
+  int refused = 0;
+  for (size_t bit = 0; bit < 8 * file.size(); ++bit) {
+    std::string other = file;
+    other[bit / 8] = static_cast<char>(other[bit / 8] ^ 1 << bit % 8);
+    try {
+      EXPECT_EQ(decode_image(other, 0, "f.png").bytes, whole.bytes) << "bit " << bit;
+    } catch (const DataError&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 8 * 50) << "all but those of the comment and the end";
 }
 
 TEST(DecodeOther, TruncationAndOtherKindsAreNamed) {
