@@ -116,17 +116,30 @@ std::map<std::string, int, std::less<>> read_partition(const std::vector<fs::pat
   return parts;
 }
 
+/// Where a list of CelebA's parts may lie, beside the pictures found or above them.
+std::vector<fs::path> list_folders(const fs::path& found) {
+  const fs::path home = found.parent_path(), above = home.parent_path();
+  return {home, above, above.parent_path()};
+}
+
 /// The images by the partition, if there is one and it names test images; else all, the last `test_size` for the test.
 Order order_of(const ImageSource& source, const std::map<std::string, int, std::less<>>& parts, int64_t test_size,
                Dataset& data) {
   Order order;
+  int64_t unlisted = 0;
   for (size_t i = 0; i < source.names().size(); ++i) {
     const auto found = parts.find(fs::path(source.names()[i]).filename().string());
     const int part = found == parts.end() ? kTrain : found->second;
+    unlisted += found == parts.end() ? 1 : 0;
     if (part == kTrain) order.train.push_back(i);
     if (part == kTest) order.test.push_back(i);
   }
-  if (!order.test.empty() && !order.train.empty()) return order;
+  if (!order.test.empty() && !order.train.empty()) {
+    if (unlisted > 0)
+      data.notes.push_back(
+          str(data.name, ": pictures that the list of parts does not name are trained on: ", unlisted));
+    return order;
+  }
   order.train.resize(source.names().size()), order.test.clear();
   std::iota(order.train.begin(), order.train.end(), size_t{0});
   const int64_t rest =
@@ -228,8 +241,9 @@ Dataset load_celeba(const DataSet& set, const DatasetOptions& options) {
   const LocatedFiles files = locate_files(set, options.root, options.offline, options.progress);
   const fs::path found = files.one(0);
   const std::shared_ptr<ImageSource> source = open_found(found);
-  const fs::path home = found.parent_path(), above = home.parent_path();
-  const auto parts = read_partition({home, above, above.parent_path(), fs::path(options.root)}, data);
+  auto folders = list_folders(found);
+  folders.emplace_back(options.root);
+  const auto parts = read_partition(folders, data);
   const Order order = order_of(*source, parts, options.test_size, data);
   ImageRecipe recipe{{3, kCelebaSide, kCelebaSide}, kCelebaCrop, {}};
   if (!options.resize.empty()) recipe.shape = {3, options.resize[0], options.resize[1]};
@@ -286,6 +300,9 @@ void verify_folder(const std::string& root, const std::function<void(const std::
 }
 
 void verify_celeba(const std::string& path, const std::function<void(const std::string&)>& add) {
+  Dataset data;
+  read_partition(list_folders(path), data);
+  for (const auto& [list, digest] : data.sources) add(str(list, ": a list of parts, readable, SHA-256 ", digest));
   verify_pictures(*open_found(path), kCelebaCrop, add);
 }
 
