@@ -7,8 +7,8 @@
 #include <cerrno>
 #include <csignal>
 
-#include "kaem/io/child.h"
 #include "kaem/core/error.h"
+#include "kaem/io/child.h"
 #include "support/files.h"
 
 namespace kaem {

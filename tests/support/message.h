@@ -44,7 +44,8 @@ inline void expect_readable(const std::string& message) {
     const bool of_url = in_url;
     in_url = c != ' ' && (in_url || (c == ':' && (word == "http" || word == "https" || word == "file")));
     while (!word.empty() && (word.back() == '.' || word.back() == '-')) word.pop_back();
-    const bool is_name = word.size() >= 4 && !of_url && word.front() != '.' && word.find_first_of("._") != std::string::npos &&
+    const bool is_name = word.size() >= 4 && !of_url && word.front() != '.' &&
+                         word.find_first_of("._") != std::string::npos &&
                          word.find_first_not_of("0123456789.e-") != std::string::npos;
     if (is_name) {
       EXPECT_EQ(++names[word], 1) << "says '" << word << "' again: " << text;
