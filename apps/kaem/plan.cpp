@@ -48,8 +48,7 @@ std::pair<int64_t, int64_t> record_counts(const Config& config) {
   return {left, taken};
 }
 
-void print_data(const Config& config, const DataShape& shape) {
-  const auto [train, test] = record_counts(config);
+void print_data(const Config& config, const DataShape& shape, int64_t train, int64_t test) {
   label("data") << config.data.name << ": " << grouped(train) << " training and " << grouped(test) << " test ";
   if (config.model.generator.seq.use())
     std::cout << "sequences of " << shape[2] << " words, vocabulary of " << grouped(config.data.vocab_size) << "\n";
@@ -153,11 +152,12 @@ void print_plan(const Config& config, const std::string& source) {
   label("plan") << config.run.mode << " training on " << config.run.dataset << "; nothing is written or downloaded\n";
   label("configuration") << source << "\n";
   for (const auto& note : config.notes) label("note") << note << "\n";
-  print_data(config, shape);
+  const auto [train, test] = record_counts(config);
+  print_data(config, shape, train, test);
   set_threads(config.run.threads);
   label("device") << device << ", " << at::get_num_threads() << " threads, seed " << config.run.seed << "\n";
   const int64_t parameters = print_parameters(*model);
-  const int64_t steps_per_epoch = record_counts(config).first / config.run.batch_size;
+  const int64_t steps_per_epoch = train / config.run.batch_size;
   const int64_t total = steps_per_epoch * config.run.epochs;
   label("steps") << grouped(steps_per_epoch) << " an epoch, " << grouped(config.run.epochs)
                  << " epochs: " << grouped(total) << " updates";

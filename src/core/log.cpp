@@ -108,8 +108,8 @@ class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
-    const std::string text = printable({message.payload.data(), message.payload.size()});
     if (format_ == Format::kJson) return write(json_line(message));
+    const std::string text = printable({message.payload.data(), message.payload.size()});
     std::string out = status_.empty() ? "" : kErase;
     if (message.level != spdlog::level::info) {
       const bool red = message.level == spdlog::level::err;

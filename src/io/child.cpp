@@ -17,13 +17,14 @@ namespace {
 
 constexpr char kDone = 'd', kFailed = 'f';
 
-void send(int descriptor, const std::string& bytes) {
+bool send(int descriptor, const std::string& bytes) {
   for (size_t done = 0; done < bytes.size();) {
     const ssize_t count = ::write(descriptor, bytes.data() + done, bytes.size() - done);
     if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return;
+    if (count <= 0) return false;
     done += static_cast<size_t>(count);
   }
+  return true;
 }
 
 std::string read_all(int descriptor) {
@@ -45,8 +46,7 @@ std::string read_all(int descriptor) {
   } catch (const std::exception& error) {
     bytes = kFailed + std::string(error.what());
   }
-  send(answer, bytes);
-  ::_exit(0);
+  ::_exit(send(answer, bytes) ? 0 : 1);
 }
 
 }  // namespace
@@ -71,7 +71,7 @@ std::string in_child(const std::string& what, const std::function<std::string()>
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (answer.empty() || !WIFEXITED(status)) fail("is damaged");
+  if (answer.empty() || !WIFEXITED(status) || WEXITSTATUS(status) != 0) fail("is damaged");
   const bool done = answer.front() == kDone;
   answer.erase(0, 1);
   if (!done) throw DataError(answer);

@@ -51,8 +51,8 @@ Json parse_description(const std::string& path) {
     throw DataError(path + " is not a checkpoint's description");
   if (json["format"].get<int64_t>() > kFormat)
     throw Error(str(path, " has format ", json["format"].get<int64_t>(), ", written by kaem ",
-                    json.contains("version") ? json["version"].dump() : "?", "; this is kaem ", version(),
-                    " and reads up to format ", kFormat),
+                    json.contains("version") && json["version"].is_string() ? json["version"].get<std::string>() : "?",
+                    "; this is kaem ", version(), " and reads up to format ", kFormat),
                 2);
   if (json.contains("config") || json.contains("checksum")) {
     Json body = json;

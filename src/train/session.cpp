@@ -122,10 +122,12 @@ Session::Session(const Config& config, const TrainOptions& options, const Datase
       lock_(lock_folder(folder_.path())),
       metrics_(folder_.file(kMetricsFile)),
       config_hash_(config_hash(config)) {
-  if (!network.empty()) files_[kept_config(config).model.generator.perceptual_features] = network;
   log::set_file(folder_.file("log.txt"));
-  for (const auto& [path, digest] : files_)
-    log::record(log::Level::kInfo, str(path, " (SHA-256 ", digest, ") is a TorchScript program and is run"));
+  if (!network.empty()) {
+    const std::string path = kept_config(config).model.generator.perceptual_features;
+    files_[path] = network;
+    log::record(log::Level::kInfo, str(path, " (SHA-256 ", network, ") is a TorchScript program and is run"));
+  }
   if (!resumed_)
     for (const auto& note : config.notes) log::info(note);
   for (const auto& note : data.notes) log::info(note);

@@ -51,10 +51,10 @@ std::shared_ptr<const Pca> pca_of_run(const Config& config, const TrainOptions& 
   if (!config.data.use_pca || options.resume.empty()) return nullptr;
   const RunFolder folder = RunFolder::open(options.resume, config.run.out);
   if (folder.checkpoint_steps().empty()) return nullptr;
-  if (!std::filesystem::exists(folder.file(kPcaFile)))
+  const Checkpoint checkpoint = folder.load_checkpoint();
+  if (!std::filesystem::exists(folder.file(kPcaFile)) && !checkpoint.files.contains(kPcaFile))
     throw UsageError("[PCA] use_pca: " + folder.path() + " was not trained on principal components");
-  return std::make_shared<Pca>(
-      parse_pca(folder.read_kept_file(kPcaFile, folder.load_checkpoint()), folder.file(kPcaFile)));
+  return std::make_shared<Pca>(parse_pca(folder.read_kept_file(kPcaFile, checkpoint), folder.file(kPcaFile)));
 }
 
 /// A TorchScript file is a program, which LibTorch runs: that is said, and a resumed run takes none but its own.

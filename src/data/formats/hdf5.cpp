@@ -107,7 +107,7 @@ Hdf5Array read_first(const std::string& path, const std::vector<std::string_view
                        H5Lget_info(file.get(), key.c_str(), &link, H5P_DEFAULT) >= 0;
     if (there && link.type == H5L_TYPE_EXTERNAL)
       throw DataError(str(path, ": data set ", key, " lies in another file"));
-    if (there) return read_data_set(file.get(), std::string(name), path);
+    if (there) return read_data_set(file.get(), key, path);
     looked += str(looked.empty() ? "" : ", ", name);
   }
   throw DataError(str(path, ": holds none of the data sets ", looked, "; it holds ", content_of(file.get())));
