@@ -64,9 +64,18 @@ void refuse_leftovers(const CLI::App& app, const std::string& name) {
   const std::string spelling = word.substr(0, word.find('='));
   if (const std::string key = option != left.end() ? key_of_other_programs(spelling) : ""; !key.empty())
     throw UsageError(str(name, ": unknown option '", spelling, "'; here it is --set ", key, "=..."));
-  const std::string near = option != left.end() ? nearest_name(spelling, option_names(app)) : "";
+  const std::string hint = option != left.end() ? did_you_mean(spelling, option_names(app)) : "";
   throw UsageError(str(name, ": ", option != left.end() ? "unknown option '" : "unexpected argument '", spelling, "'",
-                       near.empty() ? str("; see ", name, " --help") : str("; did you mean '", near, "'?")));
+                       hint.empty() ? str("; see ", name, " --help") : hint));
+}
+
+/// `--seed ""`, which is what a script makes of a variable without a value.
+void refuse_empty_values(const CLI::App& app, const std::string& name) {
+  for (const auto* option : app.get_options()) {
+    const auto& values = option->results();
+    if (option->count() > 0 && option->get_expected_min() > 0 && std::count(values.begin(), values.end(), "") > 0)
+      throw UsageError(str(name, ": ", option->get_name(), ": the value is missing"));
+  }
 }
 
 [[noreturn]] void refuse_command(const CLI::App& program, const std::vector<Command>& commands) {
@@ -97,6 +106,11 @@ void print_memory(int64_t at_start) {
             << " MB were there once LibTorch was loaded\n";
 }
 
+void check_written() {
+  std::cout.flush();
+  if (!std::cout) throw Error("cannot write to standard output (is the disk full?)");
+}
+
 int run(int argc, char** argv) {
   const int64_t at_start = resident_bytes();
   CLI::App program("Kolmogorov-Arnold Energy Models: train them, sample from them, look inside them.", "kaem");
@@ -115,7 +129,9 @@ int run(int argc, char** argv) {
   try {
     program.parse(argc, argv);
   } catch (const CLI::Success& done) {
-    return program.exit(done);
+    const int status = program.exit(done);
+    check_written();
+    return status;
   } catch (const CLI::ParseError& error) {
     throw UsageError(error.what());
   }
@@ -123,19 +139,24 @@ int run(int argc, char** argv) {
     if (!command.app->parsed()) continue;
     refuse_leftovers(program, "kaem");
     refuse_leftovers(*command.app, "kaem " + command.app->get_name());
+    refuse_empty_values(*command.app, "kaem " + command.app->get_name());
     prepare_log(common);
     warn_unused(command);
     command.run();
     if (common.memory) print_memory(at_start);
-    std::cout.flush();
-    if (!std::cout) throw Error("cannot write to standard output (is the disk full?)");
+    check_written();
     return 0;
   }
   refuse_command(program, commands);
 }
 
-/// LibTorch's messages go on with where they come from.
+/// LibTorch's messages go on with where they come from. Its allocator's is a sentence on the source of LibTorch.
 std::string first_line(const std::string& text) {
+  constexpr std::string_view kRefused = "can't allocate memory: you tried to allocate ";
+  if (const size_t at = text.find(kRefused); at != std::string::npos) {
+    const int64_t bytes = std::strtoll(text.c_str() + at + kRefused.size(), nullptr, 10);
+    return str("out of memory: ", grouped(bytes / 1000000), " MB more were needed at once");
+  }
   const std::string line = text.substr(0, text.find('\n'));
   return line.empty() ? "an error without a message" : line;
 }

@@ -62,6 +62,7 @@ void write_curves(const PriorCurves& curves, CsvFile& file) {
 
 void print_prior(const PriorArguments& a, const Common& common) {
   const std::string out = common.out.empty() ? "prior.csv" : common.out;
+  check_target("--out", common.out);
   const int64_t points = integer_of("--points", a.points, 2, 1000000);
   prepare_threads(common);
   const at::NoGradGuard no_grad;

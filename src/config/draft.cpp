@@ -110,11 +110,10 @@ void Draft::set_field(const Field& field, std::string_view key, const std::strin
         value.begin(), value.end(), [](char c) { return c == 'x' || c == 'X'; }, ',');
   const std::string before = print(field.slot);
   if (!assign(value, field.key, field.slot)) {
-    const std::string near = nearest_name(value, field.key.choices);
     const std::string beyond = beyond_all(value, field.key, field.slot);
-    const std::string what = !beyond.empty() ? beyond
-                                             : str("expected ", wanted(field.key, field.slot),
-                                                   near.empty() ? "" : str("; did you mean '", near, "'?"));
+    const std::string what =
+        !beyond.empty() ? beyond
+                        : str("expected ", wanted(field.key, field.slot), did_you_mean(value, field.key.choices));
     throw ConfigError(from_file ? str(where, ": ", quoted_value(field.section, key, text), ": ", what)
                                 : str(where, ": ", what));
   }
@@ -153,9 +152,8 @@ std::string Draft::known_section(std::string_view section, const std::string& wh
   for (const auto& name : reserved_sections()) add_unique(names, name);
   for (const auto& name : names)
     if (same_name(name, section)) return name;
-  const std::string near = nearest_name(section, names);
   throw ConfigError(str(where, where.empty() ? "unknown section [" : ": unknown section [", section, "]",
-                        near.empty() ? "" : str("; did you mean [", near, "]?")));
+                        did_you_mean(section, names)));
 }
 
 void Draft::unknown_key(const std::string& section, std::string_view key, const std::string& where) const {
@@ -169,14 +167,11 @@ void Draft::unknown_key(const std::string& section, std::string_view key, const 
       elsewhere = field.section;
     }
   }
-  const std::string near = nearest_name(key, names);
-  std::string hint;
+  std::string hint = did_you_mean(key, names);
   if (const std::string known = key_of_other_programs(key); !known.empty() && elsewhere.empty())
     hint = str("; here it is ", known);
   else if (!elsewhere.empty())
     hint = str("; it belongs to [", elsewhere, "]");
-  else if (!near.empty())
-    hint = str("; did you mean '", near, "'?");
   throw ConfigError(str(where, where.empty() ? "[" : ": [", section, "] unknown key '", key, "'", hint));
 }
 

@@ -63,11 +63,10 @@ std::string known_key(std::string key) {
   std::replace(key.begin(), key.end(), '_', '-');
   for (const auto& known : kPlainKeys)
     if (same_name(known, key)) return std::string(known);
-  std::string names, near = nearest_name(key, {kPlainKeys.begin(), kPlainKeys.end()});
+  std::string names;
   for (const auto& known : kPlainKeys) names.append(" ").append(known);
-  if (!near.empty()) near = str("; did you mean '", near, "'?");
-  throw ConfigError(
-      str("key '", key, "' is not known; expected SECTION.key of the configuration, or one of:", names, near));
+  throw ConfigError(str("key '", key, "' is not known; expected SECTION.key of the configuration, or one of:", names,
+                        did_you_mean(key, {kPlainKeys.begin(), kPlainKeys.end()})));
 }
 
 std::pair<std::string, std::string> value_of(const std::string& word) {

@@ -317,9 +317,9 @@ std::string known_dataset(const std::string& name, const std::string& where) {
   std::vector<std::string> names = dataset_names();
   for (const auto& known : names)
     if (same_name(known, name)) return known;
-  const std::string near = nearest_name(name, names);
-  throw ConfigError(where + (near.empty() ? unknown_name_message("data set", "", names)
-                                          : str("no such data set; did you mean '", near, "'?")));
+  const std::string hint = did_you_mean(name, names);
+  throw ConfigError(where +
+                    (hint.empty() ? unknown_name_message("data set", "", names) : str("no such data set", hint)));
 }
 
 void resolve(Draft& draft, const std::string& dataset, const std::string& mode) {

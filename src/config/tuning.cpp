@@ -81,9 +81,8 @@ class Reader {
     if (field == fields.end()) {
       std::vector<std::string> names;
       for (const auto& f : fields) names.emplace_back(f.key.name);
-      const std::string near = nearest_name(key, names);
-      throw ConfigError(str(place, ": unknown key", near.empty() ? "" : str("; did you mean '", near, "'?"),
-                            " (a searched one is written SECTION.key)"));
+      throw ConfigError(
+          str(place, ": unknown key", did_you_mean(key, names), " (a searched one is written SECTION.key)"));
     }
     if (field->key.name == "sampler" && same_name(value, "bcap")) {
       search_.notes.push_back(place +

@@ -40,15 +40,19 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
   return best;
 }
 
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& names) {
+  const std::string near = nearest_name(name, names);
+  return near.empty() ? "" : str("; did you mean '", near, "'?");
+}
+
 std::string unknown_name_message(std::string_view what, std::string_view name, const std::vector<std::string>& names) {
   constexpr size_t kShort = 60;
   std::string list;
   for (const auto& known : names) list += " " + known;
-  const std::string near = nearest_name(name, names);
+  const std::string hint = did_you_mean(name, names);
   // A long list helps nobody who has only mistyped a name.
-  const bool listed = near.empty() || list.size() <= kShort;
-  return str(what, name.empty() ? "" : str(" '", name, "'"), " is not known", listed ? "; one of:" + list : "",
-             near.empty() ? "" : str("; did you mean '", near, "'?"));
+  const bool listed = hint.empty() || list.size() <= kShort;
+  return str(what, name.empty() ? "" : str(" '", name, "'"), " is not known", listed ? "; one of:" + list : "", hint);
 }
 
 }  // namespace kaem

@@ -175,7 +175,8 @@ StepValues Session::checked(int64_t step, NamedNumbers averages, const Optimizer
   const auto saved = folder_.checkpoint_steps();
   throw Error(str("update ", step + 1, ": ", offender(values.averages, optimizer), "; the last good checkpoint is ",
                   saved.empty() ? "none yet" : folder_.checkpoint_path(saved.back()),
-                  ". A lower [OPTIMIZER] learning_rate or [TRAINING] max_grad_norm may help"));
+                  step == 0 ? ". Nothing is learnt yet: a value of the configuration is too large or too small"
+                            : ". A lower [OPTIMIZER] learning_rate or [TRAINING] max_grad_norm may help"));
 }
 
 void Session::tick(int64_t done, const StepValues& values, const TrainState& state) {

@@ -19,6 +19,8 @@ TEST_F(Usage, VersionAndHelp) {
     EXPECT_TRUE(has_examples) << help.out;
   }
   EXPECT_HAS(kaem("train --help").out, "--set SECTION.key=value");
+  const int status = std::system((program() + " train --help >/dev/full 2>/dev/null").c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 1);
 }
 
 TEST_F(Usage, CommandsAndOptionsGetTheNearestName) {
@@ -33,6 +35,10 @@ TEST_F(Usage, CommandsAndOptionsGetTheNearestName) {
   EXPECT_HAS(refused("train --dataset MNIST extra"), "unexpected argument 'extra'");
   EXPECT_HAS(refused("train --dataset"), "--dataset");
   EXPECT_HAS(refused("train"), "expected --dataset");
+  for (const char* option : {"--seed", "--threads", "--resize", "--name"})
+    EXPECT_HAS(refused(str("train --dataset MNIST ", option, " ''")),
+               str("kaem train: ", option, ": the value is missing"));
+  EXPECT_HAS(refused("prior last --out nowhere/p.csv"), "--out nowhere/p.csv: there is no folder nowhere");
   EXPECT_HAS(refused("sample"), "expected a RUN");
   EXPECT_HAS(refused("data delete MNIST"), "action 'delete' is not known; one of: list fetch verify");
   EXPECT_HAS(refused("data fetch MNSIT"), "did you mean 'MNIST'?");

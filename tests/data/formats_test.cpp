@@ -2,6 +2,7 @@
 
 #include "data/formats/cifar.h"
 #include "data/formats/mat.h"
+#include "data/formats/pickle.h"
 #include "data/formats/tar.h"
 #include "kaem/core/error.h"
 #include "support.h"
@@ -142,6 +143,37 @@ TEST(CifarPickle, OfPython3IsReadInEveryProtocol) {
   EXPECT_EQ(parse_cifar_pickle(file, "f").labels, (std::vector<uint8_t>{8, 1}));
   expect_message(message_of<DataError>([&] { parse_cifar_pickle(std::string("\x80\x06", 2) + "}.", "f"); }),
                  {"f: not a pickle that is read here: protocol 6"});
+}
+
+/// pickle.dumps({'big': np.array([8, -1], '>i4'), 'small': np.array([8, 255], 'u1'), 'mixed': [np.int64(8),
+/// np.uint8(255), np.int16(-2), 3], 'n': [1, True, 70000, 2**40, -5]}, protocol=1) of NumPy 2.4.
+constexpr const char* kProtocol1 =
+    "7d71002858030000006269677101636e756d70792e5f636f72652e6d756c746961727261790a5f7265636f6e737472756374"
+    "0a710228636e756d70790a6e6461727261790a7103284b00747104635f636f646563730a656e636f64650a71052858010000"
+    "0062710658060000006c6174696e31710774710852710974710a52710b284b01284b0274710c636e756d70790a6474797065"
+    "0a710d2858020000006934710e4930300a4930310a74710f527110284b0358010000003e71114e4e4e4affffffff4affffff"
+    "ff4b00747112624930300a680528580c00000000000008c3bfc3bfc3bfc3bf71136807747114527115747116625805000000"
+    "736d616c6c71176802286803284b00747118680974711952711a284b01284b0274711b680d2858020000007531711c493030"
+    "0a4930310a74711d52711e284b0358010000007c711f4e4e4e4affffffff4affffffff4b00747120624930300a6805285803"
+    "00000008c3bf712168077471225271237471246258050000006d6978656471255d712628636e756d70792e5f636f72652e6d"
+    "756c746961727261790a7363616c61720a712728680d285802000000693871284930300a4930310a74712952712a284b0358"
+    "010000003c712b4e4e4e4affffffff4affffffff4b0074712c6268052858080000000800000000000000712d680774712e52"
+    "712f747130527131682728681e6805285802000000c3bf71326807747133527134747135527136682728680d285802000000"
+    "693271374930300a4930310a747138527139284b03682b4e4e4e4affffffff4affffffff4b0074713a626805285804000000"
+    "c3bec3bf713b680774713c52713d74713e52713f4b036558010000006e71405d7141284b014930310a4a701101004c313039"
+    "393531313632373737364c0a4afbffffff65752e";
+
+TEST(Pickle, OfProtocol1AndNumPysOwnNumbersOfEitherByteOrderAreRead) {
+  const std::string file = test::unhex(kProtocol1);
+  const PickledArrays content = parse_pickle(file, "f");
+  const auto integers = [&](const char* name) { return integers_of(content.arrays.at(name)); };
+  EXPECT_EQ(integers("big"), (std::vector<int64_t>{8, -1}));
+  EXPECT_EQ(integers("small"), (std::vector<int64_t>{8, 255}));
+  EXPECT_EQ(content.lists.at("mixed"), (std::vector<int64_t>{8, 255, -2, 3}));
+  EXPECT_EQ(content.lists.at("n"), (std::vector<int64_t>{1, 1, 70000, int64_t{1} << 40, -5}));
+  for (size_t size = 0; size < file.size(); ++size)
+    expect_message(message_of<DataError>([&] { parse_pickle(file.substr(0, size), "cut"); }), {"cut: "});
+  expect_message(message_of<DataError>([] { parse_pickle("I1x\n.", "f"); }), {"f: not a pickle that is read here"});
 }
 
 }  // namespace

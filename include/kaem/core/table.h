@@ -19,6 +19,9 @@ struct Named {
 /// Of `names`, the one with the smallest edit distance to `name` (case ignored); empty if none is near.
 std::string nearest_name(std::string_view name, const std::vector<std::string>& names);
 
+/// "; did you mean 'NAME'?" with the nearest of `names`; empty if none is near.
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& names);
+
 /// True if the two are the same but for the case of ASCII letters.
 bool same_name(std::string_view a, std::string_view b);
 

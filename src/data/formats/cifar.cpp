@@ -19,19 +19,10 @@ std::vector<int64_t> labels_of(const PickledArrays& content, const std::string& 
   if (const auto list = content.lists.find("labels"); list != content.lists.end()) return list->second;
   const auto array = content.arrays.find("labels");
   if (array == content.arrays.end()) throw DataError(name + ": the pickled dict holds no list of numbers 'labels'");
-  const auto& [shape, type, fortran_order, bytes] = array->second;
-  const bool integers = type == "u1" || type == "i1" || type == "i4" || type == "i8";
-  const auto size = integers ? static_cast<size_t>(type[1] - '0') : size_t{1};
-  if (!integers || shape.size() != 1 || bytes.size() % size != 0 ||
-      shape[0] != static_cast<int64_t>(bytes.size() / size))
-    throw DataError(str(name, ": 'labels' is an array of type '", type, "', expected integers [N]"));
-  std::vector<int64_t> labels;
-  for (size_t at = 0; at < bytes.size(); at += size) {
-    uint64_t value = 0;  // little-endian; a negative one is too large to be a label
-    for (size_t i = size; i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
-    labels.push_back(static_cast<int64_t>(value));
-  }
-  return labels;
+  auto labels = integers_of(array->second);
+  if (!labels)
+    throw DataError(str(name, ": 'labels' is an array of type '", array->second.type, "', expected integers [N]"));
+  return *std::move(labels);
 }
 
 }  // namespace

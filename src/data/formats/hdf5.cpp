@@ -42,6 +42,8 @@ Hdf5Array read_data_set(hid_t file, const std::string& name, const std::string& 
   // Its bytes could be those of any file of this machine.
   const Handle made(H5Dget_create_plist(data.get()), H5Pclose);
   if (!made.ok() || H5Pget_external_count(made.get()) != 0) fail("lies in another file");
+  if (H5Pall_filters_avail(made.get()) == 0)
+    fail("is compressed in a way that this HDF5 library cannot undo; h5repack -f GZIP=4 writes one that it can");
   const Handle space(H5Dget_space(data.get()), H5Sclose), type(H5Dget_type(data.get()), H5Tclose);
   const H5T_class_t kind = type.ok() ? H5Tget_class(type.get()) : H5T_NO_CLASS;
   if (kind != H5T_INTEGER && kind != H5T_FLOAT && kind != H5T_ENUM) fail("holds no numbers");

@@ -1,6 +1,7 @@
 #include "data/formats/pickle_machine.h"
 
 #include <bit>
+#include <charconv>
 
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
@@ -205,6 +206,16 @@ void Pickle::build() {
   stack_.push_back(object);
 }
 
+/// The digits of a line: "7", of a long "7L", of a bool "01".
+void Pickle::push_digits() {
+  std::string_view digits = line();
+  if (digits.ends_with('L')) digits.remove_suffix(1);
+  int64_t value = 0;
+  const auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (fault != std::errc() || end != digits.data() + digits.size()) fail("a number that is none");
+  push_number(value);
+}
+
 /// Operations that push a number, a text or a name.
 bool Pickle::step_text(unsigned char op) {
   switch (op) {
@@ -213,6 +224,9 @@ bool Pickle::step_text(unsigned char op) {
     case 0x88:
     case 0x89:
       return push_number(op == 0x88), true;
+    case 'I':
+    case 'L':
+      return push_digits(), true;
     case 'K':
       return push_number(static_cast<int64_t>(number(1))), true;
     case 'M':

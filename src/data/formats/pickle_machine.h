@@ -67,6 +67,7 @@ class Pickle {
   void push_text(uint64_t size) { push({.kind = PickleKind::kText, .text = take(size)}); }
   void push_number(int64_t value) { push({.kind = PickleKind::kNumber, .number = value}); }
   void push_long(uint64_t size);
+  void push_digits();
   void push_tuple(size_t size);
   void push_name();
   void add(PickleKind kind, const std::vector<size_t>& items);
