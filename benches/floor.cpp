@@ -182,7 +182,7 @@ void Floor::draws(Prior& prior, int64_t rows, double count) {
   shape.insert(shape.begin(), rows);
   const Tensor u = (at::rand(shape, device_) * 0.999) + 5e-4;
   add(
-      str("draws ", sizes_text(u)), [&prior, u] { finish(prior.icdf(u)); }, count);
+      str("draws ", sizes_text(u)), [view = prior.view(), u] { finish(view->distribution()->icdf(u)); }, count);
 }
 
 double Floor::run() {

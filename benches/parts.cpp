@@ -48,7 +48,8 @@ Result draws(const Options& options, int64_t count) {
   const Tensor u = at::rand({count, 81, 40}, device) * 0.999 + 5e-4, copy = at::empty_like(u);
   Floor floor(device);
   floor.add("copy of the uniforms", [&] { finish(copy.copy_(u)); });
-  return with_rate(measure([&] { finish(prior->icdf(u)); }, floor, 4, 20), u.numel(), "draws");
+  const auto view = prior->view();
+  return with_rate(measure([&] { finish(view->distribution()->icdf(u)); }, floor, 4, 20), u.numel(), "draws");
 }
 
 Result energies(const Options& options, int64_t order) {
@@ -80,13 +81,12 @@ Result prior_table(const Options& options) {
   const PriorOptions prior_options = mnist_config().model.prior;
   const auto prior = make_prior(prior_options, Rng(1));
   prior->to(device);
-  const Tensor z = prior->sample(1, Rng(1), Stream::kPrior, 0);
+  const Tensor z = prior->view()->sample(1, Rng(1), Stream::kPrior, 0);
   Floor floor(device);
   floor.prior_table(prior_options);
   const auto work = [&] {
-    prior->invalidate();
     for (Tensor& p : prior->parameters()) p.mutable_grad().reset();
-    prior->log_prob(z).sum().backward();
+    prior->view()->log_prob(z).sum().backward();
     finish(prior->parameters()[0].grad());
   };
   return measure(work, floor, 4, 20);
@@ -152,10 +152,11 @@ Result generate(const Options& options, int64_t samples, int64_t chunk) {
   floor.generator_forward(*model, chunk, static_cast<double>(samples) / static_cast<double>(chunk));
   for (const int64_t width : generator.widths) floor.exponentials("the generator's basis", samples * width * features);
   const at::NoGradGuard no_grad;
+  const auto prior = model->prior->view();
   return measure(
       [&] {
         for (int64_t first = 0; first < samples; first += chunk)
-          finish(model->generate(model->prior->sample(chunk, rng, Stream::kSample, 0, first)));
+          finish(model->generate(prior->sample(chunk, rng, Stream::kSample, 0, first)));
       },
       floor, 8);
 }

@@ -28,7 +28,6 @@ Step::Step(const Config& c, const Dataset& data, at::Device device)
 void Step::operator()(const Tensor& x) {
   loss = update->gradients({x, {}}, step).front().second;
   optimizer->step(1);
-  model->prior->invalidate();
   ++step;
 }
 

@@ -67,8 +67,10 @@ void print_prior(const PriorArguments& a, const Common& common) {
   prepare_threads(common);
   const at::NoGradGuard no_grad;
   const LoadedRun run = load_run(a.run, common.device.empty() ? "auto" : common.device);
+  const auto prior = run.model->prior->view();
+  if (prior->distribution() == nullptr) throw UsageError(run.folder + ": a deep prior has no univariate curves");
   CsvFile file(out);
-  const auto curves = run.model->prior->curves(points);
+  const auto curves = prior->distribution()->curves(points);
   write_curves(curves, file);
   file.close();
   const auto [low, high] = run.model->prior->domain();

@@ -41,13 +41,16 @@ std::pair<int64_t, int64_t> ends_of(const std::string& text) {
 }
 
 /// Latents on the line from draw A to draw B in the space of uniforms: z = F⁻¹((1-t) F(z_A) + t F(z_B)).
-at::Tensor interpolated(Prior& prior, const Rng& rng, std::pair<int64_t, int64_t> ends, int64_t count) {
-  const auto first = prior.cdf(prior.sample(1, rng, Stream::kSample, 0, ends.first));
-  const auto last = prior.cdf(prior.sample(1, rng, Stream::kSample, 0, ends.second));
+at::Tensor interpolated(const PriorView& prior, const Rng& rng, std::pair<int64_t, int64_t> ends, int64_t count) {
+  const CoordinateDistribution* const distribution = prior.distribution();
+  if (distribution == nullptr)
+    throw UsageError("--interpolate: a deep prior has no distribution functions of single coordinates to go along");
+  const auto first = distribution->cdf(prior.sample(1, rng, Stream::kSample, 0, ends.first));
+  const auto last = distribution->cdf(prior.sample(1, rng, Stream::kSample, 0, ends.second));
   std::vector<int64_t> shape(static_cast<size_t>(first.dim()), 1);
   shape[0] = count;
   const auto t = at::linspace(0, 1, count, first.options()).reshape(shape);
-  return prior.icdf(first + t * (last - first));
+  return distribution->icdf(first + t * (last - first));
 }
 
 void check_out(const std::string& out) {
@@ -75,10 +78,10 @@ struct Draws {
 /// `count` samples, of the latents `path` if there is one.
 Draws draw(LoadedRun& run, const Rng& rng, int64_t count, const at::Tensor& path, bool keep_latents) {
   std::vector<at::Tensor> samples, latents;
+  const auto prior = run.model->prior->view();
   for (int64_t first = 0; first < count; first += kChunk) {
     const int64_t size = std::min(kChunk, count - first);
-    const auto z =
-        path.defined() ? path.narrow(0, first, size) : run.model->prior->sample(size, rng, Stream::kSample, 0, first);
+    const auto z = path.defined() ? path.narrow(0, first, size) : prior->sample(size, rng, Stream::kSample, 0, first);
     // Each chunk takes words of its own, the first those of the run's own samples.
     const auto made =
         is_text(run) ? run.model->generate_sequences(z, rng, Stream::kWords, first) : run.model->generate(z);
@@ -110,7 +113,7 @@ void sample(const SampleArguments& a, const Common& common) {
   LoadedRun run = load_run(a.run, common.device.empty() ? "auto" : common.device);
   const std::string out = out_of(run, common.out);
   const Rng rng(seed_of(common, run.config.run.seed));
-  const auto path = a.interpolate.empty() ? at::Tensor() : interpolated(*run.model->prior, rng, ends, count);
+  const auto path = a.interpolate.empty() ? at::Tensor() : interpolated(*run.model->prior->view(), rng, ends, count);
   const Draws draws = draw(run, rng, count, path, !a.latents.empty());
   write_samples(out, draws.samples, run);
   if (!out.empty())

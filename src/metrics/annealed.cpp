@@ -23,22 +23,22 @@ using at::Tensor;
 enum RunNumber : int64_t { kPilot = 1, kForward, kReverse, kRuns };
 
 /// p0·exp(t f) of a prior that is no more than that up to log Z, as chains see it; with x, ℓ is added to f.
-mcmc::Target tilted_target(ModelImpl& model, const Tensor& x, const Tensor& temperature) {
-  Prior& prior = *model.prior;
-  const auto on_chains = [&prior](auto part) {
-    return [&prior, part](const Tensor& z, mcmc::Want) {
+mcmc::Target tilted_target(const ModelView& view, const Tensor& x, const Tensor& temperature) {
+  const auto on_chains = [&view](auto part) {
+    return [prior = view.prior, part](const Tensor& z, mcmc::Want) {
       const auto chains = z.sizes().slice(0, 3);
-      const auto [value, gradient] = (prior.*part)(mcmc::flatten_chains(z));
+      const auto [value, gradient] = (prior->tilted()->*part)(mcmc::flatten_chains(z));
       return mcmc::Value{mcmc::unflatten_chains(value, chains), mcmc::unflatten_chains(gradient, chains)};
     };
   };
   mcmc::Target target;
-  if (x.defined()) target = posterior_target(model, x, temperature);
+  if (x.defined()) target = posterior_target(view, x, temperature);
   target.temperature = temperature;
-  std::tie(target.lower, target.upper) = prior.domain();
-  target.prior = on_chains(&Prior::base_density);
+  std::tie(target.lower, target.upper) = view.model.prior->domain();
+  target.prior = on_chains(&TiltedBase::base_density);
   target.whitening.residual = nullptr;  // p0 itself is the Gaussian that y whitens
-  target.likelihood = [tilt = on_chains(&Prior::tilt), data = target.likelihood](const Tensor& z, mcmc::Want want) {
+  target.likelihood = [tilt = on_chains(&TiltedBase::tilt), data = target.likelihood](const Tensor& z,
+                                                                                      mcmc::Want want) {
     mcmc::Value value = tilt(z, want);
     if (!data) return value;
     const mcmc::Value more = data(z, want);
@@ -51,18 +51,18 @@ mcmc::Target tilted_target(ModelImpl& model, const Tensor& x, const Tensor& temp
 /// normaliser from its base density (x undefined: to the prior itself).
 class Path {
  public:
-  Path(ModelImpl& model, const Tensor& x, const PathOptions& path_options, const Rng& path_rng)
+  Path(const ModelView& path_view, const Tensor& x, const PathOptions& path_options, const Rng& path_rng)
       : options(path_options),
         rng(path_rng),
         first_run(x.defined() ? 0 : static_cast<int64_t>(kRuns)),
-        prior(*model.prior),
+        view(path_view),
         temperatures(mcmc::power_ladder(options.levels, options.power)) {
     if (options.kernel == "ula")
       throw UsageError(
           "annealed importance sampling needs transitions that leave each density invariant: mala, automala "
           "or pcnl, not ula");
-    const Tensor zero = at::zeros({1}, x.defined() ? x.options() : model.parameters().front().options());
-    target = prior.normalised() ? posterior_target(model, x, zero) : tilted_target(model, x, zero);
+    const Tensor zero = at::zeros({1}, x.defined() ? x.options() : view.model.parameters().front().options());
+    target = view.prior->tilted() == nullptr ? posterior_target(view, x, zero) : tilted_target(view, x, zero);
   }
 
   /// Forward from prior draws: log-weights [B,N]. `step_sizes` are read, or written by a pilot run.
@@ -115,16 +115,17 @@ class Path {
     setting.name = options.kernel;
     setting.step_size = setting.delta = step_size;
     if (options.kernel != "pcnl") {
-      if (!scales.defined()) scales = prior_scales(prior, rng, 0);
+      if (!scales.defined()) scales = prior_scales(*view.prior, rng, 0);
       setting.preconditioner = scales;
     }
     return mcmc::make_kernel(target, setting);
   }
 
   Tensor start(at::IntArrayRef chains, int64_t run) {
-    if (prior.normalised()) return prior_chains(prior, chains, rng, Stream::kEvaluate, run);
+    const TiltedBase* const base = view.prior->tilted();
+    if (base == nullptr) return prior_chains(*view.prior, chains, rng, Stream::kEvaluate, run);
     const int64_t rows = chains[0] * chains[1] * chains[2];
-    return mcmc::unflatten_chains(prior.sample_base(rows, rng, Stream::kEvaluate, run), chains);
+    return mcmc::unflatten_chains(base->sample_base(rows, rng, Stream::kEvaluate, run), chains);
   }
 
   void move(mcmc::State& state, size_t k, mcmc::Draws& draws, std::vector<double>& step_sizes, bool pilot) {
@@ -144,7 +145,7 @@ class Path {
   const PathOptions& options;
   const Rng& rng;
   int64_t first_run;  ///< added to a run's number
-  Prior& prior;
+  ModelView view;
   std::vector<double> temperatures;
   mcmc::Target target;
   Tensor scales;
@@ -189,14 +190,14 @@ LogLikelihood annealed_log_normaliser(ModelImpl& model, const PathOptions& optio
   const c10::AutoGradMode no_grad(false);
   if (model.prior->normalised())
     return {at::zeros({1}, at::kDouble), at::zeros({1}, at::kDouble), at::full({1}, options.chains, at::kDouble), 0};
-  Path path(model, {}, options, rng);
+  Path path(model.view(), {}, options, rng);
   std::vector<double> step_sizes = path.pilot_step_sizes(1);
   return summarise(path.forward(1, kForward, step_sizes, /*pilot=*/false), 1);
 }
 
 Annealed annealed_log_likelihood(ModelImpl& model, const Tensor& x, const PathOptions& options, const Rng& rng) {
   const c10::AutoGradMode no_grad(false);
-  Path path(model, x, options, rng);
+  Path path(model.view(), x, options, rng);
   std::vector<double> step_sizes = path.pilot_step_sizes(x.size(0));
   const Tensor log_weight = path.forward(x.size(0), kForward, step_sizes, /*pilot=*/false);
   Annealed result;
@@ -217,7 +218,7 @@ LogLikelihood reverse_annealed_log_likelihood(ModelImpl& model, const Tensor& x,
                                               const PathOptions& options, const Rng& rng) {
   const c10::AutoGradMode no_grad(false);
   if (!model.prior->normalised()) throw UsageError("reverse chains bound log p(x) for normalised priors only");
-  Path path(model, x, options, rng);
+  Path path(model.view(), x, options, rng);
   return summarise(path.reverse(z, path.pilot_step_sizes(x.size(0))), -1);
 }
 

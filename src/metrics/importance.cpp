@@ -43,11 +43,12 @@ LogLikelihood importance_log_likelihood(ModelImpl& model, const Tensor& x, int64
   if (!model.prior->normalised())
     throw UsageError("importance sampling needs a normalised prior; a deep prior has none: use ais");
   const c10::AutoGradMode no_grad(false);
+  const ModelView view = model.view();
   const int64_t chunk = chunk_of(model);
   const Tensor none = at::full({x.size(0)}, -std::numeric_limits<double>::infinity(), at::kDouble);
   Tensor log_sum = none, log_squares = none;
   for (int64_t first = 0; first < samples; first += chunk) {
-    const Tensor z = model.prior->sample(std::min(chunk, samples - first), rng, Stream::kEvaluate, 0, first);
+    const Tensor z = view.prior->sample(std::min(chunk, samples - first), rng, Stream::kEvaluate, 0, first);
     const Tensor log_weight = log_likelihood(model, x, z).to(at::kCPU, at::kDouble);
     log_sum = at::logaddexp(log_sum, log_weight.logsumexp(1));
     log_squares = at::logaddexp(log_squares, (2 * log_weight).logsumexp(1));

@@ -52,16 +52,16 @@ std::pair<Tensor, Tensor> jackknife(int64_t chains, Estimate each) {
 /// One run of tempered chains at a fixed ladder.
 class Run {
  public:
-  Run(ModelImpl& model, const Tensor& x, const SteppingStoneOptions& run_options, const Rng& run_rng)
-      : model_(model), x_(x), options(run_options), rng(run_rng), draws(mcmc::make_draws(rng, Stream::kPosterior, -4)) {
-    state_.z = prior_chains(*model.prior, {options.levels, x.size(0), options.chains}, rng, Stream::kEvaluate, 4);
+  Run(const ModelView& view, const Tensor& x, const SteppingStoneOptions& run_options, const Rng& run_rng)
+      : view_(view), x_(x), options(run_options), rng(run_rng), draws(mcmc::make_draws(rng, Stream::kPosterior, -4)) {
+    state_.z = prior_chains(*view_.prior, {options.levels, x.size(0), options.chains}, rng, Stream::kEvaluate, 4);
   }
 
   /// `exchanges` steps from where the chains are; sums may be null.
   mcmc::ExchangeLog go(const std::vector<double>& ladder, int64_t exchanges, Sums* sums) {
     const auto number = x_.options();
     const Tensor all = at::tensor(ladder, at::kDouble).to(number), wide = at::tensor(ladder, at::kDouble);
-    mcmc::Target target = posterior_target(model_, x_, all.slice(0, 1));
+    mcmc::Target target = posterior_target(view_, x_, all.slice(0, 1));
     const mcmc::KernelOptions setting = kernel_options();
     const mcmc::Kernel kernel = mcmc::make_kernel(target, setting);
     target.temperature = all.slice(0, 0, 1);
@@ -70,7 +70,7 @@ class Run {
     const auto refresh = [&](mcmc::Draws&) {
       const std::array<int64_t, 3> chains = {1, x_.size(0), options.chains};
       const int64_t first = chains[1] * chains[2] * round_++;
-      mcmc::State fresh = zero.init(prior_chains(*model_.prior, chains, rng, Stream::kLevelZero, -4, first));
+      mcmc::State fresh = zero.init(prior_chains(*view_.prior, chains, rng, Stream::kLevelZero, -4, first));
       level_zero = fresh.likelihood.log_density;
       return fresh;
     };
@@ -94,11 +94,11 @@ class Run {
     mcmc::KernelOptions setting;
     setting.name = options.kernel;
     setting.step_size = setting.delta = options.step_size;
-    if (options.kernel != "pcnl") setting.preconditioner = prior_scales(*model_.prior, rng, 0);
+    if (options.kernel != "pcnl") setting.preconditioner = prior_scales(*view_.prior, rng, 0);
     return setting;
   }
 
-  ModelImpl& model_;
+  ModelView view_;
   Tensor x_;
   const SteppingStoneOptions& options;
   const Rng& rng;
@@ -115,7 +115,7 @@ SteppingStone stepping_stone_log_likelihood(ModelImpl& model, const Tensor& x, c
     throw UsageError("stepping-stone sampling starts from exact prior draws; this prior has none");
   if (options.chains < 2) throw UsageError("stepping-stone sampling needs at least 2 chains for its standard error");
   const c10::AutoGradMode no_grad(false);
-  Run run(model, x, options, rng);
+  Run run(model.view(), x, options, rng);
   std::vector<double> ladder = mcmc::power_ladder(options.levels, options.power);
   // Rounds of doubling length, then the run that counts at the ladder that they end with.
   for (int64_t done = 0, length = std::max<int64_t>(1, options.warmup / 7); done < options.warmup; length *= 2) {

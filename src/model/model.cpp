@@ -22,6 +22,8 @@ ModelImpl::ModelImpl(const ModelOptions& model_options, DataShape data_shape, co
   eval();
 }
 
+ModelView ModelImpl::view() { return {*this, prior->view()}; }
+
 Tensor ModelImpl::generate_raw(const Tensor& z) { return generator->forward(prior->features(z)); }
 
 Tensor ModelImpl::generate_for_training(const Tensor& z, const Tensor& x, int64_t step, const Rng& rng) {
@@ -54,7 +56,7 @@ Tensor ModelImpl::log_likelihood(const Tensor& x, const Tensor& z) {
 void ModelImpl::initialise_grids(const Rng& rng, int64_t draws) {
   const c10::AutoGradMode no_grad(false);
   prior->initialise_grid();
-  generator->initialise_grid(prior->features(prior->sample(draws, rng, Stream::kGrid, -1)));
+  generator->initialise_grid(prior->features(prior->view()->sample(draws, rng, Stream::kGrid, -1)));
 }
 
 GridUpdate ModelImpl::update_grids(const Tensor& z, bool prior_too, bool generator_too) {

@@ -13,7 +13,8 @@ using at::Tensor;
 struct MaximumLikelihood : Objective {
   explicit MaximumLikelihood(const ObjectiveOptions& objective_options) : options(objective_options) {}
 
-  Terms evaluate(ModelImpl& model, const Tensor& x, const Particles& particles, int64_t step, const Rng& rng) override {
+  Terms evaluate(const ModelView& view, const Tensor& x, const Particles& particles, int64_t step,
+                 const Rng& rng) override {
     const int64_t last = particles.z.size(0) - 1;
     const Tensor z = particles.z.narrow(0, last, 1), weight = particles.log_weight.narrow(0, last, 1).exp();
     WeightedSamples samples;
@@ -23,7 +24,7 @@ struct MaximumLikelihood : Objective {
       samples.shared_z = z[0][0], samples.shared_weight = weight[0];
       if (particles.generated.defined()) samples.shared_generated = particles.generated[0][0];
     }
-    return make_terms(model, x, options, weighted_log_prob(model, x, samples, step, rng), particles);
+    return make_terms(view, x, options, weighted_log_prob(view, x, samples, step, rng), particles);
   }
 
   ObjectiveOptions options;

@@ -99,22 +99,23 @@ struct Thermodynamic : Objective {
     find(kEstimators, "estimator", options.estimator);
   }
 
-  Terms evaluate(ModelImpl& model, const Tensor& x, const Particles& particles, int64_t step, const Rng& rng) override {
+  Terms evaluate(const ModelView& view, const Tensor& x, const Particles& particles, int64_t step,
+                 const Rng& rng) override {
     const Tensor level_zero = particles.prior_log_likelihood.to(at::kDouble),
                  levels = particles.log_likelihood.to(at::kDouble), temperature = particles.temperature.to(at::kDouble);
     const auto dtype = particles.z.scalar_type();
     const WeightedSamples samples = worth_their_time(particles, gradient(level_zero, levels, temperature), dtype);
-    WeightedLogProb log_prob = weighted_log_likelihood(model, x, samples, step, rng);
+    WeightedLogProb log_prob = weighted_log_likelihood(view, x, samples, step, rng);
     // The path rule says nothing of the prior: it takes the chains at t = 1.
     const bool path = options.thermo_gradient == "path";
     log_prob.prior = weighted_log_prior(
-        model, path ? worth_their_time(particles, posterior_weights(level_zero, levels, temperature), dtype) : samples,
+        view, path ? worth_their_time(particles, posterior_weights(level_zero, levels, temperature), dtype) : samples,
         step, rng);
     Particles shown = particles;
     // With a perceptual term the levels are not those of log p(x).
-    if (!model.perceptual)
+    if (!view.model.perceptual)
       shown.info.log_evidence = evidence_estimate(options.estimator, level_zero, levels, temperature);
-    return make_terms(model, x, options, log_prob, shown);
+    return make_terms(view, x, options, log_prob, shown);
   }
 
   ObjectiveOptions options;

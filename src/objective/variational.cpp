@@ -15,22 +15,23 @@ using at::Tensor;
 struct Variational : Objective {
   explicit Variational(const ObjectiveOptions& objective_options) : options(objective_options) {}
 
-  Terms evaluate(ModelImpl& model, const Tensor& x, const Particles& particles, int64_t step, const Rng& rng) override {
+  Terms evaluate(const ModelView& view, const Tensor& x, const Particles& particles, int64_t step,
+                 const Rng& rng) override {
     WeightedSamples samples;
     samples.own_z = particles.z, samples.own_weight = particles.log_weight.exp();
-    WeightedLogProb log_prob = weighted_log_likelihood(model, x, samples, step, rng);
+    WeightedLogProb log_prob = weighted_log_likelihood(view, x, samples, step, rng);
     const Tensor& likelihood = log_prob.likelihood;
     const Tensor rows = mcmc::flatten_chains(particles.z);
     // z carries the encoder's graph: this is differentiated in z too.
     const Tensor equal = at::full({rows.size(0)}, 1.0 / static_cast<double>(rows.size(0)), rows.options());
-    const Tensor prior = model.prior->weighted_log_prob(rows, equal, rng, step);
+    const Tensor prior = view.prior->weighted_log_prob(rows, equal, rng, step);
     const Tensor log_q = particles.log_q.mean();
     const double beta = options.beta.at(step);
     const Tensor divergence = log_q - prior;
     Particles shown = particles;
     shown.info.log_evidence = (likelihood - divergence).detach();
     log_prob.prior = prior;
-    Terms terms = make_terms(model, x, options, log_prob, shown);
+    Terms terms = make_terms(view, x, options, log_prob, shown);
     // make_terms counted -(prior + likelihood); the bound weighs the divergence by β.
     terms.total = terms.total + prior + beta * divergence;
     terms.named.emplace_back("divergence", divergence.detach());

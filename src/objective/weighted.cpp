@@ -42,8 +42,9 @@ WeightedSamples in_use(const WeightedSamples& samples) {
 
 }  // namespace
 
-WeightedLogProb weighted_log_likelihood(ModelImpl& model, const Tensor& x, const WeightedSamples& all, int64_t step,
-                                        const Rng& rng) {
+WeightedLogProb weighted_log_likelihood(const ModelView& view, const Tensor& x, const WeightedSamples& all,
+                                        int64_t step, const Rng& rng) {
+  ModelImpl& model = view.model;
   const WeightedSamples samples = all.shared_generated.defined() && all.shared_generated.is_cpu() ? in_use(all) : all;
   const Tensor generated = samples.shared_generated.defined()
                                ? model.with_noise(samples.shared_generated, step, rng)
@@ -66,24 +67,25 @@ WeightedLogProb weighted_log_likelihood(ModelImpl& model, const Tensor& x, const
   return sum;
 }
 
-Tensor weighted_log_prior(ModelImpl& model, const WeightedSamples& samples, int64_t step, const Rng& rng) {
+Tensor weighted_log_prior(const ModelView& view, const WeightedSamples& samples, int64_t step, const Rng& rng) {
   std::vector<Tensor> weights;
   if (samples.shared_z.defined()) weights.push_back(samples.shared_weight.mean(0));
   if (samples.own_z.defined())
     weights.push_back(mcmc::flatten_chains(samples.own_weight) / static_cast<double>(samples.own_weight.size(1)));
-  return model.prior->weighted_log_prob(all_rows(samples), weights.size() == 1 ? weights[0] : at::cat(weights), rng,
-                                        step);
+  return view.prior->weighted_log_prob(all_rows(samples), weights.size() == 1 ? weights[0] : at::cat(weights), rng,
+                                       step);
 }
 
-WeightedLogProb weighted_log_prob(ModelImpl& model, const Tensor& x, const WeightedSamples& samples, int64_t step,
+WeightedLogProb weighted_log_prob(const ModelView& view, const Tensor& x, const WeightedSamples& samples, int64_t step,
                                   const Rng& rng) {
-  WeightedLogProb log_prob = weighted_log_likelihood(model, x, samples, step, rng);
-  log_prob.prior = weighted_log_prior(model, samples, step, rng);
+  WeightedLogProb log_prob = weighted_log_likelihood(view, x, samples, step, rng);
+  log_prob.prior = weighted_log_prior(view, samples, step, rng);
   return log_prob;
 }
 
-Terms make_terms(ModelImpl& model, const Tensor& x, const ObjectiveOptions& options, const WeightedLogProb& log_prob,
-                 const Particles& particles) {
+Terms make_terms(const ModelView& view, const Tensor& x, const ObjectiveOptions& options,
+                 const WeightedLogProb& log_prob, const Particles& particles) {
+  const ModelImpl& model = view.model;
   Terms terms;
   terms.total = -(log_prob.prior + log_prob.likelihood);
   const auto show = [&](const char* name, const Tensor& value) {

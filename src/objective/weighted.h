@@ -17,19 +17,19 @@ struct WeightedLogProb {
   at::Tensor prior, likelihood;
   at::Tensor perceptual;  ///< weighted like the likelihood, but no part of it; undefined without such a term
 };
-WeightedLogProb weighted_log_prob(ModelImpl& model, const at::Tensor& x, const WeightedSamples& samples, int64_t step,
-                                  const Rng& rng);
+WeightedLogProb weighted_log_prob(const ModelView& view, const at::Tensor& x, const WeightedSamples& samples,
+                                  int64_t step, const Rng& rng);
 
 /// The likelihood part alone (and the perceptual one).
-WeightedLogProb weighted_log_likelihood(ModelImpl& model, const at::Tensor& x, const WeightedSamples& samples,
+WeightedLogProb weighted_log_likelihood(const ModelView& view, const at::Tensor& x, const WeightedSamples& samples,
                                         int64_t step, const Rng& rng);
 
 /// The prior part alone.
-at::Tensor weighted_log_prior(ModelImpl& model, const WeightedSamples& samples, int64_t step, const Rng& rng);
+at::Tensor weighted_log_prior(const ModelView& view, const WeightedSamples& samples, int64_t step, const Rng& rng);
 
 /// Loss of the parts: -(prior + likelihood), the encoder's, the penalties; and what metrics.csv shows of them (for data
 /// x of words also per word) and of the sampler's diagnostics.
-Terms make_terms(ModelImpl& model, const at::Tensor& x, const ObjectiveOptions& options,
+Terms make_terms(const ModelView& view, const at::Tensor& x, const ObjectiveOptions& options,
                  const WeightedLogProb& log_prob, const Particles& particles);
 
 }  // namespace kaem

@@ -18,9 +18,10 @@ struct ImportanceSampling : Posterior {
   explicit ImportanceSampling(const PosteriorOptions& posterior_options)
       : options(posterior_options), resampler(mcmc::find_resampler(options.resampler)) {}
 
-  Particles sample(ModelImpl& model, const Batch& batch, int64_t step, const Rng& rng) override {
+  Particles sample(const ModelView& view, const Batch& batch, int64_t step, const Rng& rng) override {
+    ModelImpl& model = view.model;
     const Tensor& x = batch.x;
-    const Tensor z = model.prior->sample(options.samples, rng, Stream::kPrior, step);
+    const Tensor z = view.prior->sample(options.samples, rng, Stream::kPrior, step);
     const Tensor generated = model.generate_raw(z);
     // Here, where the graph still grows; batch norm needs another pass for the gradient.
     const Tensor with_axes = model.generator->depends_on_batch() ? Tensor() : generated.unsqueeze(0).unsqueeze(0);

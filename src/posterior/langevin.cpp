@@ -35,8 +35,8 @@ struct LangevinSampling : Posterior {
     }
   }
 
-  Particles sample(ModelImpl& model, const Batch& batch, int64_t step, const Rng& rng) override {
-    Particles particles = tempered ? sample_tempered(model, batch, step, rng) : sample_plain(model, batch, step, rng);
+  Particles sample(const ModelView& view, const Batch& batch, int64_t step, const Rng& rng) override {
+    Particles particles = tempered ? sample_tempered(view, batch, step, rng) : sample_plain(view, batch, step, rng);
     if (encoder) {  // with its graph: the encoder learns from where the chains of the posterior ended
       const Tensor last = particles.z.narrow(0, particles.z.size(0) - 1, 1)[0];
       particles.log_q = encoder->log_prob(batch.x, last).unsqueeze(0);
@@ -71,22 +71,22 @@ struct LangevinSampling : Posterior {
   }
 
  private:
-  mcmc::KernelOptions kernel_options(ModelImpl& model, int64_t step, const Rng& rng) const {
+  mcmc::KernelOptions kernel_options(const PriorView& prior, int64_t step, const Rng& rng) const {
     mcmc::KernelOptions kernel;
     kernel.name = options.sampler;
     kernel.step_size = options.step_size, kernel.delta = options.pcnl_delta;
     kernel.step_size_min = options.step_size_bounds.at(0), kernel.step_size_max = options.step_size_bounds.at(1);
     kernel.change_rate = options.change_rate;
     // The prior's scales do not depend on the chains, so that the kernel stays exact.
-    if (options.sampler == "automala") kernel.preconditioner = prior_scales(*model.prior, rng, step);
+    if (options.sampler == "automala") kernel.preconditioner = prior_scales(prior, rng, step);
     return kernel;
   }
 
-  Tensor start(ModelImpl& model, const Batch& batch, int64_t levels, int64_t step, const Rng& rng) {
+  Tensor start(const ModelView& view, const Batch& batch, int64_t levels, int64_t step, const Rng& rng) {
     const int64_t chains = options.chains_per_datum;
-    const Tensor fresh = prior_chains(*model.prior, {levels, batch.x.size(0), chains}, rng, Stream::kPrior, step);
+    const Tensor fresh = prior_chains(*view.prior, {levels, batch.x.size(0), chains}, rng, Stream::kPrior, step);
     if (store && batch.index.defined()) {
-      const auto [lower, upper] = model.prior->domain();
+      const auto [lower, upper] = view.model.prior->domain();
       return store->load(batch.index, fresh, lower, upper);
     }
     if (!encoder) return fresh;
@@ -110,14 +110,14 @@ struct LangevinSampling : Posterior {
     return particles;
   }
 
-  Particles sample_plain(ModelImpl& model, const Batch& batch, int64_t step, const Rng& rng) {
+  Particles sample_plain(const ModelView& view, const Batch& batch, int64_t step, const Rng& rng) {
     const c10::AutoGradMode no_grad(false);
     const Tensor temperature = at::ones({1}, batch.x.options().dtype(context.options.dtype()));
-    const mcmc::Target target = posterior_target(model, batch.x, temperature, /*with_perceptual=*/true);
-    const mcmc::KernelOptions kernel_setting = kernel_options(model, step, rng);
+    const mcmc::Target target = posterior_target(view, batch.x, temperature, /*with_perceptual=*/true);
+    const mcmc::KernelOptions kernel_setting = kernel_options(*view.prior, step, rng);
     const mcmc::Kernel kernel = mcmc::make_kernel(target, kernel_setting);
     mcmc::Draws draws = mcmc::make_draws(rng, Stream::kPosterior, step);
-    mcmc::State state = kernel.init(start(model, batch, 1, step, rng));
+    mcmc::State state = kernel.init(start(view, batch, 1, step, rng));
     int64_t done = 0;
     if (options.unadjusted > 0 && kernel.exact && !state.white.defined()) {
       const mcmc::Kernel free = mcmc::ula(target, kernel_setting);
@@ -128,8 +128,8 @@ struct LangevinSampling : Posterior {
     }
     Tensor acceptance = kernel.exact ? at::zeros({1}, state.z.options()) : at::ones({1}, state.z.options());
     const auto adjusted = static_cast<double>(std::max<int64_t>(1, options.iters - done));
-    const bool recorded =
-        kernel.recordable && state.z.scalar_type() == at::kFloat && !model.perceptual && ops::records(state.z.device());
+    const bool recorded = kernel.recordable && state.z.scalar_type() == at::kFloat && !view.model.perceptual &&
+                          ops::records(state.z.device());
     const auto step_all = [&](bool last) {
       auto [next, info] = kernel.move(state, draws, last);
       if (recorded)
@@ -158,43 +158,44 @@ struct LangevinSampling : Posterior {
 
   /// Level 0 before every exchange: exact draws, or for a prior that has none a chain at t = 0 that goes on from `now`,
   /// whose first call makes its start.
-  std::function<mcmc::State(mcmc::Draws&)> level_zero(ModelImpl& model, const mcmc::Target& target,
+  std::function<mcmc::State(mcmc::Draws&)> level_zero(const ModelView& view, const mcmc::Target& target,
                                                       const mcmc::State& now, int64_t data, int64_t step,
                                                       int64_t before, const Rng& rng) {
-    const mcmc::Kernel kernel = mcmc::make_kernel(target, kernel_options(model, step, rng));
+    const mcmc::Kernel kernel = mcmc::make_kernel(target, kernel_options(*view.prior, step, rng));
     const std::array<int64_t, 3> chains = {1, data, options.chains_per_datum};
     const int64_t rows = data * options.chains_per_datum;
     mcmc::KernelOptions prior_options;
-    prior_options.step_size = model.options.prior.deep.step_size;
+    prior_options.step_size = view.model.options.prior.deep.step_size;
     mcmc::Target prior_alone = target;
     prior_alone.likelihood = nullptr;
     const mcmc::Kernel prior_chain = mcmc::ula(prior_alone, prior_options);
     const bool alternates = mcmc::parse_scheme(options.tempering.exchange) == mcmc::Scheme::kDeo;
-    const bool exact = model.prior->normalised();
-    return [=, &model, &now, &rng, round = exact ? int64_t{1} : int64_t{0}](mcmc::Draws& draws) mutable {
+    const bool exact = view.model.prior->normalised();
+    return [=, prior = view.prior, &now, &rng, round = exact ? int64_t{1} : int64_t{0}](mcmc::Draws& draws) mutable {
       // Every other exchange leaves level 0 alone, and fresh draws would go unseen.
       if (exact && alternates && (before + round) % 2 == 0) return ++round, mcmc::slice(now, 0, 1);
       if (exact || round == 0)
-        return kernel.init(prior_chains(*model.prior, chains, rng, Stream::kLevelZero, step, rows * round++));
+        return kernel.init(prior_chains(*prior, chains, rng, Stream::kLevelZero, step, rows * round++));
       return kernel.init(prior_chain.step(prior_chain.init(mcmc::slice(now, 0, 1).z), draws).first.z);
     };
   }
 
-  Particles sample_tempered(ModelImpl& model, const Batch& batch, int64_t step, const Rng& rng) {
+  Particles sample_tempered(const ModelView& view, const Batch& batch, int64_t step, const Rng& rng) {
     const c10::AutoGradMode no_grad(false);
+    ModelImpl& model = view.model;
     const int64_t levels = options.tempering.levels, data = batch.x.size(0);
     const auto number = batch.x.options().dtype(context.options.dtype());
     const Tensor all = ops::is_recording() ? prepared : temperatures(step).to(number), upper = all.slice(0, 1);
-    const mcmc::Target target = posterior_target(model, batch.x, upper, /*with_perceptual=*/true);
+    const mcmc::Target target = posterior_target(view, batch.x, upper, /*with_perceptual=*/true);
     mcmc::Target zero = target;
     zero.temperature = all.slice(0, 0, 1);
-    const mcmc::Kernel kernel = mcmc::make_kernel(target, kernel_options(model, step, rng));
+    const mcmc::Kernel kernel = mcmc::make_kernel(target, kernel_options(*view.prior, step, rng));
     mcmc::State state;
     // A function of the step, so that a resume goes on with the pair whose turn it is.
     const int64_t before = step * options.tempering.iters;
-    const auto refresh = level_zero(model, zero, state, data, step, before, rng);
+    const auto refresh = level_zero(view, zero, state, data, step, before, rng);
     mcmc::Draws draws = mcmc::make_draws(rng, Stream::kPosterior, step);
-    state = kernel.init(start(model, batch, levels, step, rng));
+    state = kernel.init(start(view, batch, levels, step, rng));
     // Exact draws replace level 0 before it is seen: whatever has its shape may stand there.
     state = mcmc::join(model.prior->normalised() ? mcmc::slice(state, 0, 1) : refresh(draws), state);
     mcmc::ExchangeLog log(levels + 1, data, options.chains_per_datum, number, before);
@@ -216,7 +217,7 @@ struct LangevinSampling : Posterior {
                       .barrier = log.barrier().to(number),
                       .round_trips = log.round_trips.to(number).mean()};
     particles.prior_z =  // behind the numbers of the chains' starts
-        model.prior->sample(options.samples, rng, Stream::kPrior, step, levels * data * options.chains_per_datum);
+        view.prior->sample(options.samples, rng, Stream::kPrior, step, levels * data * options.chains_per_datum);
     particles.prior_log_likelihood = model.log_likelihood(batch.x, particles.prior_z);
     if (model.perceptual)
       particles.prior_log_likelihood +=

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include "kaem/core/error.h"
+#include "kaem/core/versions.h"
 #include "kaem/model/model.h"
 #include "kaem/prior/prior.h"
 
@@ -13,14 +15,16 @@ using at::Tensor;
 using mcmc::flatten_chains;
 using mcmc::unflatten_chains;
 
-mcmc::LogDensity prior_density(Prior& prior) {
-  return [&prior](const Tensor& z, mcmc::Want want) {
+using View = std::shared_ptr<const PriorView>;
+
+mcmc::LogDensity prior_density(const View& prior) {
+  return [prior](const Tensor& z, mcmc::Want want) {
     const c10::AutoGradMode no_grad(false);
     const auto chains = z.sizes().slice(0, 3);
     const Tensor rows = flatten_chains(z);
     mcmc::Value value;
-    value.gradient = unflatten_chains(prior.score(rows), chains);
-    if (want == mcmc::Want::kBoth) value.log_density = unflatten_chains(prior.log_prob(rows), chains);
+    value.gradient = unflatten_chains(prior->score(rows), chains);
+    if (want == mcmc::Want::kBoth) value.log_density = unflatten_chains(prior->log_prob(rows), chains);
     return value;
   };
 }
@@ -33,7 +37,10 @@ Tensor rows_of_data(const ModelImpl& model, const Tensor& x, at::IntArrayRef cha
 
 mcmc::LogDensity likelihood_density(ModelImpl& model, const Tensor& x, bool with_perceptual) {
   const std::shared_ptr<FrozenGenerator> frozen = model.generator->freeze();
-  return [&model, x, frozen, with_perceptual](const Tensor& z, mcmc::Want want) {
+  const Versions versions(model.generator->parameters());
+  return [&model, x, frozen, versions, with_perceptual](const Tensor& z, mcmc::Want want) {
+    if (!versions.current())
+      throw Error("a frozen generator was used after its parameters had changed; an update makes its own");
     const c10::AutoGradMode no_grad(false);
     const auto chains = z.sizes().slice(0, 3);
     const Tensor u = model.prior->features(flatten_chains(z));
@@ -49,21 +56,22 @@ mcmc::LogDensity likelihood_density(ModelImpl& model, const Tensor& x, bool with
   };
 }
 
-mcmc::Whitening prior_whitening(Prior& prior) {
-  if (!prior.can_whiten()) return {};
+mcmc::Whitening prior_whitening(const View& prior) {
+  const WhiteCoordinates* const white = prior->white();
+  if (white == nullptr) return {};
   mcmc::Whitening whitening;
-  whitening.to_latent = [&prior](const Tensor& y) {
+  whitening.to_latent = [prior, white](const Tensor& y) {
     const auto chains = y.sizes().slice(0, 3);
-    const auto [z, slope] = prior.from_white(flatten_chains(y));
+    const auto [z, slope] = white->to_latent(flatten_chains(y));
     return std::pair(unflatten_chains(z, chains), unflatten_chains(slope, chains));
   };
-  whitening.to_white = [&prior](const Tensor& z) {
-    return unflatten_chains(prior.to_white(flatten_chains(z)), z.sizes().slice(0, 3));
+  whitening.to_white = [prior, white](const Tensor& z) {
+    return unflatten_chains(white->to_white(flatten_chains(z)), z.sizes().slice(0, 3));
   };
-  if (!prior.normalised())
-    whitening.residual = [&prior](const Tensor& z, mcmc::Want) {
+  if (prior->tilted() != nullptr)
+    whitening.residual = [prior, white](const Tensor& z, mcmc::Want) {
       const auto chains = z.sizes().slice(0, 3);
-      const auto [value, gradient] = prior.white_residual(flatten_chains(z));
+      const auto [value, gradient] = white->residual(flatten_chains(z));
       return mcmc::Value{unflatten_chains(value, chains), unflatten_chains(gradient, chains)};
     };
   return whitening;
@@ -71,23 +79,23 @@ mcmc::Whitening prior_whitening(Prior& prior) {
 
 }  // namespace
 
-mcmc::Target posterior_target(ModelImpl& model, const Tensor& x, const Tensor& temperature, bool with_perceptual) {
-  const auto [lower, upper] = model.prior->domain();
-  return {.prior = prior_density(*model.prior),
-          .likelihood = likelihood_density(model, x, with_perceptual),
+mcmc::Target posterior_target(const ModelView& view, const Tensor& x, const Tensor& temperature, bool with_perceptual) {
+  const auto [lower, upper] = view.model.prior->domain();
+  return {.prior = prior_density(view.prior),
+          .likelihood = likelihood_density(view.model, x, with_perceptual),
           .temperature = temperature,
           .lower = lower,
           .upper = upper,
-          .whitening = prior_whitening(*model.prior)};
+          .whitening = prior_whitening(view.prior)};
 }
 
-Tensor prior_chains(Prior& prior, at::IntArrayRef chains, const Rng& rng, Stream stream, int64_t step,
+Tensor prior_chains(const PriorView& prior, at::IntArrayRef chains, const Rng& rng, Stream stream, int64_t step,
                     int64_t first_row) {
   const int64_t rows = chains[0] * chains[1] * chains[2];
   return unflatten_chains(prior.sample(rows, rng, stream, step, first_row), chains);
 }
 
-Tensor prior_scales(Prior& prior, const Rng& rng, int64_t step) {
+Tensor prior_scales(const PriorView& prior, const Rng& rng, int64_t step) {
   constexpr int64_t kDraws = 64;
   const Tensor scale = prior.sample(kDraws, rng, Stream::kScale, step).std(0);
   return scale / scale.mean();

@@ -16,9 +16,9 @@ struct EncoderSampling : Posterior {
   EncoderSampling(const PosteriorOptions& options, ModelImpl& model, const Rng& rng)
       : draws(options.chains_per_datum), encoder(options.encoder, model, rng) {}
 
-  Particles sample(ModelImpl& model, const Batch& batch, int64_t step, const Rng& rng) override {
+  Particles sample(const ModelView& view, const Batch& batch, int64_t step, const Rng& rng) override {
     std::vector<int64_t> sizes = {batch.x.size(0), draws};
-    for (const int64_t n : model.prior->latent_shape()) sizes.push_back(n);
+    for (const int64_t n : view.model.prior->latent_shape()) sizes.push_back(n);
     const Tensor noise = rng.normal(Stream::kEncoder, step, sizes, batch.x.options());
     const auto [z, log_q] = encoder->sample(batch.x, noise);
     Particles particles;

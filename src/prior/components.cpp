@@ -25,55 +25,50 @@ ComponentPrior::ComponentPrior(const PriorOptions& prior_options, const Rng& rng
   reference->domain = {ends[0][0].item<double>(), ends[0][-1].item<double>()};
 }
 
-const PriorTable& ComponentPrior::table() {
+Components::Components(ComponentPrior& component_prior)
+    : prior(component_prior),
+      layer(*prior.layer),
+      reference(*prior.reference),
+      with_graph_(c10::GradMode::is_enabled()),
+      versions_(versions_of(prior)),
+      edges_{layer.knots(), layer.bandwidth(), layer.weights()},
+      constants_{edges_.knots.detach(), edges_.tau.detach(), edges_.weights.detach()} {}
+
+const Edges& Components::edges() const {
+  check_current(versions_);
+  return edges_;
+}
+
+const Edges& Components::constants() const {
+  check_current(versions_);
+  return constants_;
+}
+
+const PriorTable& Components::table() const {
+  check_current(versions_);
   if (!table_) {
-    // Samplers come first and want no graph, the criterion after them does: one table serves both.
-    const c10::AutoGradMode with_graph(c10::GradMode::is_enabled() || layer->coefficients.requires_grad());
-    table_ = build_table(*layer, *reference, options.quadrature_nodes, cells_);
-    fresh_graph_ = table_->log_normaliser.requires_grad();
+    // Samplers ask first and want no graph, the criterion after them does: one table serves both.
+    const c10::AutoGradMode as_when_made(with_graph_);
+    table_ = build_table(edges_, layer, reference, prior.options.quadrature_nodes, prior.cells);
   }
   return *table_;
 }
 
-const ComponentPrior::Edges& ComponentPrior::frozen() {
-  if (!frozen_) {
-    const c10::AutoGradMode no_grad(false);
-    frozen_ = {layer->knots(), layer->bandwidth(), layer->weights()};
-  }
-  return *frozen_;
+Tensor Components::sample(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index) const {
+  const Tensor u = draw_uniforms(prior.options.uniforms, n, layer.inputs * layer.outputs, rng, stream, step,
+                                 layer.coefficients.options(), first_index);
+  return ops::inverse_cdf(u, table().inverse).reshape({n, layer.outputs, layer.inputs});
 }
 
-Tensor ComponentPrior::log_normaliser() {
-  if (!c10::GradMode::is_enabled()) return table().log_normaliser.detach();
-  // A graph serves one backward pass: the first caller gets that of the table, later ones a new one.
-  if (!fresh_graph_) table_.reset();
-  const Tensor log_z = table().log_normaliser;
-  fresh_graph_ = false;
-  table_->log_normaliser = log_z.detach();
-  return log_z;
-}
-
-Tensor ComponentPrior::sample_components(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index) {
-  const int64_t components = layer->inputs * layer->outputs;
-  const Tensor u =
-      draw_uniforms(options.uniforms, n, components, rng, stream, step, layer->coefficients.options(), first_index);
-  return ops::inverse_cdf(u, table().inverse).reshape({n, layer->outputs, layer->inputs});
-}
-
-Tensor ComponentPrior::minus_infinity_outside(const Tensor& z, const Tensor& value) const {
-  const Tensor inside = at::logical_and(z >= reference->domain.first, z <= reference->domain.second).flatten(1).all(1);
-  return at::where(inside, value, at::full({}, -std::numeric_limits<double>::infinity(), value.options()));
-}
-
-PriorCurves ComponentPrior::curves(int64_t points) {
+PriorCurves Components::curves(int64_t points) const {
   const c10::AutoGradMode no_grad(false);
-  const auto [a, b] = reference->domain;
-  const auto dtype = layer->coefficients.options();
+  const auto [a, b] = reference.domain;
+  const auto dtype = layer.coefficients.options();
   const Tensor z = at::linspace(a, b, points, dtype.dtype(at::kDouble)).to(dtype);
-  const Tensor grid = z.reshape({-1, 1, 1}).expand({points, layer->outputs, layer->inputs}).contiguous();
-  const auto& [knots, tau, weights] = frozen();
-  const Tensor energy = ops::edge_values(grid, knots, tau, weights, layer->spec, 0);
-  const Tensor log_reference = reference->log_density(grid);
+  const Tensor grid = z.reshape({-1, 1, 1}).expand({points, layer.outputs, layer.inputs}).contiguous();
+  const auto& [knots, tau, weights] = constants();
+  const Tensor energy = ops::edge_values(grid, knots, tau, weights, layer.spec, 0);
+  const Tensor log_reference = reference.log_density(grid);
   const Tensor cdf = ops::forward_cdf(grid.flatten(1), table().inverse).reshape_as(grid);
   return {z, energy, log_reference, (energy + log_reference - table().log_normaliser.detach().t()).exp(), cdf};
 }

@@ -4,48 +4,49 @@
 
 #include "kaem/prior/prior.h"
 #include "prior/table.h"
+#include "prior/view.h"
 
 namespace kaem {
 
 /// What the univariate prior and the mixture share: components p_qp(z) = π0_p(z) exp f_qp(z) / Z_qp on [a,b], f the
-/// edges of one KAN layer, and their table. docs/mathematics.md section 2.
+/// edges of one KAN layer. docs/mathematics.md section 2.
 struct ComponentPrior : Prior {
   ComponentPrior(const PriorOptions& options, const Rng& rng);
 
-  PriorCurves curves(int64_t points) override;
-  void invalidate() override { table_.reset(), fresh_graph_ = false, frozen_.reset(); }
   std::pair<double, double> domain() const override { return reference->domain; }
-
-  /// The table of the present parameters; made when first asked for.
-  const PriorTable& table();
 
   PriorOptions options;
   KanLayer layer{nullptr};
   std::shared_ptr<ReferenceDensity> reference;
+  MadeFrom<TableCells> cells;  ///< of the components' table
+};
 
- protected:
-  /// What the edges are made of, without graphs.
-  struct Edges {
-    at::Tensor knots, tau, weights;
-  };
+/// The components at fixed parameters, with their table.
+class Components {
+ public:
+  explicit Components(ComponentPrior& prior);
 
-  /// The edges of the present parameters; made when first asked for: a chain asks at every step.
-  const Edges& frozen();
+  /// Error if a parameter was written to since this was made.
+  const Edges& edges() const;      ///< with a graph, if gradients were enabled
+  const Edges& constants() const;  ///< without
 
-  /// log Z [P,Q] with a graph of its own for each caller, if gradients are enabled.
-  at::Tensor log_normaliser();
+  /// log Z [P,Q] and the table of all components; made when first asked for.
+  const PriorTable& table() const;
 
   /// Draws of every component, [n,Q,P], by inverse transform.
-  at::Tensor sample_components(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index);
+  at::Tensor sample(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index) const;
 
-  /// `value` [n] where all of z [n, ...] is inside the domain, -inf elsewhere.
-  at::Tensor minus_infinity_outside(const at::Tensor& z, const at::Tensor& value) const;
+  PriorCurves curves(int64_t points) const;
+
+  ComponentPrior& prior;
+  const KanLayerImpl& layer;
+  const ReferenceDensity& reference;
 
  private:
-  MadeFrom<TableCells> cells_;
-  std::optional<PriorTable> table_;
-  std::optional<Edges> frozen_;
-  bool fresh_graph_ = false;  ///< the table's graph has not been handed out yet
+  bool with_graph_;
+  Versions versions_;
+  Edges edges_, constants_;
+  mutable std::optional<PriorTable> table_;
 };
 
 }  // namespace kaem

@@ -11,6 +11,7 @@
 #include "kaem/core/str.h"
 #include "kaem/kan/norm.h"
 #include "kaem/mcmc/kernel.h"
+#include "prior/view.h"
 
 namespace kaem {
 namespace {
@@ -19,8 +20,125 @@ using at::Tensor;
 
 constexpr size_t kMostLayers = 16;
 
-constexpr const char* kNoDistribution =
-    "a deep prior has no distribution functions of single coordinates; only one of two widths has";
+/// p ∝ π0 exp f with chains for draws; p0 is π0 on its domain.
+struct DeepView final : PriorView, WhiteCoordinates, TiltedBase {
+  explicit DeepView(const DeepPrior& deep) : prior_(deep), versions(versions_of(deep)) {}
+
+  Tensor sample(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index) const override {
+    const c10::AutoGradMode no_grad(false);
+    // Every row has (iters + 1) numbers a coordinate: a call takes those of its rows, in the order of the steps.
+    const DeepOptions& langevin = prior().options.deep;
+    int64_t index = first_index * (langevin.iters + 1) * prior().layers[0]->inputs;
+    const Tensor start = prior().sample_reference(n, rng, stream, step, index);
+    index += start.numel();
+    mcmc::Draws draws;
+    draws.normal = [&](at::IntArrayRef shape, at::TensorOptions draw_options) {
+      const Tensor noise = rng.normal(stream, step, shape, draw_options, index);
+      index += noise.numel();
+      return noise;
+    };
+    mcmc::Target target;
+    target.prior = [this](const Tensor& z, mcmc::Want) {
+      return mcmc::Value{{}, score(z.flatten(0, 2)).reshape_as(z)};
+    };
+    target.temperature = at::zeros({1}, start.options());
+    std::tie(target.lower, target.upper) = prior().domain();
+    mcmc::KernelOptions kernel_options;
+    kernel_options.step_size = langevin.step_size;
+    const mcmc::Kernel kernel = mcmc::ula(target, kernel_options);
+    mcmc::State state = kernel.init(start.reshape({1, 1, n, -1}));
+    for (int64_t i = 0; i < langevin.iters; ++i) state = kernel.step(state, draws).first;
+    return state.z.reshape({n, -1});
+  }
+
+  Tensor log_prob(const Tensor& z) const override {
+    const auto [a, b] = prior().domain();
+    return minus_infinity_outside(z, unnormalised_log_prob(z.clamp(a, b)), {a, b});
+  }
+
+  Tensor score(const Tensor& z) const override {
+    const Tensor slope = tilt(z).second;
+    const ReferenceDensity& reference = *prior().reference;
+    return reference.is_flat() ? slope : slope + reference.score(z);
+  }
+
+  Tensor weighted_log_prob(const Tensor& z, const Tensor& weight, const Rng& rng, int64_t step) const override {
+    // E_p[∇(f + log π0)] = ∇ log Z, by fresh draws. The value is the difference of the two means: log Z is not known.
+    const Tensor positive = (weight * unnormalised_log_prob(z)).sum();
+    return positive - unnormalised_log_prob(sample(z.size(0), rng, Stream::kNegative, step, 0)).mean();
+  }
+
+  const WhiteCoordinates* white() const override { return prior_.bounded() ? nullptr : this; }
+  const TiltedBase* tilted() const override { return this; }
+
+  std::pair<Tensor, Tensor> to_latent(const Tensor& y) const override {
+    const c10::AutoGradMode no_grad(false);
+    const auto [mean, scale] = *prior().reference->gaussian();
+    const Tensor slope = scale.to(y.options()).expand_as(y);
+    return {mean.to(y.options()) + slope * y, slope};
+  }
+
+  Tensor to_white(const Tensor& z) const override {
+    const c10::AutoGradMode no_grad(false);
+    const auto [mean, scale] = *prior().reference->gaussian();
+    return (z - mean.to(z.options())) / scale.to(z.options());
+  }
+
+  std::pair<Tensor, Tensor> residual(const Tensor& z) const override { return tilt(z); }
+
+  Tensor sample_base(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index) const override {
+    const c10::AutoGradMode no_grad(false);
+    return prior().sample_reference(n, rng, stream, step, first_index * prior().layers[0]->inputs);
+  }
+
+  std::pair<Tensor, Tensor> base_density(const Tensor& z) const override {
+    const c10::AutoGradMode no_grad(false);
+    const ReferenceDensity& reference = *prior().reference;
+    const auto [a, b] = reference.domain;
+    double log_mass = 0;  // of π0 on its domain, per coordinate
+    if (prior().options.reference == "lognormal") {
+      const auto normal = [](double y) { return 0.5 * std::erfc(-y / std::numbers::sqrt2); };
+      log_mass = std::log(normal(std::log(b)) - normal(std::log(a)));
+    } else if (prior().bounded()) {
+      log_mass = std::log(b - a);
+    }
+    const auto coordinates = static_cast<double>(prior().layers[0]->inputs);
+    return {reference.log_density(z).sum(1) - coordinates * log_mass, reference.score(z)};
+  }
+
+  /// f and ∇f without a graph.
+  std::pair<Tensor, Tensor> tilt(const Tensor& z) const override {
+    const c10::AutoGradMode no_grad(false);
+    const auto& layers = prior().layers;
+    std::vector<Tensor> values = {z}, entered;
+    for (size_t l = 0; l < layers.size(); ++l) {
+      entered.push_back(prior_.enter(l, values[l]));
+      values.push_back(layers[l]->forward(entered[l]));
+    }
+    Tensor grad = at::ones_like(values.back());
+    for (size_t l = layers.size(); l-- > 0;)
+      grad = prior_.enter_pullback(l, values[l], layers[l]->input_gradient(entered[l], grad));
+    return {values.back().sum(1), grad};
+  }
+
+  /// f(z) + log π0(z), [S]; differentiable.
+  Tensor unnormalised_log_prob(const Tensor& z) const {
+    Tensor h = z;
+    for (size_t l = 0; l < prior().layers.size(); ++l) h = prior_.layers[l]->forward(prior_.enter(l, h));
+    const Tensor f = h.sum(1);
+    return prior_.reference->is_flat() ? f : f + prior_.reference->log_density(z).sum(1);
+  }
+
+ private:
+  /// Error if a parameter was written to since this was made.
+  const DeepPrior& prior() const {
+    check_current(versions);
+    return prior_;
+  }
+
+  const DeepPrior& prior_;
+  Versions versions;
+};
 
 }  // namespace
 
@@ -58,41 +176,7 @@ Tensor DeepPrior::enter_pullback(size_t l, const Tensor& h, const Tensor& grad) 
   return options.layernorm ? layer_norm_pullback(h, norm_scale[l], grad) : grad;
 }
 
-Tensor DeepPrior::energy(const Tensor& z) {
-  Tensor h = z;
-  for (size_t l = 0; l < layers.size(); ++l) h = layers[l]->forward(enter(l, h));
-  return h.sum(1);
-}
-
-std::pair<Tensor, Tensor> DeepPrior::energy_and_gradient(const Tensor& z) {
-  const c10::AutoGradMode no_grad(false);
-  std::vector<Tensor> values = {z}, entered;
-  for (size_t l = 0; l < layers.size(); ++l) {
-    entered.push_back(enter(l, values[l]));
-    values.push_back(layers[l]->forward(entered[l]));
-  }
-  Tensor grad = at::ones_like(values.back());
-  for (size_t l = layers.size(); l-- > 0;)
-    grad = enter_pullback(l, values[l], layers[l]->input_gradient(entered[l], grad));
-  return {values.back().sum(1), grad};
-}
-
-Tensor DeepPrior::unnormalised_log_prob(const Tensor& z) {
-  const Tensor f = energy(z);
-  return reference->is_flat() ? f : f + reference->log_density(z).sum(1);
-}
-
-Tensor DeepPrior::log_prob(const Tensor& z) {
-  const auto [a, b] = domain();
-  const Tensor inside = at::logical_and(z >= a, z <= b).all(1);
-  const Tensor value = unnormalised_log_prob(z.clamp(a, b));
-  return at::where(inside, value, at::full({}, -std::numeric_limits<double>::infinity(), value.options()));
-}
-
-Tensor DeepPrior::score(const Tensor& z) {
-  const Tensor slope = energy_and_gradient(z).second;
-  return reference->is_flat() ? slope : slope + reference->score(z);
-}
+std::shared_ptr<const PriorView> DeepPrior::view() { return std::make_shared<DeepView>(*this); }
 
 Tensor DeepPrior::sample_reference(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t index) const {
   const auto options_of_draws = layers[0]->coefficients.options();
@@ -101,75 +185,6 @@ Tensor DeepPrior::sample_reference(int64_t n, const Rng& rng, Stream stream, int
   const auto [mean, scale] = *reference->gaussian();
   return (mean + scale * rng.normal(stream, step, shape, options_of_draws, index)).detach();
 }
-
-Tensor DeepPrior::sample_base(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index) {
-  const c10::AutoGradMode no_grad(false);
-  return sample_reference(n, rng, stream, step, first_index * layers[0]->inputs);
-}
-
-std::pair<Tensor, Tensor> DeepPrior::base_density(const Tensor& z) {
-  const c10::AutoGradMode no_grad(false);
-  const auto coordinates = static_cast<double>(layers[0]->inputs);
-  double log_mass = 0;  // of π0 on its domain, per coordinate
-  if (options.reference == "lognormal") {
-    const auto normal = [](double y) { return 0.5 * std::erfc(-y / std::numbers::sqrt2); };
-    log_mass = std::log(normal(std::log(reference->domain.second)) - normal(std::log(reference->domain.first)));
-  } else if (bounded_) {
-    log_mass = std::log(reference->domain.second - reference->domain.first);
-  }
-  return {reference->log_density(z).sum(1) - coordinates * log_mass, reference->score(z)};
-}
-
-Tensor DeepPrior::sample(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index) {
-  const c10::AutoGradMode no_grad(false);
-  // Every row has (iters + 1) numbers a coordinate: a call takes those of its rows, in the order of the steps.
-  int64_t index = first_index * (options.deep.iters + 1) * layers[0]->inputs;
-  const Tensor start = sample_reference(n, rng, stream, step, index);
-  index += start.numel();
-  mcmc::Draws draws;
-  draws.normal = [&](at::IntArrayRef shape, at::TensorOptions draw_options) {
-    const Tensor noise = rng.normal(stream, step, shape, draw_options, index);
-    index += noise.numel();
-    return noise;
-  };
-  mcmc::Target target;
-  target.prior = [this](const Tensor& z, mcmc::Want) { return mcmc::Value{{}, score(z.flatten(0, 2)).reshape_as(z)}; };
-  target.temperature = at::zeros({1}, start.options());
-  std::tie(target.lower, target.upper) = domain();
-  mcmc::KernelOptions kernel_options;
-  kernel_options.step_size = options.deep.step_size;
-  const mcmc::Kernel kernel = mcmc::ula(target, kernel_options);
-  mcmc::State state = kernel.init(start.reshape({1, 1, n, -1}));
-  for (int64_t i = 0; i < options.deep.iters; ++i) state = kernel.step(state, draws).first;
-  return state.z.reshape({n, -1});
-}
-
-Tensor DeepPrior::weighted_log_prob(const Tensor& z, const Tensor& weight, const Rng& rng, int64_t step) {
-  // E_p[∇(f + log π0)] = ∇ log Z, by fresh draws. The value is the difference of the two means: log Z is not known.
-  const Tensor positive = (weight * unnormalised_log_prob(z)).sum();
-  return positive - unnormalised_log_prob(sample(z.size(0), rng, Stream::kNegative, step, 0)).mean();
-}
-
-Tensor DeepPrior::cdf(const Tensor&) { throw Error(kNoDistribution); }
-Tensor DeepPrior::icdf(const Tensor&) { throw Error(kNoDistribution); }
-PriorCurves DeepPrior::curves(int64_t) { throw Error("a deep prior has no univariate curves"); }
-
-std::pair<Tensor, Tensor> DeepPrior::from_white(const Tensor& y) {
-  const c10::AutoGradMode no_grad(false);
-  if (bounded_) throw Error(kNoDistribution);
-  const auto [mean, scale] = *reference->gaussian();
-  const Tensor slope = scale.to(y.options()).expand_as(y);
-  return {mean.to(y.options()) + slope * y, slope};
-}
-
-Tensor DeepPrior::to_white(const Tensor& z) {
-  const c10::AutoGradMode no_grad(false);
-  if (bounded_) throw Error(kNoDistribution);
-  const auto [mean, scale] = *reference->gaussian();
-  return (z - mean.to(z.options())) / scale.to(z.options());
-}
-
-std::pair<Tensor, Tensor> DeepPrior::white_residual(const Tensor& z) { return energy_and_gradient(z); }
 
 GridUpdate DeepPrior::update_grid(const Tensor& z) {
   const c10::AutoGradMode no_grad(false);

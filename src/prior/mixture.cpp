@@ -29,6 +29,150 @@ std::pair<Tensor, Tensor> in_use(const Tensor& z, const Tensor& weight) {
   return {z.index_select(0, rows), weight.index_select(0, rows)};
 }
 
+struct MixtureView final : PriorView, CoordinateDistribution, WhiteCoordinates {
+  explicit MixtureView(MixturePrior& mixture)
+      : prior(mixture),
+        components(mixture),
+        layer(*mixture.layer),
+        reference(*mixture.reference),
+        shared_knots(mixture.has_shared_knots()),
+        log_proportions(mixture.log_proportions()) {}
+
+  Tensor sample(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index) const override {
+    return icdf(draw_uniforms(prior.options.uniforms, n, layer.outputs, rng, stream, step, layer.coefficients.options(),
+                              first_index));
+  }
+
+  Tensor log_prob(const Tensor& z) const override {
+    const Tensor nearest = z.clamp(reference.domain.first, reference.domain.second);
+    return minus_infinity_outside(z, joint(nearest, log_normaliser()).logsumexp(2).sum(1), reference.domain);
+  }
+
+  Tensor score(const Tensor& z) const override {
+    const c10::AutoGradMode no_grad(false);
+    const Tensor base = reference.is_flat() ? Tensor() : reference.score(z.unsqueeze(-1));  // [S,Q,1 or P]
+    const auto& [knots, tau, weights] = components.constants();
+    // Where all inputs have the same knots, one evaluation of the features serves all components; of few features, and
+    // on a GPU, for which it is a single launch, the kernel that evaluates them for each is faster all the same.
+    const bool fused = weights.size(1) <= kFewFeatures || z.is_cuda() || !shared_knots;
+    if (fused && (!base.defined() || base.size(2) == 1)) {
+      // A reference density of all components has no part in the responsibilities, which sum to 1.
+      const Tensor score = ops::mixture_score(z, knots, tau, weights, constant(), layer.spec);
+      return base.defined() ? score + base.squeeze(2) : score;
+    }
+    const Tensor responsibilities = joint(z, log_normaliser()).softmax(2);
+    const Tensor slopes = energy_slopes(z);
+    return (responsibilities * (base.defined() ? slopes + base : slopes)).sum(2);
+  }
+
+  Tensor weighted_log_prob(const Tensor& all, const Tensor& all_weights, const Rng& rng, int64_t step) const override {
+    const auto [z, weight] = in_use(all, all_weights);
+    if (!prior.options.contrastive_divergence) return (weight * joint(z, log_normaliser()).logsumexp(2).sum(1)).sum();
+    // ∇ log p has -Σ_qp R_qp ∇ log Z_qp, R the weighted responsibilities, and ∇ log Z_qp = E[∇(f_qp + log π0)] under
+    // the component alone: by fresh draws of every component. The value stays the table's.
+    const Tensor terms = joint(z, log_normaliser().detach());
+    const Tensor positive = (weight * terms.logsumexp(2).sum(1)).sum();
+    const Tensor share = (weight.reshape({-1, 1, 1}) * terms.detach().softmax(2)).sum(0);  // R [Q,P]
+    const int64_t draws = all.size(0);
+    const Tensor negative_z = components.sample(draws, rng, Stream::kNegative, step, 0);
+    const auto& [knots, tau, folded] = components.edges();
+    Tensor negative = ops::edge_sum(negative_z, knots, tau, folded * share.t().unsqueeze(1), layer.spec).mean();
+    if (!reference.is_flat())
+      negative = negative + (share * reference.log_density(negative_z)).sum() / static_cast<double>(draws);
+    return positive - (negative - negative.detach());
+  }
+
+  const CoordinateDistribution* distribution() const override { return this; }
+  const WhiteCoordinates* white() const override { return this; }
+
+  Tensor cdf(const Tensor& z) const override { return ops::forward_cdf(z, inverse()); }
+  Tensor icdf(const Tensor& u) const override { return ops::inverse_cdf(u, inverse()); }
+  PriorCurves curves(int64_t points) const override { return components.curves(points); }
+
+  std::pair<Tensor, Tensor> to_latent(const Tensor& y) const override {
+    const c10::AutoGradMode no_grad(false);
+    const Tensor z = icdf(uniform_of_normal(y));
+    return {z, (log_standard_normal(y) - joint(z, log_normaliser()).logsumexp(2)).exp()};
+  }
+
+  Tensor to_white(const Tensor& z) const override {
+    const c10::AutoGradMode no_grad(false);
+    return normal_of_uniform(cdf(z));
+  }
+
+  const Tensor& log_normaliser() const { return components.table().log_normaliser; }
+
+  /// f_qp(z_q) [n,Q,P]; differentiable. And its derivative, which is not.
+  Tensor energies(const Tensor& z) const {
+    const int64_t n = z.size(0), q = layer.outputs, p = layer.inputs;
+    const auto& [knots, tau, weights] = components.edges();
+    if (shared_knots) {
+      const Tensor features = ops::basis(z.reshape({-1, 1}), knots.slice(0, 0, 1), tau, layer.spec).reshape({n, q, -1});
+      return at::bmm(features.transpose(0, 1), weights.permute({2, 1, 0})).transpose(0, 1);
+    }
+    const Tensor all = z.unsqueeze(-1).expand({n, q, p}).contiguous();
+    if (!c10::GradMode::is_enabled()) return ops::edge_values(all, knots, tau, weights, layer.spec, 0);
+    return at::einsum("sqpf,pfq->sqp", {ops::edge_features(all, knots, tau, layer.spec), weights});
+  }
+  Tensor energy_slopes(const Tensor& z) const {
+    const int64_t n = z.size(0), q = layer.outputs, p = layer.inputs;
+    const auto& [knots, tau, weights] = components.constants();
+    if (!shared_knots)
+      return ops::edge_values(z.unsqueeze(-1).expand({n, q, p}).contiguous(), knots, tau, weights, layer.spec, 1);
+    const Tensor slopes =
+        ops::basis_derivative(z.reshape({-1, 1}), knots.slice(0, 0, 1), tau, layer.spec).reshape({n, q, -1});
+    return at::bmm(slopes.transpose(0, 1), weights.permute({2, 1, 0})).transpose(0, 1);
+  }
+
+  /// log α_qp + log p_qp(z_q) [n,Q,P] given log Z [P,Q]; differentiable.
+  Tensor joint(const Tensor& z, const Tensor& log_z) const {
+    const Tensor tilted = energies(z) + (log_proportions - log_z.t());
+    return reference.is_flat() ? tilted : tilted + reference.log_density(z.unsqueeze(-1));
+  }
+
+  /// log α - log Z [Q,P] without a graph: a chain asks at every step.
+  const Tensor& constant() const {
+    if (!constant_.defined()) constant_ = (log_proportions - log_normaliser().t()).detach();
+    return constant_;
+  }
+
+  /// The table of the mixture's distribution function, one component per q.
+  const ops::InverseTable& inverse() const {
+    const Edges& edges = components.constants();
+    if (table_) return table_->inverse;
+    const c10::AutoGradMode no_grad(false);
+    const ComponentDensity component(edges, layer, reference);
+    const auto at_nodes = [&](const Tensor& x, const Tensor& cell, std::optional<int64_t>, const Tensor& which) {
+      const auto spread = [&](const Tensor& t) {
+        return t.defined() ? t.expand({t.size(0), layer.inputs}).contiguous() : t;
+      };
+      const Tensor density = component(spread(x), spread(cell), {}, which);  // [P,n,K]
+      const Tensor chosen = which.defined() ? constant().index_select(0, which) : constant();
+      return (density + chosen.t().unsqueeze(-1)).logsumexp(0).unsqueeze(0);
+    };
+    const TableDensity density = {1, layer.outputs, jumps_at_knots(layer.spec), edges.knots.options(), at_nodes};
+    table_ = tabulate(density, prior.mixture_cells.get(cells_source(edges, layer), [&] {
+      const Tensor wide = cells_source(edges, layer).to(at::kDouble);
+      // Where pieces differ between inputs, the mixture has all of them. The ends are the domain's.
+      const bool one = layer.spec.kind != ops::BasisKind::kBSpline || shared_knots;
+      const Tensor breaks = one ? wide.slice(0, 0, 1) : std::get<0>(at::_unique(wide)).unsqueeze(0);
+      return lay_out(density, cell_edges(breaks, layer.spec, layer.options.grid_size, prior.options.quadrature_nodes));
+    }));
+    return table_->inverse;
+  }
+
+  MixturePrior& prior;
+  Components components;
+  const KanLayerImpl& layer;
+  const ReferenceDensity& reference;
+  bool shared_knots;
+  Tensor log_proportions;  ///< [Q,P]
+
+ private:
+  mutable Tensor constant_;
+  mutable std::optional<PriorTable> table_;
+};
+
 }  // namespace
 
 MixturePrior::MixturePrior(const PriorOptions& prior_options, const Rng& rng) : ComponentPrior(prior_options, rng) {
@@ -53,118 +197,12 @@ Tensor MixturePrior::log_proportions() const {
                   layer->coefficients.options());
 }
 
-void MixturePrior::invalidate() {
-  ComponentPrior::invalidate();
-  mixture_table_.reset();
-  constant_ = Tensor();
-}
+std::shared_ptr<const PriorView> MixturePrior::view() { return std::make_shared<MixtureView>(*this); }
 
-bool MixturePrior::shared_knots() {
+bool MixturePrior::has_shared_knots() {
   if (layer->has_trainable_knots()) return false;
   const Tensor knots = layer->knots();
   return shared_.get(knots, [&] { return knots.eq(knots.slice(0, 0, 1)).all().item<bool>(); });
-}
-
-Tensor MixturePrior::energies(const Tensor& z) {
-  const int64_t n = z.size(0), q = layer->outputs, p = layer->inputs;
-  const Tensor weights = layer->weights(), knots = layer->knots(), tau = layer->bandwidth();
-  if (shared_knots()) {
-    const Tensor features = ops::basis(z.reshape({-1, 1}), knots.slice(0, 0, 1), tau, layer->spec).reshape({n, q, -1});
-    return at::bmm(features.transpose(0, 1), weights.permute({2, 1, 0})).transpose(0, 1);
-  }
-  const Tensor all = z.unsqueeze(-1).expand({n, q, p}).contiguous();
-  if (!c10::GradMode::is_enabled()) return ops::edge_values(all, knots, tau, weights, layer->spec, 0);
-  return at::einsum("sqpf,pfq->sqp", {ops::edge_features(all, knots, tau, layer->spec), weights});
-}
-
-Tensor MixturePrior::energy_slopes(const Tensor& z) {
-  const int64_t n = z.size(0), q = layer->outputs, p = layer->inputs;
-  const auto& [knots, tau, weights] = frozen();
-  if (!shared_knots())
-    return ops::edge_values(z.unsqueeze(-1).expand({n, q, p}).contiguous(), knots, tau, weights, layer->spec, 1);
-  const Tensor slopes =
-      ops::basis_derivative(z.reshape({-1, 1}), knots.slice(0, 0, 1), tau, layer->spec).reshape({n, q, -1});
-  return at::bmm(slopes.transpose(0, 1), weights.permute({2, 1, 0})).transpose(0, 1);
-}
-
-Tensor MixturePrior::joint(const Tensor& z, const Tensor& log_z) {
-  const Tensor constant = log_proportions() - log_z.t();
-  const Tensor tilted = energies(z) + constant;
-  return reference->is_flat() ? tilted : tilted + reference->log_density(z.unsqueeze(-1));
-}
-
-const ops::InverseTable& MixturePrior::inverse() {
-  if (mixture_table_) return mixture_table_->inverse;
-  const Tensor constant = (log_proportions() - table().log_normaliser.t()).detach();  // [Q,P]
-  const c10::AutoGradMode no_grad(false);
-  const ComponentDensity component(*layer, *reference);
-  const auto at_nodes = [&](const Tensor& x, const Tensor& cell, std::optional<int64_t>, const Tensor& which) {
-    const auto spread = [&](const Tensor& t) {
-      return t.defined() ? t.expand({t.size(0), layer->inputs}).contiguous() : t;
-    };
-    const Tensor density = component(spread(x), spread(cell), {}, which);  // [P,n,K]
-    const Tensor chosen = which.defined() ? constant.index_select(0, which) : constant;
-    return (density + chosen.t().unsqueeze(-1)).logsumexp(0).unsqueeze(0);
-  };
-  const Tensor knots = layer->knots();
-  const TableDensity density = {1, layer->outputs, jumps_at_knots(layer->spec), knots.options(), at_nodes};
-  mixture_table_ = tabulate(density, mixture_cells_.get(cells_source(*layer), [&] {
-    const Tensor wide = cells_source(*layer).to(at::kDouble);
-    // Where pieces differ between inputs, the mixture has all of them. The ends are the domain's.
-    const bool one = layer->spec.kind != ops::BasisKind::kBSpline || shared_knots();
-    const Tensor breaks = one ? wide.slice(0, 0, 1) : std::get<0>(at::_unique(wide)).unsqueeze(0);
-    return lay_out(density, cell_edges(breaks, layer->spec, layer->options.grid_size, options.quadrature_nodes));
-  }));
-  return mixture_table_->inverse;
-}
-
-Tensor MixturePrior::sample(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index) {
-  return icdf(draw_uniforms(options.uniforms, n, layer->outputs, rng, stream, step, layer->coefficients.options(),
-                            first_index));
-}
-
-Tensor MixturePrior::cdf(const Tensor& z) { return ops::forward_cdf(z, inverse()); }
-
-Tensor MixturePrior::icdf(const Tensor& u) { return ops::inverse_cdf(u, inverse()); }
-
-Tensor MixturePrior::log_prob(const Tensor& z) {
-  const Tensor nearest = z.clamp(reference->domain.first, reference->domain.second);
-  return minus_infinity_outside(z, joint(nearest, log_normaliser()).logsumexp(2).sum(1));
-}
-
-Tensor MixturePrior::score(const Tensor& z) {
-  const c10::AutoGradMode no_grad(false);
-  const Tensor base = reference->is_flat() ? Tensor() : reference->score(z.unsqueeze(-1));  // [S,Q,1 or P]
-  // Where all inputs have the same knots, one evaluation of the features serves all components; of few features, and on
-  // a GPU, for which it is a single launch, the kernel that evaluates them for each is faster all the same.
-  const bool fused = frozen().weights.size(1) <= kFewFeatures || z.is_cuda() || !shared_knots();
-  if (fused && (!base.defined() || base.size(2) == 1)) {
-    // A reference density of all components has no part in the responsibilities, which sum to 1.
-    if (!constant_.defined()) constant_ = log_proportions() - log_normaliser().t();
-    const auto& [knots, tau, weights] = frozen();
-    const Tensor score = ops::mixture_score(z, knots, tau, weights, constant_, layer->spec);
-    return base.defined() ? score + base.squeeze(2) : score;
-  }
-  const Tensor responsibilities = joint(z, log_normaliser()).softmax(2);
-  const Tensor slopes = energy_slopes(z);
-  return (responsibilities * (base.defined() ? slopes + base : slopes)).sum(2);
-}
-
-Tensor MixturePrior::weighted_log_prob(const Tensor& all, const Tensor& all_weights, const Rng& rng, int64_t step) {
-  const auto [z, weight] = in_use(all, all_weights);
-  if (!options.contrastive_divergence) return (weight * joint(z, log_normaliser()).logsumexp(2).sum(1)).sum();
-  // ∇ log p has -Σ_qp R_qp ∇ log Z_qp, R the weighted responsibilities, and ∇ log Z_qp = E[∇(f_qp + log π0)] under the
-  // component alone: by fresh draws of every component. The value stays the table's.
-  const Tensor terms = joint(z, table().log_normaliser.detach());
-  const Tensor positive = (weight * terms.logsumexp(2).sum(1)).sum();
-  const Tensor share = (weight.reshape({-1, 1, 1}) * terms.detach().softmax(2)).sum(0);  // R [Q,P]
-  const int64_t draws = all.size(0);
-  const Tensor negative_z = sample_components(draws, rng, Stream::kNegative, step, 0);
-  const Tensor weights = layer->weights() * share.t().unsqueeze(1);
-  Tensor negative = ops::edge_sum(negative_z, layer->knots(), layer->bandwidth(), weights, layer->spec).mean();
-  if (!reference->is_flat())
-    negative = negative + (share * reference->log_density(negative_z)).sum() / static_cast<double>(draws);
-  return positive - (negative - negative.detach());
 }
 
 Tensor MixturePrior::penalty() {
@@ -175,28 +213,14 @@ Tensor MixturePrior::penalty() {
 
 GridUpdate MixturePrior::update_grid(const Tensor& z) {
   // Every input sees all coordinates, so that the inputs' knots stay the same.
-  const GridUpdate done = layer->update_grid(z.reshape({-1, 1}).expand({-1, layer->inputs}), /*keep_ends=*/true);
-  invalidate();
-  return done;
+  return layer->update_grid(z.reshape({-1, 1}).expand({-1, layer->inputs}), /*keep_ends=*/true);
 }
 
 void MixturePrior::update_statistics(const Rng& rng, int64_t step) {
   if (!second_moment.defined()) return;
   const c10::AutoGradMode no_grad(false);
-  const Tensor z = sample(kStatisticDraws, rng, Stream::kStatistics, step, 0);
+  const Tensor z = view()->sample(kStatisticDraws, rng, Stream::kStatistics, step, 0);
   second_moment.mul_(kMomentum).add_(z.square().mean(0), 1 - kMomentum);
-  invalidate();
-}
-
-std::pair<Tensor, Tensor> MixturePrior::from_white(const Tensor& y) {
-  const c10::AutoGradMode no_grad(false);
-  const Tensor z = icdf(uniform_of_normal(y));
-  return {z, (log_standard_normal(y) - joint(z, log_normaliser()).logsumexp(2)).exp()};
-}
-
-Tensor MixturePrior::to_white(const Tensor& z) {
-  const c10::AutoGradMode no_grad(false);
-  return normal_of_uniform(cdf(z));
 }
 
 }  // namespace kaem

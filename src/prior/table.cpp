@@ -215,25 +215,23 @@ Tensor cell_edges(const Tensor& knots, const ops::BasisSpec& spec, int64_t grid_
   return divide_segments(breaks, cells);
 }
 
-ComponentDensity::ComponentDensity(const KanLayerImpl& layer, const ReferenceDensity& reference)
-    : layer_(layer), reference_(reference), weights_(layer.weights()), tau_(layer.bandwidth()), knots_(layer.knots()) {}
-
 Tensor ComponentDensity::operator()(const Tensor& x, const Tensor& cell, std::optional<int64_t> input,
                                     const Tensor& outputs) const {
   const int64_t first = input.value_or(0), end = input ? first + 1 : layer_.inputs;
-  Tensor weights = weights_.slice(0, first, end);
+  Tensor weights = edges_.weights.slice(0, first, end);
   if (outputs.defined()) weights = weights.index_select(2, outputs);
   // A density of one input alone is that column of all.
   const Tensor log_reference =
       reference_.is_flat()
           ? Tensor()
           : reference_.log_density(x.expand({x.size(0), layer_.inputs})).slice(1, first, end).t().unsqueeze(1);
-  if (knots_.size(0) != layer_.inputs) {
+  if (edges_.knots.size(0) != layer_.inputs) {
     const Tensor energy =
-        edge_energies(x, knots_.unflatten(0, {layer_.inputs, -1}).slice(0, first, end), weights, outputs);
+        edge_energies(x, edges_.knots.unflatten(0, {layer_.inputs, -1}).slice(0, first, end), weights, outputs);
     return log_reference.defined() ? energy + log_reference : energy;
   }
-  const Tensor features = ops::basis(x, knots_.slice(0, first, end), tau_, layer_.spec, cell).permute({1, 2, 0});
+  const Tensor features =
+      ops::basis(x, edges_.knots.slice(0, first, end), edges_.tau, layer_.spec, cell).permute({1, 2, 0});
   if (!log_reference.defined()) return at::bmm(weights.transpose(1, 2), features);
   return at::baddbmm(log_reference, weights.transpose(1, 2), features);
 }
@@ -242,20 +240,19 @@ Tensor ComponentDensity::edge_energies(const Tensor& x, Tensor knots, const Tens
                                        const Tensor& outputs) const {
   if (outputs.defined()) knots = knots.index_select(1, outputs);
   const Tensor z = x.unsqueeze(1).expand({x.size(0), weights.size(2), x.size(1)});
-  const Tensor features = ops::edge_features(z, knots.flatten(0, 1), tau_, layer_.spec);
+  const Tensor features = ops::edge_features(z, knots.flatten(0, 1), edges_.tau, layer_.spec);
   return at::einsum("kqpf,pfq->pqk", {features, weights});
 }
 
-PriorTable build_table(const KanLayerImpl& layer, const ReferenceDensity& reference, int64_t least_cells,
-                       MadeFrom<TableCells>& cells) {
-  const ComponentDensity component(layer, reference);
-  const Tensor knots = layer.knots();
-  const TableDensity density = {layer.inputs, layer.outputs, jumps_at_knots(layer.spec), knots.options(),
+PriorTable build_table(const Edges& edges, const KanLayerImpl& layer, const ReferenceDensity& reference,
+                       int64_t least_cells, MadeFrom<TableCells>& cells) {
+  const ComponentDensity component(edges, layer, reference);
+  const TableDensity density = {layer.inputs, layer.outputs, jumps_at_knots(layer.spec), edges.knots.options(),
                                 [&](const Tensor& x, const Tensor& cell, std::optional<int64_t> input,
                                     const Tensor& outputs) { return component(x, cell, input, outputs); }};
-  return tabulate(density, cells.get(cells_source(layer), [&] {
-    return lay_out(density,
-                   cell_edges(cells_source(layer).to(at::kDouble), layer.spec, layer.options.grid_size, least_cells));
+  const Tensor source = cells_source(edges, layer);
+  return tabulate(density, cells.get(source, [&] {
+    return lay_out(density, cell_edges(source.to(at::kDouble), layer.spec, layer.options.grid_size, least_cells));
   }));
 }
 

@@ -56,10 +56,17 @@ inline bool jumps_at_knots(const ops::BasisSpec& spec) {
   return spec.kind == ops::BasisKind::kBSpline && spec.degree == 0;
 }
 
+/// What a layer's edges are made of: its knots, bandwidth and folded weights (KanLayerImpl).
+struct Edges {
+  at::Tensor knots, tau, weights;
+};
+
 /// f_qp + log π0_p at nodes, as TableDensity asks for it (a group is an input p, its components are the outputs q).
 class ComponentDensity {
  public:
-  ComponentDensity(const KanLayerImpl& layer, const ReferenceDensity& reference);
+  /// Of edges [P,F,Q] of `layer`.
+  ComponentDensity(const Edges& edges, const KanLayerImpl& layer, const ReferenceDensity& reference)
+      : layer_(layer), reference_(reference), edges_(edges) {}
   /// x [K,P] -> [P,Q,K]; or of one input, x [K,1]; or of some outputs.
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& cell, std::optional<int64_t> input,
                         const at::Tensor& outputs) const;
@@ -71,16 +78,16 @@ class ComponentDensity {
 
   const KanLayerImpl& layer_;
   const ReferenceDensity& reference_;
-  at::Tensor weights_, tau_, knots_;
+  Edges edges_;
 };
 
 /// The tensor that decides the cells of a layer's components (cell_edges): for B-splines all knots, else their ends.
-inline at::Tensor cells_source(const KanLayerImpl& layer) {
-  return layer.spec.kind == ops::BasisKind::kBSpline ? layer.knots() : layer.ends_buffer();
+inline at::Tensor cells_source(const Edges& edges, const KanLayerImpl& layer) {
+  return layer.spec.kind == ops::BasisKind::kBSpline ? edges.knots : layer.ends_buffer();
 }
 
-/// The table of all components exp(f_qp) π0_p of a layer; `cells` keeps their cells as long as the knots stay.
-PriorTable build_table(const KanLayerImpl& layer, const ReferenceDensity& reference, int64_t least_cells,
-                       MadeFrom<TableCells>& cells);
+/// The table of all components exp(f_qp) π0_p of a layer's edges; `cells` keeps their cells as long as the knots stay.
+PriorTable build_table(const Edges& edges, const KanLayerImpl& layer, const ReferenceDensity& reference,
+                       int64_t least_cells, MadeFrom<TableCells>& cells);
 
 }  // namespace kaem

@@ -152,7 +152,6 @@ int64_t Session::restore(const TrainState& state) {
     warn_of_changes(checkpoint);
     if (state.data.is_text()) folder_.read_kept_file(kVocabularyFile, checkpoint);
     restore_state(live_state(state), checkpoint.tensors, checkpoint.path);
-    state.model.prior->invalidate();
     metrics_.restore(checkpoint.tensors);
     done = restored_step_ = checkpoint.step, seconds_before_ = checkpoint.seconds, saved_step_ = done;
     cut_metrics(checkpoint);
@@ -321,17 +320,13 @@ void Session::keep_vocabulary(const Dataset& data) const {
 void Session::write_samples(int64_t done, const TrainState& state) {
   if (sampled_step_ == done) return;
   const at::NoGradGuard no_grad;
-  const auto swap = [&] {
-    state.ema.swap();
-    state.model.prior->invalidate();  // training's next table must carry a graph, which this one does not
-  };
   // The same uniforms each time, so that one sees the same latents change.
   const Rng rng(config_.run.seed);
   const bool text = state.data.is_text();
-  swap();
-  const auto z = state.model.prior->sample(config_.run.samples_per_picture, rng, Stream::kSample, 0);
+  state.ema.swap();
+  const auto z = state.model.prior->view()->sample(config_.run.samples_per_picture, rng, Stream::kSample, 0);
   const auto made = text ? state.model.generate_sequences(z, rng, Stream::kWords, 0) : state.model.generate(z);
-  swap();
+  state.ema.swap();
   const std::string path = folder_.file(str("samples/step_", done, text ? ".txt" : ".png"));
   try {
     if (text)

@@ -39,9 +39,8 @@ Batch next_batch(const Config& config, BatchLoader& loader, int64_t step, const 
 GridUpdate update_grids(const Config& config, ModelImpl& model, Ema& ema, const Rng& rng, int64_t done) {
   const at::NoGradGuard no_grad;
   const int64_t draws = config.grid.samples > 0 ? config.grid.samples : config.posterior.samples;
-  const auto z = model.prior->sample(draws, rng, Stream::kGrid, done);
+  const auto z = model.prior->view()->sample(draws, rng, Stream::kGrid, done);
   const GridUpdate update = model.update_grids(z, config.grid.prior, config.grid.generator);
-  model.prior->invalidate();
   ema.refit();
   return update;
 }
@@ -119,7 +118,6 @@ Report train(const Config& config, const TrainOptions& options) {
       const double factor = schedule_factor(config.schedule, step, length.steps_per_epoch, length.total);
       values.learning_rate = factor * config.optimizer.learning_rate;
       optimizer->step(factor);
-      model->prior->invalidate();
       model->prior->update_statistics(rng, step);
       ema.update();
 
@@ -170,7 +168,6 @@ LoadedRun load_run(const std::string& path_or_last, const std::string& device) {
   }
   restore_state(wanted, checkpoint.tensors, checkpoint.path);
   run.model->to(at::Device(run.device));
-  run.model->prior->invalidate();
   run.model->eval();
   for (auto& p : run.model->parameters()) p.set_requires_grad(false);
   return run;

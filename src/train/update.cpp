@@ -47,7 +47,8 @@ NamedNumbers Update::gradients(const Batch& batch, int64_t step) {
     ++replayed_;
     return read();
   }
-  finish(batch, step, sample(batch, step));
+  const ModelView view = model_.view();
+  finish(view, batch, step, posterior_.sample(view, batch, step, rng_));
   warm_ = true;
   return read();
 }
@@ -59,11 +60,9 @@ void Update::forget() {
   warm_ = false;
 }
 
-Particles Update::sample(const Batch& batch, int64_t step) { return posterior_.sample(model_, batch, step, rng_); }
-
 /// What follows the particles.
-void Update::finish(const Batch& batch, int64_t step, const Particles& particles) {
-  const Terms terms = objective_.evaluate(model_, batch.x, particles, step, rng_);
+void Update::finish(const ModelView& view, const Batch& batch, int64_t step, const Particles& particles) {
+  const Terms terms = objective_.evaluate(view, batch.x, particles, step, rng_);
   optimizer_.zero_grad();
   terms.total.backward();
   const Tensor norm = clip_gradients(optimizer_.parameters, config_.optimizer.max_grad_norm);
@@ -91,14 +90,12 @@ bool Update::replay(const Batch& batch, int64_t step) {
   } catch (const c10::Error& e) {
     log::warn(str("updates are not recorded as a CUDA graph: ", e.what_without_backtrace()));
     forget(), part_ = Part::kNothing;
-    model_.prior->invalidate();
     return false;
   }
   if (part_ == Part::kAll) {
     for (size_t i = 0; i < recorded_gradients_.size(); ++i)
       optimizer_.parameters[i].value.mutable_grad() = recorded_gradients_[i];
   }
-  model_.prior->invalidate();                      // what it keeps is the recording's
   const Tensor numbers = recorded_numbers_.cpu();  // waits for the replay
   if (numbers.const_data_ptr<double>()[numbers.numel() - 1] != 0) {
     if (++failures_ == kMostFailures) forget(), failures_ = 0, pause_ = kPause;
@@ -108,7 +105,7 @@ bool Update::replay(const Batch& batch, int64_t step) {
   if (part_ == Part::kAll)
     numbers_ = numbers;
   else
-    finish(batch, step, recorded_particles_);
+    finish(model_.view(), batch, step, recorded_particles_);
   return true;
 }
 
@@ -116,22 +113,21 @@ void Update::record(const Batch& batch, int64_t step) {
   recorded_step_ = step;
   recorded_batch_ = {batch.x.clone(), {}};
   posterior_.prepare(step);
-  model_.prior->invalidate();
   optimizer_.zero_grad();
   recording_ = ops::record(batch.x.device(), [&] {
-    recorded_particles_ = sample(recorded_batch_, step);
+    const ModelView view = model_.view();
+    recorded_particles_ = posterior_.sample(view, recorded_batch_, step, rng_);
     if (part_ == Part::kSampling) {
       recorded_numbers_ = ops::failed_checks(batch.x.device()).reshape({1});
       return;
     }
-    finish(recorded_batch_, step, recorded_particles_);
+    finish(view, recorded_batch_, step, recorded_particles_);
     recorded_particles_ = {};
     recorded_numbers_ = numbers_;
   });
   recorded_gradients_.clear();
   if (part_ == Part::kAll)
     for (const auto& p : optimizer_.parameters) recorded_gradients_.push_back(p.value.grad());
-  model_.prior->invalidate();
 }
 
 NamedNumbers Update::read() const {

@@ -123,9 +123,12 @@ TEST(LogLikelihoodMethods, DeepPriorsTakeTheirNormaliserOff) {
     const at::Tensor line = a + width * (torch::arange(kPoints, torch::kDouble) + 0.5);
     const at::Tensor z = torch::cartesian_prod({line, line});
     // Of p0 exp(f), p0 normalised: what annealing from p0 estimates.
-    const at::Tensor log_prior = model->prior->base_density(z).first + model->prior->tilt(z).first;
+    const at::Tensor log_prior =
+        model->prior->view()->tilted()->base_density(z).first + model->prior->view()->tilted()->tilt(z).first;
     const double log_z = log_prior.logsumexp(0).item<double>() + 2 * std::log(width);
-    EXPECT_NEAR((model->prior->base_density(z).first.logsumexp(0).item<double>() + 2 * std::log(width)), 0, 1e-3);
+    EXPECT_NEAR(
+        (model->prior->view()->tilted()->base_density(z).first.logsumexp(0).item<double>() + 2 * std::log(width)), 0,
+        1e-3);
     const metrics::PathOptions options{.kernel = "mala", .levels = 80, .power = 2, .chains = 100, .step_size = 0.1};
     const auto estimate = metrics::annealed_log_normaliser(*model, options, Rng(3));
     EXPECT_NEAR(estimate.value.item<double>(), log_z, kSigmas * estimate.standard_error.item<double>() + 1e-3);
@@ -158,7 +161,7 @@ TEST(LogLikelihoodOfWords, AnAutoregressiveGeneratorMakesAPassForEachDatum) {
   Model model(options, DataShape{1, 1, kLength}, Rng(2));
   const at::Tensor x = at::tensor({2.0f, 3.0f, 1.0f, -1.0f, 5.0f, 4.0f, 3.0f, 2.0f}).view({2, kLength});
   const auto estimate = metrics::importance_log_likelihood(*model, x, kDraws, Rng(3));
-  const at::Tensor u = model->prior->features(model->prior->sample(kDraws, Rng(3), Stream::kEvaluate, 0));
+  const at::Tensor u = model->prior->features(model->prior->view()->sample(kDraws, Rng(3), Stream::kEvaluate, 0));
   for (int64_t b = 0; b < 2; ++b) {
     const at::Tensor log_p = model->generator->forward_given(u, x[b].unsqueeze(0).expand({kDraws, kLength}))
                                  .reshape({kDraws, kLength, 6})

@@ -42,7 +42,6 @@ void enlarge(ModelImpl& model, const Rng& rng) {
     else
       parameter.value().add_(0.3 * noise);
   }
-  model.prior->invalidate();
 }
 
 /// Inputs of kinked activations and clamped bases keep this far from where a derivative jumps.
@@ -55,7 +54,7 @@ class Problem {
     model->initialise_grids(rng, 200);
     enlarge(*model, rng);
     x = rng.uniform(Stream::kTest, 1, {3, 6}, torch::kDouble);
-    at::Tensor z = model->prior->sample(5, rng, Stream::kPrior, 0);
+    at::Tensor z = model->prior->view()->sample(5, rng, Stream::kPrior, 0);
     const auto [a, b] = model->prior->domain();
     z = torch::where(z.abs() < kMargin, torch::full_like(z, 2 * kMargin), z).clamp(a + kMargin, b - kMargin);
     const at::Tensor weight = rng.uniform(Stream::kTest, 2, {3, 5}, torch::kDouble);
@@ -64,10 +63,7 @@ class Problem {
     particles.info.ess = torch::ones({3}), particles.info.log_evidence = torch::zeros({3});
   }
 
-  at::Tensor loss() {
-    model->prior->invalidate();
-    return objective->evaluate(*model, x, particles, /*step=*/7, rng).total;
-  }
+  at::Tensor loss() { return objective->evaluate(model->view(), x, particles, /*step=*/7, rng).total; }
 
   Rng rng{11};
   Model model;
@@ -122,8 +118,8 @@ TEST(Gradient, OfContrastiveDivergenceIsThatOfTheTableInExpectation) {
   constexpr int kSteps = 400;
   for (int step = 0; step < kSteps; ++step) {
     sampled.model->zero_grad();
-    sampled.model->prior->invalidate();
-    sampled.objective->evaluate(*sampled.model, sampled.x, sampled.particles, step, sampled.rng).total.backward();
+    sampled.objective->evaluate(sampled.model->view(), sampled.x, sampled.particles, step, sampled.rng)
+        .total.backward();
     const at::Tensor gradient = layer->coefficients.grad();
     sum += gradient, squares += gradient.square();
   }

@@ -20,17 +20,15 @@ PosteriorContext context_of(ModelImpl& model) {
 /// ∇ of -mean_b log p(x_b) in all parameters.
 at::Tensor exact_gradient(ModelImpl& model, const at::Tensor& x) {
   (-quadrature_log_likelihood(model, x).mean()).backward();
-  model.prior->invalidate();
   return take_gradient(model);
 }
 
 /// Gradient of one update's loss.
 at::Tensor update_gradient(ModelImpl& model, Posterior& posterior, Objective& objective, const at::Tensor& x,
                            int64_t step, const Rng& rng) {
-  const Particles particles = posterior.sample(model, {x, {}}, step, rng);
-  model.prior->invalidate();
-  objective.evaluate(model, x, particles, step, rng).total.backward();
-  model.prior->invalidate();
+  const ModelView view = model.view();
+  const Particles particles = posterior.sample(view, {x, {}}, step, rng);
+  objective.evaluate(view, x, particles, step, rng).total.backward();
   return take_gradient(model);
 }
 
@@ -82,8 +80,7 @@ at::Tensor weighted_gradient(ModelImpl& model, Objective& objective, const at::T
   particles.z = z.unsqueeze(0).unsqueeze(0);
   particles.log_weight = model.log_likelihood(x, z).log_softmax(1).unsqueeze(0);
   particles.temperature = torch::ones({1}, z.options());
-  objective.evaluate(model, x, particles, 0, rng).total.backward();
-  model.prior->invalidate();
+  objective.evaluate(model.view(), x, particles, 0, rng).total.backward();
   return take_gradient(model);
 }
 
@@ -97,7 +94,7 @@ TEST(ImportanceGradient, BiasFallsAsOneOverS) {
   const std::vector<int64_t> sizes = {100, 1000, 10'000};
   std::vector<at::Tensor> bias(sizes.size());
   for (int64_t r = 0; r < kRepetitions; ++r) {
-    const at::Tensor z = model->prior->sample(kAll, Rng(31), Stream::kPrior, r);
+    const at::Tensor z = model->prior->view()->sample(kAll, Rng(31), Stream::kPrior, r);
     const at::Tensor whole = weighted_gradient(*model, *objective, x, z);
     for (size_t i = 0; i < sizes.size(); ++i) {
       at::Tensor mean = torch::zeros_like(whole);
@@ -187,14 +184,13 @@ at::Tensor path_by_quadrature(ModelImpl& model, const at::Tensor& x, const std::
   at::Tensor sum = torch::zeros({}, torch::kDouble);
   for (int64_t b = 0; b < x.size(0); ++b) {
     const at::Tensor log_likelihood = log_likelihood_at(model, x.slice(0, b, b + 1), z);
-    const at::Tensor log_prior = model.prior->log_prob(z).detach();
+    const at::Tensor log_prior = model.prior->view()->log_prob(z).detach();
     for (size_t k = 1; k < ladder.size(); ++k) {
       const at::Tensor weight = (log_prior + ladder[k] * log_likelihood.detach()).softmax(0);
       sum = sum - (ladder[k] - ladder[k - 1]) * (weight * log_likelihood).sum() / static_cast<double>(x.size(0));
     }
   }
   sum.backward();
-  model.prior->invalidate();
   return take_gradient(model);
 }
 

@@ -154,23 +154,21 @@ TEST(Variational, GradientIsThatOfTheBoundByQuadrature) {
   constexpr int64_t kNodes = 4000;
   const at::Tensor noise = -8 + 16 * (torch::arange(kNodes, torch::kDouble) + 0.5) / kNodes;
   const at::Tensor weight = (-0.5 * noise.square()).softmax(0);
-  model->prior->invalidate();
   const auto [z, log_q] = encoder->sample(x, noise.reshape({1, kNodes, 1, 1}).expand({2, kNodes, 1, 1}));
   at::Tensor bound = torch::zeros({}, torch::kDouble);
   for (int64_t b = 0; b < 2; ++b) {
     const at::Tensor terms =
-        log_likelihood_at(*model, x.slice(0, b, b + 1), z[b]) + 0.7 * (model->prior->log_prob(z[b]) - log_q[b]);
+        log_likelihood_at(*model, x.slice(0, b, b + 1), z[b]) + 0.7 * (model->prior->view()->log_prob(z[b]) - log_q[b]);
     bound = bound + 0.5 * (weight * terms).sum();
-    model->prior->invalidate();
   }
   (-bound).backward();
   const at::Tensor exact = torch::cat({take_gradient(*model), take_gradient(*encoder)});
 
   std::vector<at::Tensor> draws;
   for (int64_t step = 0; step < 60; ++step) {
-    const Particles particles = posterior->sample(*model, {x, {}}, step, Rng(3));
-    model->prior->invalidate();
-    objective->evaluate(*model, x, particles, step, Rng(3)).total.backward();
+    const ModelView view = model->view();
+    const Particles particles = posterior->sample(view, {x, {}}, step, Rng(3));
+    objective->evaluate(view, x, particles, step, Rng(3)).total.backward();
     draws.push_back(torch::cat({take_gradient(*model), take_gradient(*encoder)}));
   }
   const at::Tensor all = torch::stack(draws), error = all.std(0) / std::sqrt(60.0);

@@ -36,7 +36,7 @@ at::Tensor chains_of(Model& model, const at::Tensor& x, int64_t iters) {
   const PosteriorContext context{
       .shape = model->shape, .train_size = 0, .total_steps = 10, .storage_folder = "", .options = x.options()};
   const auto posterior = make_posterior(options, *model, context, Rng(4));
-  return posterior->sample(*model, {x, {}}, 0, Rng(4)).z.cpu();
+  return posterior->sample(model->view(), {x, {}}, 0, Rng(4)).z.cpu();
 }
 
 TEST(Recording, IsOffWithoutAGpu) {
@@ -79,10 +79,10 @@ TEST_P(Chains_CUDA, WaitForNothingFromTheHost) {
   model->to(at::kCUDA);
   const at::Tensor x = data().to(at::kCUDA);
   const torch::NoGradGuard no_grad;
-  const mcmc::Target target = posterior_target(*model, x, at::ones({1}, x.options()), true);
+  const mcmc::Target target = posterior_target(model->view(), x, at::ones({1}, x.options()), true);
   const mcmc::Kernel kernel = mcmc::make_kernel(target, {.name = "ula", .step_size = 1e-3});
   mcmc::Draws draws = mcmc::make_draws(Rng(4), Stream::kPosterior, 0);
-  mcmc::State state = kernel.init(prior_chains(*model->prior, {1, kData, 2}, Rng(4), Stream::kPrior, 0));
+  mcmc::State state = kernel.init(prior_chains(*model->prior->view(), {1, kData, 2}, Rng(4), Stream::kPrior, 0));
   state = kernel.step(state, draws).first;  // libraries set themselves up
   {
     const ops::NoSynchronisation guard;
@@ -95,7 +95,7 @@ TEST_P(Chains_CUDA, WaitForNothingFromTheHost) {
 TEST_P(Chains_CUDA, GoWhereThoseOfTheProcessorGo) {
   Model model = small_model(GetParam());
   const at::Tensor x = data(), want = chains_of(model, x, 6);
-  model->to(at::kCUDA), model->prior->invalidate();
+  model->to(at::kCUDA);
   EXPECT_LT((chains_of(model, x.to(at::kCUDA), 6) - want).abs().max().item<double>(), 1e-3);
 }
 

@@ -47,7 +47,7 @@ TEST(ImportanceSampling, WeightsAreTheSoftmaxOfTheLikelihood) {
   Model model = small_model();
   const auto posterior = make_posterior({.samples = 7, .resampler = "none"}, *model, {}, Rng(1));
   const at::Tensor x = data(4);
-  const Particles particles = posterior->sample(*model, {x, {}}, 3, Rng(1));
+  const Particles particles = posterior->sample(model->view(), {x, {}}, 3, Rng(1));
   ASSERT_EQ(particles.z.sizes(), (std::vector<int64_t>{1, 1, 7, 3, 2}));
   const at::Tensor log_likelihood = model->log_likelihood(x, particles.z[0][0]);
   EXPECT_TRUE(torch::allclose(particles.log_weight[0], log_likelihood.log_softmax(1), 1e-4, 1e-4));
@@ -59,9 +59,9 @@ TEST(ImportanceSampling, ResamplesOnlyBelowTheThreshold) {
   Model sharp = small_model(0.02), blunt = small_model(5.0);
   const PosteriorOptions options{.samples = 10, .resampler = "systematic"};
   const auto posterior = make_posterior(options, *sharp, {}, Rng(1));
-  const at::Tensor sharp_counts = posterior->sample(*sharp, {x, {}}, 0, Rng(1)).log_weight.exp() * 10;
+  const at::Tensor sharp_counts = posterior->sample(sharp->view(), {x, {}}, 0, Rng(1)).log_weight.exp() * 10;
   EXPECT_TRUE(torch::allclose(sharp_counts, sharp_counts.round(), 0, 1e-4));
-  const at::Tensor blunt_counts = posterior->sample(*blunt, {x, {}}, 0, Rng(1)).log_weight.exp() * 10;
+  const at::Tensor blunt_counts = posterior->sample(blunt->view(), {x, {}}, 0, Rng(1)).log_weight.exp() * 10;
   EXPECT_FALSE(torch::allclose(blunt_counts, blunt_counts.round(), 0, 1e-4));
   EXPECT_TRUE(torch::allclose(sharp_counts.sum(-1), torch::full({1, 4}, 10.0F), 1e-4));
 }
@@ -70,9 +70,9 @@ TEST(ImportanceSampling, ItsParticlesTrainEveryParameter) {
   Model model = small_model();
   const auto posterior = make_posterior({.samples = 20}, *model, {}, Rng(1));
   const at::Tensor x = data(4);
-  const Particles particles = posterior->sample(*model, {x, {}}, 0, Rng(1));
+  const Particles particles = posterior->sample(model->view(), {x, {}}, 0, Rng(1));
   const auto objective = make_objective({});
-  const Terms terms = objective->evaluate(*model, x, particles, 0, Rng(1));
+  const Terms terms = objective->evaluate(model->view(), x, particles, 0, Rng(1));
   terms.total.backward();
   for (const auto& parameter : model->named_parameters()) {
     ASSERT_TRUE(parameter.value().grad().defined()) << parameter.key();
@@ -84,10 +84,10 @@ TEST(Objective, IsTheWeightedJointDensity) {
   Model model = small_model();
   const auto posterior = make_posterior({.samples = 6, .resampler = "none"}, *model, {}, Rng(1));
   const at::Tensor x = data(4);
-  const Particles particles = posterior->sample(*model, {x, {}}, 0, Rng(1));
+  const Particles particles = posterior->sample(model->view(), {x, {}}, 0, Rng(1));
   const at::Tensor z = particles.z[0][0], weight = particles.log_weight[0].exp();
   const at::Tensor expected =
-      -(weight * (model->prior->log_prob(z).unsqueeze(0) + model->log_likelihood(x, z))).sum(1).mean();
+      -(weight * (model->prior->view()->log_prob(z).unsqueeze(0) + model->log_likelihood(x, z))).sum(1).mean();
   const Terms terms = make_objective({})->evaluate(*model, x, particles, 0, Rng(1));
   EXPECT_NEAR(terms.total.item<double>(), expected.item<double>(), 1e-3);
 }
@@ -109,9 +109,10 @@ TEST(ImportanceSampling, EvidenceIsTheIntegral) {
   const at::Tensor w = 0.5 * (b - a) * torch::tensor(weights, torch::kDouble);
   const at::Tensor x = 2 * Rng(2).uniform(Stream::kTest, 0, {5, 2}, torch::kDouble);
   const at::Tensor column = z.reshape({-1, 1, 1});
-  const at::Tensor exact = ((model->log_likelihood(x, column) + model->prior->log_prob(column)).exp() * w).sum(1).log();
+  const at::Tensor exact =
+      ((model->log_likelihood(x, column) + model->prior->view()->log_prob(column)).exp() * w).sum(1).log();
   constexpr int64_t kSamples = 20'000;
-  const at::Tensor draws = model->prior->sample(kSamples, Rng(1), Stream::kTest, 0);
+  const at::Tensor draws = model->prior->view()->sample(kSamples, Rng(1), Stream::kTest, 0);
   const at::Tensor likelihood = model->log_likelihood(x, draws).exp();
   const at::Tensor error = likelihood.std(1) / likelihood.mean(1) / std::sqrt(static_cast<double>(kSamples));
   const Particles particles = make_posterior({.samples = kSamples, .resampler = "none"}, *model, {}, Rng(1))

@@ -27,7 +27,7 @@ PosteriorContext context_of(ModelImpl& model, int64_t train_size = 0) {
 double distance_to_posterior(ModelImpl& model, const at::Tensor& x, const at::Tensor& z, const at::Tensor& weight) {
   const torch::NoGradGuard no_grad;
   const auto [grid, log_cell] = latent_grid(model, 20000);
-  const at::Tensor log_joint = model.prior->log_prob(grid) + log_likelihood_at(model, x, grid);
+  const at::Tensor log_joint = model.prior->view()->log_prob(grid) + log_likelihood_at(model, x, grid);
   const at::Tensor mass = log_joint.softmax(0), cdf = mass.cumsum(0) - 0.5 * mass, points = grid.flatten();
   const auto [sorted, order] = z.flatten().sort();
   const at::Tensor upper = weight.flatten().index_select(0, order).cumsum(0);
@@ -81,7 +81,7 @@ TEST(Posterior, OfEverySamplerIsThatOfQuadrature) {
     SCOPED_TRACE(c.name);
     const torch::NoGradGuard no_grad;
     const auto posterior = make_posterior(c.options, *model, context_of(*model), Rng(2));
-    const Particles particles = posterior->sample(*model, {x, {}}, 0, Rng(2));
+    const Particles particles = posterior->sample(model->view(), {x, {}}, 0, Rng(2));
     const int64_t last = particles.z.size(0) - 1;
     for (int64_t b = 0; b < 3; ++b) {
       const at::Tensor weight = particles.log_weight[last][b].exp();
@@ -104,7 +104,7 @@ TEST(Posterior, BiasOfUlaFallsWithTheStepSize) {
     PosteriorOptions options = chains("ula", step_size, static_cast<int64_t>(4 / step_size));
     options.chains_per_datum = 20'000;
     const auto posterior = make_posterior(options, *model, context_of(*model), Rng(2));
-    const Particles particles = posterior->sample(*model, {x, {}}, 0, Rng(2));
+    const Particles particles = posterior->sample(model->view(), {x, {}}, 0, Rng(2));
     distances.push_back(distance_to_posterior(*model, x, particles.z[0][0], particles.log_weight[0][0].exp()));
   }
   // Noise of 20,000 draws is about .006.
@@ -118,10 +118,11 @@ TEST(Posterior, ChainsOfDataAreThoseOfEachDatumAlone) {
   Model model = linear_gaussian(0.5);
   const torch::NoGradGuard no_grad;
   const at::Tensor x = linear_data(*model, 5).first, t = torch::tensor({0.2, 1.0}, torch::kDouble);
-  const at::Tensor z = prior_chains(*model->prior, {2, 5, 3}, Rng(1), Stream::kTest, 0);
-  const auto all = posterior_target(*model, x, t).likelihood(z, mcmc::Want::kBoth);
+  const at::Tensor z = prior_chains(*model->prior->view(), {2, 5, 3}, Rng(1), Stream::kTest, 0);
+  const auto all = posterior_target(model->view(), x, t).likelihood(z, mcmc::Want::kBoth);
   for (int64_t b = 0; b < 5; ++b) {
-    const auto one = posterior_target(*model, x.slice(0, b, b + 1), t).likelihood(z.narrow(1, b, 1), mcmc::Want::kBoth);
+    const auto one =
+        posterior_target(model->view(), x.slice(0, b, b + 1), t).likelihood(z.narrow(1, b, 1), mcmc::Want::kBoth);
     EXPECT_TRUE(torch::allclose(one.log_density, all.log_density.narrow(1, b, 1), 1e-10, 1e-10));
     EXPECT_TRUE(torch::allclose(one.gradient, all.gradient.narrow(1, b, 1), 1e-10, 1e-10));
   }
@@ -134,8 +135,8 @@ TEST(Posterior, TargetsGradientsAreThoseOfAutograd) {
     model->likelihood = make_likelihood(model->options.generator);
     model->likelihood->to(torch::kDouble);
     const at::Tensor x = torch::tensor({{0.3, 0.2}, {0.9, 0.5}}, torch::kDouble), t = torch::ones({1}, torch::kDouble);
-    const at::Tensor z = prior_chains(*model->prior, {1, 2, 4}, Rng(1), Stream::kTest, 0);
-    const auto target = posterior_target(*model, x, t);
+    const at::Tensor z = prior_chains(*model->prior->view(), {1, 2, 4}, Rng(1), Stream::kTest, 0);
+    const auto target = posterior_target(model->view(), x, t);
     const auto likelihood = target.likelihood(z, mcmc::Want::kBoth), prior = target.prior(z, mcmc::Want::kBoth);
     const auto value_alone = target.likelihood(z, mcmc::Want::kValue);
     EXPECT_TRUE(torch::equal(value_alone.log_density, likelihood.log_density) && !value_alone.gradient.defined());
@@ -146,7 +147,7 @@ TEST(Posterior, TargetsGradientsAreThoseOfAutograd) {
       own.push_back(log_likelihood_at(*model, x.slice(0, b, b + 1), rows.slice(0, 4 * b, 4 * b + 4)));
     const at::Tensor value = torch::cat(own);
     EXPECT_TRUE(torch::allclose(value, mcmc::flatten_chains(likelihood.log_density), 1e-9, 1e-9));
-    const at::Tensor log_prior = model->prior->log_prob(rows);
+    const at::Tensor log_prior = model->prior->view()->log_prob(rows);
     EXPECT_TRUE(torch::allclose(log_prior, mcmc::flatten_chains(prior.log_density), 1e-9, 1e-9));
     (value.sum()).backward();
     EXPECT_TRUE(torch::allclose(leaf.grad(), likelihood.gradient, 1e-7, 1e-8));
@@ -163,10 +164,10 @@ TEST(PersistentChains, GoOnWhereTheyWereAndOthersStartFromThePrior) {
   options.chains_per_datum = 2, options.chain_start = "persistent";
   const auto posterior = make_posterior(options, *model, context_of(*model, 10), Rng(2));
   const at::Tensor x = linear_data(*model, 3).first, index = torch::tensor({7, 0, 4}, torch::kLong);
-  const at::Tensor first = posterior->sample(*model, {x, index}, 0, Rng(2)).z;
-  const at::Tensor again = posterior->sample(*model, {x, index.flip(0)}, 1, Rng(2)).z;
+  const at::Tensor first = posterior->sample(model->view(), {x, index}, 0, Rng(2)).z;
+  const at::Tensor again = posterior->sample(model->view(), {x, index.flip(0)}, 1, Rng(2)).z;
   EXPECT_TRUE(torch::allclose(again, first.flip(1), 1e-3, 1e-2));  // float16 on the way
-  const at::Tensor others = posterior->sample(*model, {x, torch::tensor({1, 2, 3}, torch::kLong)}, 2, Rng(2)).z;
+  const at::Tensor others = posterior->sample(model->view(), {x, torch::tensor({1, 2, 3}, torch::kLong)}, 2, Rng(2)).z;
   EXPECT_FALSE(torch::allclose(others, first, 1e-2, 1e-1));
   // The state that a checkpoint keeps is all that is needed to go on.
   const auto restored = make_posterior(options, *model, context_of(*model, 10), Rng(2));
@@ -175,7 +176,7 @@ TEST(PersistentChains, GoOnWhereTheyWereAndOthersStartFromThePrior) {
   ASSERT_EQ(from.size(), into.size());
   for (size_t i = 0; i < from.size(); ++i) into[i].second.copy_(from[i].second);
   EXPECT_TRUE(torch::equal(restored->sample(*model, {x, index}, 3, Rng(2)).z,
-                           posterior->sample(*model, {x, index}, 3, Rng(2)).z));
+                           posterior->sample(model->view(), {x, index}, 3, Rng(2)).z));
 }
 
 TEST(AdaptiveLadder, MovesBetweenUpdatesAndIsKept) {
@@ -189,9 +190,9 @@ TEST(AdaptiveLadder, MovesBetweenUpdatesAndIsKept) {
   const auto spread = [](const Particles& p) {
     return (p.info.swap_rate.max() - p.info.swap_rate.min()).item<double>();
   };
-  const Particles before = posterior->sample(*model, {x, {}}, 0, Rng(2));
-  posterior->sample(*model, {x, {}}, 1, Rng(2));  // 120 exchanges: the first round of 100 has ended
-  const Particles after = posterior->sample(*model, {x, {}}, 2, Rng(2));
+  const Particles before = posterior->sample(model->view(), {x, {}}, 0, Rng(2));
+  posterior->sample(model->view(), {x, {}}, 1, Rng(2));  // 120 exchanges: the first round of 100 has ended
+  const Particles after = posterior->sample(model->view(), {x, {}}, 2, Rng(2));
   EXPECT_FALSE(torch::allclose(before.temperature, after.temperature));
   EXPECT_EQ(after.temperature[-1].item<double>(), 1.0);
   EXPECT_TRUE((after.temperature.diff() > 0).all().item<bool>());

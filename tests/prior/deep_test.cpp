@@ -46,9 +46,9 @@ TEST(DeepPrior, ScoreIsTheGradientByAutograd) {
       for (const bool layernorm : {false, true}) {
         SCOPED_TRACE(str(basis, " ", reference, layernorm ? " layernorm" : ""));
         const auto prior = deep_prior({.basis = basis, .reference = reference, .layernorm = layernorm, .iters = 0});
-        at::Tensor z = prior->sample(20, Rng(2), Stream::kTest, 0).clone().requires_grad_();
-        prior->log_prob(z).sum().backward();
-        const at::Tensor score = prior->score(z.detach());
+        at::Tensor z = prior->view()->sample(20, Rng(2), Stream::kTest, 0).clone().requires_grad_();
+        prior->view()->log_prob(z).sum().backward();
+        const at::Tensor score = prior->view()->score(z.detach());
         EXPECT_LE((score - z.grad()).abs().max().item<double>(), 1e-9 * (1 + score.abs().max().item<double>()));
         EXPECT_GT(score.abs().max().item<double>(), 1e-3);
       }
@@ -90,10 +90,10 @@ TEST(DeepPrior, ReflectionKeepsDrawsInTheBox) {
     for (const auto dtype : {torch::kFloat, torch::kDouble}) {
       const auto prior = deep_prior({.reference = reference, .dtype = dtype, .noise = 2});
       const auto [a, b] = prior->domain();
-      const at::Tensor z = prior->sample(500, Rng(2), Stream::kTest, 0);
+      const at::Tensor z = prior->view()->sample(500, Rng(2), Stream::kTest, 0);
       EXPECT_TRUE(torch::logical_and(z >= a, z <= b).all().item<bool>());
       EXPECT_GT(z.std().item<double>(), 0);
-      EXPECT_TRUE(std::isinf(prior->log_prob(z + 10)[0].item<double>()));
+      EXPECT_TRUE(std::isinf(prior->view()->log_prob(z + 10)[0].item<double>()));
     }
 }
 
@@ -102,12 +102,12 @@ TEST(DeepPrior, ContrastiveGradientIsThatOfThePhases) {
   const at::Tensor z = Rng(8).normal(Stream::kTest, 0, {6, 3}, torch::kDouble);
   at::Tensor weight = Rng(4).uniform(Stream::kTest, 1, {6}, torch::kDouble);
   weight = weight / weight.sum();
-  prior->weighted_log_prob(z, weight, Rng(1), 3).backward();
+  prior->view()->weighted_log_prob(z, weight, Rng(1), 3).backward();
   std::map<std::string, at::Tensor> gradients;
   for (auto& p : prior->named_parameters()) gradients[p.key()] = p.value().grad().clone();
   prior->zero_grad();
-  const at::Tensor negative = prior->sample(6, Rng(1), Stream::kNegative, 3, 0);
-  ((weight * prior->log_prob(z)).sum() - prior->log_prob(negative).mean()).backward();
+  const at::Tensor negative = prior->view()->sample(6, Rng(1), Stream::kNegative, 3, 0);
+  ((weight * prior->view()->log_prob(z)).sum() - prior->view()->log_prob(negative).mean()).backward();
   for (auto& p : prior->named_parameters()) {
     EXPECT_TRUE(torch::allclose(gradients[p.key()], p.value().grad())) << p.key();
   }
@@ -116,45 +116,63 @@ TEST(DeepPrior, ContrastiveGradientIsThatOfThePhases) {
 
 TEST(DeepPrior, DrawsDependOnSeedStepAndIndexAlone) {
   const auto prior = deep_prior({.dtype = torch::kFloat});
-  const at::Tensor z = prior->sample(10, Rng(4), Stream::kTest, 2);
+  const at::Tensor z = prior->view()->sample(10, Rng(4), Stream::kTest, 2);
   EXPECT_FALSE(z.requires_grad());
-  EXPECT_TRUE(torch::equal(z, prior->sample(10, Rng(4), Stream::kTest, 2)));
-  EXPECT_FALSE(torch::equal(z, prior->sample(10, Rng(4), Stream::kTest, 3)));
-  EXPECT_FALSE(torch::equal(z, prior->sample(10, Rng(4), Stream::kTest, 2, 10)));
+  EXPECT_TRUE(torch::equal(z, prior->view()->sample(10, Rng(4), Stream::kTest, 2)));
+  EXPECT_FALSE(torch::equal(z, prior->view()->sample(10, Rng(4), Stream::kTest, 3)));
+  EXPECT_FALSE(torch::equal(z, prior->view()->sample(10, Rng(4), Stream::kTest, 2, 10)));
 }
 
 TEST(DeepPrior, GaussiansHaveWhiteCoordinates) {
   for (const auto& reference : {"gaussian", "learnable_gaussian"}) {
     const auto prior = deep_prior({.reference = reference});
-    EXPECT_TRUE(prior->can_whiten());
+    EXPECT_TRUE(prior->view()->white() != nullptr);
     const at::Tensor y = Rng(6).normal(Stream::kTest, 0, {20, 3}, torch::kDouble);
-    const auto [z, slope] = prior->from_white(y);
-    EXPECT_LE((prior->to_white(z) - y).abs().max().item<double>(), 1e-12);
-    EXPECT_LE(((prior->from_white(y + 1).first - z) - slope).abs().max().item<double>(), 1e-12);
-    const auto [rest, gradient] = prior->white_residual(z);
-    const at::Tensor gap = (prior->log_prob(z) + 0.5 * y.square().sum(1) - rest).detach();
+    const auto [z, slope] = prior->view()->white()->to_latent(y);
+    EXPECT_LE((prior->view()->white()->to_white(z) - y).abs().max().item<double>(), 1e-12);
+    EXPECT_LE(((prior->view()->white()->to_latent(y + 1).first - z) - slope).abs().max().item<double>(), 1e-12);
+    const auto [rest, gradient] = prior->view()->white()->residual(z);
+    const at::Tensor gap = (prior->view()->log_prob(z) + 0.5 * y.square().sum(1) - rest).detach();
     EXPECT_LE((gap - gap[0]).abs().max().item<double>(), 1e-10);  // a constant
-    EXPECT_LE((prior->score(z) + y / slope - gradient).abs().max().item<double>(), 1e-10);
+    EXPECT_LE((prior->view()->score(z) + y / slope - gradient).abs().max().item<double>(), 1e-10);
   }
   const auto box = deep_prior({.reference = "ebm"});
-  EXPECT_FALSE(box->can_whiten());
-  EXPECT_THROW(box->to_white(torch::zeros({1, 3}, torch::kDouble)), Error);
+  EXPECT_EQ(box->view()->white(), nullptr);
 }
 
 TEST(DeepPrior, HasNoCurvesAndNoTable) {
   const auto prior = deep_prior({});
   EXPECT_FALSE(prior->normalised());
   EXPECT_EQ(prior->latent_shape(), std::vector<int64_t>{3});
-  EXPECT_THROW(prior->curves(10), Error);
-  EXPECT_THROW(prior->cdf(torch::zeros({1, 3})), Error);
-  EXPECT_THROW(prior->icdf(torch::full({1, 3}, 0.5)), Error);
+  EXPECT_EQ(prior->view()->distribution(), nullptr);
+  EXPECT_NE(prior->view()->tilted(), nullptr);
+}
+
+TEST(DeepPrior, ViewsAreRefusedOnceItsParametersHaveChanged) {
+  const auto prior = deep_prior({.reference = "gaussian"});
+  const auto view = prior->view();
+  const at::Tensor z = view->sample(3, Rng(2), Stream::kTest, 0);
+  {
+    const torch::NoGradGuard no_grad;
+    prior->parameters().back().add_(0.1);
+  }
+  EXPECT_THROW(view->sample(3, Rng(2), Stream::kTest, 0), Error);
+  EXPECT_THROW(view->log_prob(z), Error);
+  EXPECT_THROW(view->score(z), Error);
+  EXPECT_THROW(view->weighted_log_prob(z, torch::ones({3}, torch::kDouble) / 3, Rng(2), 0), Error);
+  EXPECT_THROW(view->white()->to_latent(z), Error);
+  EXPECT_THROW(view->white()->to_white(z), Error);
+  EXPECT_THROW(view->white()->residual(z), Error);
+  EXPECT_THROW(view->tilted()->sample_base(3, Rng(2), Stream::kTest, 0), Error);
+  EXPECT_THROW(view->tilted()->base_density(z), Error);
+  EXPECT_THROW(view->tilted()->tilt(z), Error);
 }
 
 TEST(DeepPrior, GridUpdatesKeepTheBox) {
   for (const auto& reference : {"ebm", "gaussian"}) {
     const auto prior = deep_prior({.reference = reference, .noise = 0.01});
     const auto [a, b] = prior->domain();
-    prior->update_grid(prior->sample(200, Rng(2), Stream::kTest, 0));
+    prior->update_grid(prior->view()->sample(200, Rng(2), Stream::kTest, 0));
     const at::Tensor knots = prior->named_buffers()["layer0.knots"];
     if (std::isfinite(a)) {
       EXPECT_EQ((knots.select(1, 0) - a).abs().max().item<double>(), 0);

@@ -67,13 +67,17 @@ TEST_P(MixtureOfBasis, DensityAndDistributionAreThoseOfQuadrature) {
                        .mixture = kKinds[kind++ % 3],
                        .trainable_knots = trained_knots},
                       7);
-      EXPECT_LE((m.prior->cdf(for_all(m.truth.z, 3)) - mixture_cdf(m.truth, m.alpha)).abs().max().item<double>(), 1e-4);
-      const at::Tensor z = m.prior->sample(50, Rng(2), Stream::kTest, 0);
+      EXPECT_LE((m.prior->view()->distribution()->cdf(for_all(m.truth.z, 3)) - mixture_cdf(m.truth, m.alpha))
+                    .abs()
+                    .max()
+                    .item<double>(),
+                1e-4);
+      const at::Tensor z = m.prior->view()->sample(50, Rng(2), Stream::kTest, 0);
       EXPECT_EQ(z.sizes(), (std::vector<int64_t>{50, 3}));
-      EXPECT_LE((m.prior->log_prob(z) - m.log_prob(z)).abs().max().item<double>(), 1e-4);
+      EXPECT_LE((m.prior->view()->log_prob(z) - m.log_prob(z)).abs().max().item<double>(), 1e-4);
       at::Tensor outside = z.clone();
       outside[3][1] = m.prior->domain().second + 1e-3;
-      EXPECT_TRUE(std::isinf(m.prior->log_prob(outside)[3].item<double>()));
+      EXPECT_TRUE(std::isinf(m.prior->view()->log_prob(outside)[3].item<double>()));
     }
 }
 
@@ -81,7 +85,7 @@ TEST_P(MixtureOfBasis, DensityAndDistributionAreThoseOfQuadrature) {
 TEST_P(MixtureOfBasis, DrawsFollowTheDistribution) {
   for (const auto& mixture : {kTrained, kAttention}) {
     const Mixture m({.basis = GetParam(), .reference = "gaussian", .dtype = torch::kFloat, .mixture = mixture}, 11);
-    const at::Tensor z = m.prior->sample(100'000, Rng(3), Stream::kTest, 0).to(torch::kDouble);
+    const at::Tensor z = m.prior->view()->sample(100'000, Rng(3), Stream::kTest, 0).to(torch::kDouble);
     const at::Tensor f = mixture_cdf(m.truth, m.alpha);
     for (int64_t q = 0; q < 3; ++q) {
       const at::Tensor zq = z.select(1, q).contiguous();
@@ -96,10 +100,13 @@ TEST_P(MixtureOfBasis, DrawsFollowTheDistribution) {
 TEST_P(MixtureOfBasis, InvertsItsDistributionFunction) {
   const Mixture m({.basis = GetParam(), .reference = "gaussian", .mixture = kTrained}, 13);
   const auto [a, b] = m.prior->domain();
-  const at::Tensor u = Rng(5).uniform(Stream::kTest, 0, {2000, 3}, torch::kDouble), z = m.prior->icdf(u);
+  const at::Tensor u = Rng(5).uniform(Stream::kTest, 0, {2000, 3}, torch::kDouble),
+                   z = m.prior->view()->distribution()->icdf(u);
   EXPECT_TRUE(torch::logical_and(z >= a, z <= b).all().item<bool>());
-  EXPECT_LE((m.prior->cdf(z) - u).abs().max().item<double>(), 1e-6);
-  EXPECT_LE((m.prior->icdf(m.prior->cdf(z)) - z).abs().max().item<double>(), 1e-5 * (b - a));
+  EXPECT_LE((m.prior->view()->distribution()->cdf(z) - u).abs().max().item<double>(), 1e-6);
+  EXPECT_LE(
+      (m.prior->view()->distribution()->icdf(m.prior->view()->distribution()->cdf(z)) - z).abs().max().item<double>(),
+      1e-5 * (b - a));
 }
 
 TEST_P(MixtureOfBasis, ScoreIsTheDerivative) {
@@ -113,18 +120,18 @@ TEST_P(MixtureOfBasis, ScoreIsTheDerivative) {
                        .trainable_knots = trained_knots},
                       17);
       const auto [a, b] = m.prior->domain();
-      const at::Tensor z = m.prior->sample(20, Rng(2), Stream::kTest, 0).clamp(a + 0.01, b - 0.01);
-      const at::Tensor score = m.prior->score(z);
+      const at::Tensor z = m.prior->view()->sample(20, Rng(2), Stream::kTest, 0).clamp(a + 0.01, b - 0.01);
+      const at::Tensor score = m.prior->view()->score(z);
       const double size = 1 + score.abs().max().item<double>();
       at::Tensor leaf = z.clone().requires_grad_();
-      m.prior->log_prob(leaf).sum().backward();
+      m.prior->view()->log_prob(leaf).sum().backward();
       EXPECT_LE((leaf.grad() - score).abs().max().item<double>(), 1e-10 * size);
       const torch::NoGradGuard no_grad;
       constexpr double kStep = 1e-5;
       for (int64_t q = 0; q < 3; ++q) {
         at::Tensor up = z.clone(), down = z.clone();
         up.select(1, q).add_(kStep), down.select(1, q).sub_(kStep);
-        const at::Tensor slope = (m.prior->log_prob(up) - m.prior->log_prob(down)) / (2 * kStep);
+        const at::Tensor slope = (m.prior->view()->log_prob(up) - m.prior->view()->log_prob(down)) / (2 * kStep);
         EXPECT_LE((score.select(1, q) - slope).abs().max().item<double>(), 1e-5 * size);
       }
     }
@@ -132,15 +139,14 @@ TEST_P(MixtureOfBasis, ScoreIsTheDerivative) {
 
 /// Loss of the prior alone: weighted log p and the penalty.
 at::Tensor loss_of(const std::shared_ptr<Prior>& prior, const at::Tensor& z, const at::Tensor& weight, int64_t step) {
-  prior->invalidate();
-  const at::Tensor value = prior->weighted_log_prob(z, weight, Rng(1), step), penalty = prior->penalty();
+  const at::Tensor value = prior->view()->weighted_log_prob(z, weight, Rng(1), step), penalty = prior->penalty();
   return penalty.defined() ? penalty - value : -value;
 }
 
 struct Points {
   explicit Points(const std::shared_ptr<Prior>& prior) {
     const auto [a, b] = prior->domain();
-    z = prior->sample(6, Rng(2), Stream::kTest, 0).clamp(a + 0.01, b - 0.01);
+    z = prior->view()->sample(6, Rng(2), Stream::kTest, 0).clamp(a + 0.01, b - 0.01);
     weight = Rng(4).uniform(Stream::kTest, 1, {6}, torch::kDouble);
     weight = weight / weight.sum();
   }
@@ -221,17 +227,17 @@ TEST(Mixture, ProportionsSumToOneAndMoveByStatisticsOnly) {
   const Mixture m({.mixture = kAttention}, 29);
   EXPECT_LE((m.alpha.sum(1) - 1).abs().max().item<double>(), 1e-12);
   const at::Tensor before = named(m.prior, "second_moment").clone();
-  const at::Tensor z = m.prior->sample(8, Rng(2), Stream::kTest, 0);
-  const at::Tensor density = m.prior->log_prob(z).detach();
-  m.prior->score(z), m.prior->update_grid(z), m.prior->sample(8, Rng(2), Stream::kTest, 1);
+  const at::Tensor z = m.prior->view()->sample(8, Rng(2), Stream::kTest, 0);
+  const at::Tensor density = m.prior->view()->log_prob(z).detach();
+  m.prior->view()->score(z), m.prior->update_grid(z), m.prior->view()->sample(8, Rng(2), Stream::kTest, 1);
   EXPECT_TRUE(torch::equal(named(m.prior, "second_moment"), before));
   m.prior->update_statistics(Rng(2), 5);
-  const at::Tensor draws = m.prior->sample(200'000, Rng(3), Stream::kTest, 2).square().mean(0);
+  const at::Tensor draws = m.prior->view()->sample(200'000, Rng(3), Stream::kTest, 2).square().mean(0);
   const at::Tensor after = named(m.prior, "second_moment");
   EXPECT_FALSE(torch::equal(after, before));
   // 256 draws in [-1.2,1.2]²: z² has a standard deviation below 0.72, so the mean's is 0.045; 6 of them.
   EXPECT_LE(((after - 0.99 * before) / 0.01 - draws).abs().max().item<double>(), 6 * 0.045 + 0.02);
-  EXPECT_GT((m.prior->log_prob(z) - density).abs().max().item<double>(), 0);
+  EXPECT_GT((m.prior->view()->log_prob(z) - density).abs().max().item<double>(), 0);
 }
 
 TEST(Mixture, PenaltyIsTheEntropy) {
@@ -246,7 +252,7 @@ TEST(Mixture, GridUpdatesKeepTheInputsKnotsEqual) {
   for (const auto dtype : {torch::kFloat, torch::kDouble}) {
     const auto prior = random_prior({.size = 0.5, .dtype = dtype, .mixture = kTrained}, 31);
     const at::Tensor before = layer_of(prior)->knots().clone();
-    prior->update_grid(prior->sample(300, Rng(2), Stream::kTest, 0).pow(3));
+    prior->update_grid(prior->view()->sample(300, Rng(2), Stream::kTest, 0).pow(3));
     const at::Tensor knots = layer_of(prior)->knots();
     EXPECT_TRUE(torch::equal(knots, knots.slice(0, 0, 1).expand_as(knots)));
     EXPECT_TRUE(torch::equal(knots.select(1, 0), before.select(1, 0)));
@@ -270,9 +276,9 @@ TEST(Mixture, FusedOperatorsGiveWhatTheTwinsGive) {
 
 TEST(Mixture, DrawsDependOnSeedStepAndIndexAlone) {
   const auto prior = random_prior({.dtype = torch::kFloat, .mixture = kTrained}, 5);
-  const at::Tensor whole = prior->sample(10, Rng(4), Stream::kTest, 2);
-  EXPECT_TRUE(torch::equal(whole.slice(0, 6), prior->sample(4, Rng(4), Stream::kTest, 2, 6)));
-  EXPECT_FALSE(torch::equal(whole, prior->sample(10, Rng(4), Stream::kTest, 3)));
+  const at::Tensor whole = prior->view()->sample(10, Rng(4), Stream::kTest, 2);
+  EXPECT_TRUE(torch::equal(whole.slice(0, 6), prior->view()->sample(4, Rng(4), Stream::kTest, 2, 6)));
+  EXPECT_FALSE(torch::equal(whole, prior->view()->sample(10, Rng(4), Stream::kTest, 3)));
 }
 
 TEST(Mixture, RefusesTwoKindsOfProportions) {
@@ -291,11 +297,12 @@ TEST(WhiteCoordinates, GoBackAndForth) {
       auto shape = prior->latent_shape();
       shape.insert(shape.begin(), 200);
       const at::Tensor y = 0.8 * Rng(6).normal(Stream::kTest, 0, shape, torch::kDouble);
-      const auto [z, slope] = prior->from_white(y);
-      EXPECT_LE((prior->to_white(z) - y).abs().max().item<double>(), 1e-6);
+      const auto [z, slope] = prior->view()->white()->to_latent(y);
+      EXPECT_LE((prior->view()->white()->to_white(z) - y).abs().max().item<double>(), 1e-6);
       constexpr double kStep = 1e-3;
       const at::Tensor difference =
-          (prior->from_white(y + kStep).first - prior->from_white(y - kStep).first) / (2 * kStep);
+          (prior->view()->white()->to_latent(y + kStep).first - prior->view()->white()->to_latent(y - kStep).first) /
+          (2 * kStep);
       // The slope has the density itself, the difference the table's log-linear one: they agree to the cells' size.
       EXPECT_LE(((difference - slope).abs() / slope).max().item<double>(), 0.02);
       EXPECT_LE(((difference - slope).abs() / slope).mean().item<double>(), 2e-3);

@@ -53,10 +53,11 @@ TEST(PriorSampling, FollowsTheTrueDistribution) {
     const PriorCase c = {
         .basis = basis, .reference = "gaussian", .size = 10, .inputs = 4, .outputs = 5, .dtype = torch::kFloat};
     const auto prior = random_prior(c, 29);
+    const auto view = prior->view();
     const Truth truth = quadrature(prior, c.reference, 20000);
     std::vector<EmpiricalDistribution> components(20);
     for (int64_t start = 0; start < kDraws; start += 50'000) {
-      const at::Tensor z = prior->sample(50'000, Rng(3), Stream::kTest, 0, start).flatten(1).to(torch::kDouble);
+      const at::Tensor z = view->sample(50'000, Rng(3), Stream::kTest, 0, start).flatten(1).to(torch::kDouble);
       for (int64_t k = 0; k < 20; ++k)
         components[k].add(
             interpolate(z.select(1, k).contiguous(), truth.z, truth.cdf.flatten(1).select(1, k).contiguous()));
@@ -75,10 +76,11 @@ TEST(PriorSampling, LowDiscrepancyDrawsFollowItToo) {
     SCOPED_TRACE(uniforms);
     const PriorCase c = {.size = 5, .dtype = torch::kFloat, .uniforms = uniforms};
     const auto prior = random_prior(c, 31);
+    const auto view = prior->view();
     const Truth truth = quadrature(prior, c.reference);
     std::vector<EmpiricalDistribution> components(6);
     for (int64_t step = 0; step < 64; ++step) {
-      const at::Tensor z = prior->sample(1024, Rng(3), Stream::kTest, step).flatten(1).to(torch::kDouble);
+      const at::Tensor z = view->sample(1024, Rng(3), Stream::kTest, step).flatten(1).to(torch::kDouble);
       for (int64_t k = 0; k < 6; ++k)
         components[k].add(
             interpolate(z.select(1, k).contiguous(), truth.z, truth.cdf.flatten(1).select(1, k).contiguous()));
@@ -91,9 +93,10 @@ TEST(PriorSampling, LowDiscrepancyDrawsFollowItToo) {
 /// Variance of the mean of Σ_qp z_qp over 64 draws, over many repetitions.
 double variance_of_means(const std::string& uniforms) {
   const auto prior = random_prior({.size = 3, .dtype = torch::kFloat, .uniforms = uniforms}, 5);
+  const auto view = prior->view();
   at::Tensor means = torch::empty({400}, torch::kDouble);
   for (int64_t step = 0; step < 400; ++step)
-    means[step] = prior->sample(64, Rng(9), Stream::kTest, step).to(torch::kDouble).sum({1, 2}).mean();
+    means[step] = view->sample(64, Rng(9), Stream::kTest, step).to(torch::kDouble).sum({1, 2}).mean();
   return means.var().item<double>();
 }
 
@@ -105,10 +108,10 @@ TEST(PriorSampling, LowDiscrepancyDrawsLowerTheVarianceOfAdditiveFunctionals) {
 
 TEST(PriorSampling, DependsOnSeedStepAndIndexAlone) {
   const auto prior = random_prior({.dtype = torch::kFloat}, 5);
-  const at::Tensor whole = prior->sample(10, Rng(4), Stream::kTest, 2);
-  EXPECT_TRUE(torch::equal(whole.slice(0, 6), prior->sample(4, Rng(4), Stream::kTest, 2, 6)));
-  EXPECT_FALSE(torch::equal(whole, prior->sample(10, Rng(4), Stream::kTest, 3)));
-  EXPECT_FALSE(torch::equal(whole, prior->sample(10, Rng(5), Stream::kTest, 2)));
+  const at::Tensor whole = prior->view()->sample(10, Rng(4), Stream::kTest, 2);
+  EXPECT_TRUE(torch::equal(whole.slice(0, 6), prior->view()->sample(4, Rng(4), Stream::kTest, 2, 6)));
+  EXPECT_FALSE(torch::equal(whole, prior->view()->sample(10, Rng(4), Stream::kTest, 3)));
+  EXPECT_FALSE(torch::equal(whole, prior->view()->sample(10, Rng(5), Stream::kTest, 2)));
 }
 
 TEST(PriorDensity, SumsTheComponentsAndEndsAtTheDomain) {
@@ -116,12 +119,12 @@ TEST(PriorDensity, SumsTheComponentsAndEndsAtTheDomain) {
     SCOPED_TRACE(reference);
     const auto prior = random_prior({.reference = reference, .size = 4}, 7);
     const Truth truth = quadrature(prior, reference);
-    const at::Tensor z = prior->sample(20, Rng(2), Stream::kTest, 0);
+    const at::Tensor z = prior->view()->sample(20, Rng(2), Stream::kTest, 0);
     const at::Tensor expected = densities(prior, reference, z, truth).log().sum({1, 2});
-    EXPECT_LE((prior->log_prob(z) - expected).abs().max().item<double>(), 1e-4);
+    EXPECT_LE((prior->view()->log_prob(z) - expected).abs().max().item<double>(), 1e-4);
     at::Tensor outside = z.clone();
     outside[3][0][0] = prior->domain().second + 1e-3;
-    const at::Tensor log_prob = prior->log_prob(outside);
+    const at::Tensor log_prob = prior->view()->log_prob(outside);
     EXPECT_TRUE(std::isinf(log_prob[3].item<double>()));
     EXPECT_TRUE(std::isfinite(log_prob[2].item<double>()));
   }
@@ -133,15 +136,15 @@ TEST(PriorDensity, ScoreIsItsDerivative) {
       SCOPED_TRACE(str(basis, " ", reference));
       const auto prior = random_prior({.basis = basis, .reference = reference, .size = 4}, 7);
       const auto [a, b] = prior->domain();
-      at::Tensor z = prior->sample(20, Rng(2), Stream::kTest, 0).clamp(a + 0.01, b - 0.01);
-      const at::Tensor score = prior->score(z);
+      at::Tensor z = prior->view()->sample(20, Rng(2), Stream::kTest, 0).clamp(a + 0.01, b - 0.01);
+      const at::Tensor score = prior->view()->score(z);
       constexpr double kStep = 1e-5;
       for (int64_t q = 0; q < 3; ++q)
         for (int64_t p = 0; p < 2; ++p) {
           const torch::NoGradGuard no_grad;
           at::Tensor up = z.clone(), down = z.clone();
           up.select(1, q).select(1, p).add_(kStep), down.select(1, q).select(1, p).sub_(kStep);
-          const at::Tensor slope = (prior->log_prob(up) - prior->log_prob(down)) / (2 * kStep);
+          const at::Tensor slope = (prior->view()->log_prob(up) - prior->view()->log_prob(down)) / (2 * kStep);
           const double bound = 1e-5 * (1 + score.abs().max().item<double>());
           EXPECT_LE((score.select(1, q).select(1, p) - slope).abs().max().item<double>(), bound);
         }
@@ -150,10 +153,10 @@ TEST(PriorDensity, ScoreIsItsDerivative) {
 
 TEST(PriorDensity, BackwardCanBeCalledAgain) {
   const auto prior = random_prior({.size = 4}, 7);
-  const at::Tensor z = prior->sample(4, Rng(2), Stream::kTest, 0);
-  prior->log_prob(z).sum().backward();
+  const at::Tensor z = prior->view()->sample(4, Rng(2), Stream::kTest, 0);
+  prior->view()->log_prob(z).sum().backward();
   const at::Tensor first = layer_of(prior)->coefficients.grad().clone();
-  prior->log_prob(z).sum().backward();
+  prior->view()->log_prob(z).sum().backward();
   EXPECT_TRUE(torch::allclose(layer_of(prior)->coefficients.grad(), 2 * first));
 }
 
@@ -163,7 +166,7 @@ TEST(PriorFeatures, AreSumsCentredByTheMeanOfTheReference) {
   const double lognormal = std::exp(0.5) * (below(end - 1) - below(-7)) / (below(end) - below(-6));
   const auto shift_of = [](const std::string& reference) {
     const auto prior = random_prior({.reference = reference}, 3);
-    const at::Tensor z = prior->sample(30, Rng(2), Stream::kTest, 0), shift = z.sum(-1) - prior->features(z);
+    const at::Tensor z = prior->view()->sample(30, Rng(2), Stream::kTest, 0), shift = z.sum(-1) - prior->features(z);
     EXPECT_LT((shift - shift.mean()).abs().max().item<double>(), 1e-5) << reference;
     return shift.mean().item<double>() / static_cast<double>(z.size(2));
   };

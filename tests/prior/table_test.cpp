@@ -1,7 +1,12 @@
 // The bars of docs/mathematics.md section 2: normaliser, distribution error and round trips of the prior's table.
 #include <c10/util/Exception.h>
 
+#include <functional>
+
+#include "kaem/core/error.h"
 #include "kaem/prior/prior.h"
+#include "kaem/train/optimizer.h"
+#include "support/message.h"
 #include "support/random_model.h"
 
 namespace kaem::test {
@@ -11,7 +16,7 @@ const std::vector<std::string> kReferences = {"ebm", "uniform", "gaussian", "log
 
 /// log Z of every component from the density at its mode: log p = f + log π0 - log Z.
 at::Tensor log_normalisers(const std::shared_ptr<Prior>& prior, const std::string& reference) {
-  const PriorCurves curves = prior->curves(501);
+  const PriorCurves curves = prior->view()->distribution()->curves(501);
   const at::Tensor z = curves.z.to(at::kDouble);
   const at::Tensor exact = energies(*layer_of(prior), z) + log_reference(reference, z).reshape({-1, 1, 1});
   const at::Tensor mode = exact.argmax(0, true);
@@ -21,7 +26,9 @@ at::Tensor log_normalisers(const std::shared_ptr<Prior>& prior, const std::strin
 at::Tensor table_cdf(const std::shared_ptr<Prior>& prior, const at::Tensor& z) {
   const auto shape = prior->latent_shape();
   const auto dtype = layer_of(prior)->knots().scalar_type();
-  return prior->cdf(z.to(dtype).reshape({-1, 1, 1}).expand({z.size(0), shape[0], shape[1]}).contiguous())
+  return prior->view()
+      ->distribution()
+      ->cdf(z.to(dtype).reshape({-1, 1, 1}).expand({z.size(0), shape[0], shape[1]}).contiguous())
       .to(at::kDouble);
 }
 
@@ -69,19 +76,22 @@ void expect_round_trips(const PriorCase& c) {
   const auto options = torch::TensorOptions(c.dtype);
 
   const at::Tensor u = Rng(5).uniform(Stream::kTest, 0, {4000, c.outputs, c.inputs}, options);
-  const at::Tensor draws = prior->icdf(u);
+  const auto view = prior->view();
+  const CoordinateDistribution& distribution = *view->distribution();
+  const at::Tensor draws = distribution.icdf(u);
   ASSERT_TRUE(draws.isfinite().all().item<bool>());
   EXPECT_TRUE(torch::logical_and(draws >= a, draws <= b).all().item<bool>());
   const at::Tensor density = densities(prior, c.reference, draws, truth) * (b - a);
   const at::Tensor allowed = 1e-6 + 1.2e-7 * density;
-  EXPECT_LE(((prior->cdf(draws) - u).abs().to(at::kDouble) - allowed).max().item<double>(), 0.0);
+  EXPECT_LE(((distribution.cdf(draws) - u).abs().to(at::kDouble) - allowed).max().item<double>(), 0.0);
 
   const at::Tensor line = torch::linspace(a, b, 4001, torch::kDouble).slice(0, 1, -1).to(c.dtype);
   const at::Tensor z = line.reshape({-1, 1, 1}).expand({line.size(0), c.outputs, c.inputs}).contiguous();
-  const at::Tensor f = prior->cdf(z);
+  const at::Tensor f = distribution.cdf(z);
   const at::Tensor resolved =
       densities(prior, c.reference, z, truth) * (b - a) >= (c.dtype == torch::kFloat ? 1e-2 : 1e-9);
-  const at::Tensor errors = (prior->icdf(f) - z).abs().masked_select(resolved.logical_and(f > 0).logical_and(f < 1));
+  const at::Tensor errors =
+      (distribution.icdf(f) - z).abs().masked_select(resolved.logical_and(f > 0).logical_and(f < 1));
   ASSERT_GT(errors.numel(), 100);
   EXPECT_LE(errors.max().item<double>(), 1e-5 * (b - a));
 }
@@ -110,9 +120,9 @@ TEST(Table, MeetsTheBarsForLowBsplineDegrees) {  // degree 0 jumps at its knots,
 
 TEST(Table, SurvivesExtremeEnergies) {
   const auto prior = random_prior({.basis = "RBF", .size = 3000, .dtype = torch::kFloat}, 3);
-  const at::Tensor z = prior->sample(1000, Rng(1), Stream::kTest, 0);
+  const at::Tensor z = prior->view()->sample(1000, Rng(1), Stream::kTest, 0);
   EXPECT_TRUE(z.isfinite().all().item<bool>());
-  EXPECT_TRUE(prior->log_prob(z).isfinite().all().item<bool>());
+  EXPECT_TRUE(prior->view()->log_prob(z).isfinite().all().item<bool>());
 }
 
 /// Keeps LibTorch's warnings instead of printing them.
@@ -134,7 +144,6 @@ TEST(Table, SeesWhatIsBetweenTheKnots) {
           const torch::NoGradGuard no_grad;
           layer->tau.fill_(0.3), layer->spline_weight.fill_(1), layer->coefficients.fill_(2);
           if (layer->base_weight.defined()) layer->base_weight.zero_();
-          prior->invalidate();
         }
         const Truth truth = quadrature(prior, "ebm", 3000);
         EXPECT_LE((log_normalisers(prior, "ebm") - truth.log_mass).abs().max().item<double>(), 1e-5);
@@ -145,22 +154,92 @@ TEST(Table, WarnsOfAnErrorThatCellsCannotRemove) {
   Collector collector;
   c10::WarningUtils::WarningHandlerGuard guard(&collector);
   c10::WarningUtils::WarnAlways always;
-  random_prior({.size = 10}, 3)->sample(1, Rng(1), Stream::kTest, 0);
+  random_prior({.size = 10}, 3)->view()->sample(1, Rng(1), Stream::kTest, 0);
   EXPECT_TRUE(collector.messages.empty());
-  random_prior({.basis = "Morlet", .size = 1e9}, 3)->sample(1, Rng(1), Stream::kTest, 0);
+  random_prior({.basis = "Morlet", .size = 1e9}, 3)->view()->sample(1, Rng(1), Stream::kTest, 0);
   ASSERT_EQ(collector.messages.size(), 1U);
   EXPECT_NE(collector.messages[0].find("GaussQuad_nodes"), std::string::npos);
 }
 
+// Sampling before the criterion is what made a table without a graph, or the other way round.
+TEST(View, GivesTheSameWhoeverAsksFirst) {
+  for (const bool mixture : {false, true}) {
+    const auto prior = random_prior({.size = 2, .mixture = {.enabled = mixture, .train_proportions = mixture}}, 3);
+    const at::Tensor z = prior->view()->sample(5, Rng(1), Stream::kTest, 0);
+    const auto gradient = [&](bool sampled_first) {
+      const auto view = prior->view();
+      if (sampled_first) {
+        const torch::NoGradGuard no_grad;
+        view->sample(5, Rng(1), Stream::kTest, 0), view->score(z), view->log_prob(z);
+      }
+      view->log_prob(z).sum().backward();
+      const KanLayer layer = layer_of(prior);
+      const at::Tensor g = layer->coefficients.grad().clone();
+      layer->coefficients.mutable_grad() = at::Tensor();
+      return g;
+    };
+    EXPECT_TRUE(torch::equal(gradient(false), gradient(true))) << mixture;
+  }
+}
+
+TEST(View, OfOneUpdateHasOneBackwardPass) {
+  const auto prior = random_prior({.size = 2}, 3);
+  const auto view = prior->view();
+  const at::Tensor z = view->sample(5, Rng(1), Stream::kTest, 0);
+  (view->log_prob(z).sum() + view->log_prob(0.5 * z).sum()).backward();  // several terms share the table
+  EXPECT_THROW(view->log_prob(z).sum().backward(), c10::Error);
+}
+
+TEST(View, MadeWithoutGradientsHasNoGraph) {
+  const auto prior = random_prior({.size = 2}, 3);
+  std::shared_ptr<const PriorView> view;
+  {
+    const torch::NoGradGuard no_grad;
+    view = prior->view();
+  }
+  EXPECT_FALSE(view->log_prob(view->sample(5, Rng(1), Stream::kTest, 0)).requires_grad());
+}
+
+// What a loop that forgot to make a new view would meet: every method says so, none answers with old values.
+TEST(View, IsRefusedOnceItsParametersHaveChanged) {
+  const auto refused = [](const std::function<void()>& call) {
+    return message_of<Error>(call).find("after the prior's parameters had changed") != std::string::npos;
+  };
+  for (const bool mixture : {false, true}) {
+    const auto prior = random_prior({.size = 2, .mixture = {.enabled = mixture, .train_proportions = mixture}}, 3);
+    std::vector<NamedParameter> parameters;
+    for (const auto& p : prior->named_parameters()) parameters.push_back({p.key(), p.value(), true});
+    for (const auto& type : optimizer_names()) {
+      SCOPED_TRACE(type);
+      const auto optimizer = make_optimizer({.type = type, .learning_rate = 0.01}, parameters);
+      const auto view = prior->view();
+      const at::Tensor z = view->sample(5, Rng(1), Stream::kTest, 0);
+      view->log_prob(z).sum().backward();
+      optimizer->step(1);
+      EXPECT_TRUE(refused([&] { view->sample(5, Rng(1), Stream::kTest, 0); }));
+      EXPECT_TRUE(refused([&] { view->log_prob(z); }));
+      EXPECT_TRUE(refused([&] { view->score(z); }));
+      EXPECT_TRUE(refused([&] { view->weighted_log_prob(z, torch::full({5}, 0.2), Rng(1), 0); }));
+      EXPECT_TRUE(refused([&] { view->distribution()->cdf(z); }));
+      EXPECT_TRUE(refused([&] { view->distribution()->icdf(torch::full_like(z, 0.5)); }));
+      EXPECT_TRUE(refused([&] { view->distribution()->curves(5); }));
+      EXPECT_TRUE(refused([&] { view->white()->to_latent(z); }));
+      EXPECT_TRUE(refused([&] { view->white()->to_white(z); }));
+    }
+    const auto view = prior->view();
+    prior->update_grid(view->sample(200, Rng(1), Stream::kTest, 0));
+    EXPECT_TRUE(refused([&] { view->sample(5, Rng(1), Stream::kTest, 0); })) << "after a grid update";
+  }
+}
+
 TEST(Table, FollowsItsParameters) {
   const auto prior = random_prior({.size = 2}, 3);
-  const at::Tensor z = prior->sample(3, Rng(1), Stream::kTest, 0), before = prior->log_prob(z).detach();
+  const at::Tensor z = prior->view()->sample(3, Rng(1), Stream::kTest, 0), before = prior->view()->log_prob(z).detach();
   {
     const torch::NoGradGuard no_grad;
     layer_of(prior)->spline_weight.mul_(2);
-    prior->invalidate();
   }
-  EXPECT_GT((prior->log_prob(z) - before).abs().min().item<double>(), 1e-3);
+  EXPECT_GT((prior->view()->log_prob(z) - before).abs().min().item<double>(), 1e-3);
 }
 
 }  // namespace

@@ -157,7 +157,6 @@ inline std::shared_ptr<Prior> random_prior(const PriorCase& c, uint64_t seed) {
   const at::Tensor scale = (c.size / f.abs().amax(0)).t().to(c.dtype);  // [P,Q]
   layer->spline_weight.mul_(scale);
   if (layer->base_weight.defined()) layer->base_weight.mul_(scale);
-  prior->invalidate();
   return prior;
 }
 

@@ -38,7 +38,6 @@ inline Model linear_gaussian(double sigma, bool sigma_trainable = false) {
   prior->coefficients.zero_(), prior->spline_weight.fill_(1);
   generator->spline_weight.zero_();
   generator->base_weight.copy_(torch::tensor({{0.9, -0.4, 0.3, 0.7}, {0.2, 0.8, -0.6, 0.5}}, torch::kDouble));
-  model->prior->invalidate();
   return model;
 }
 
@@ -46,7 +45,7 @@ inline Model linear_gaussian(double sigma, bool sigma_trainable = false) {
 inline std::pair<at::Tensor, at::Tensor> linear_data(ModelImpl& model, int64_t n, uint64_t seed = 8) {
   const torch::NoGradGuard no_grad;
   const Rng rng(seed);
-  const at::Tensor z = model.prior->sample(n, rng, Stream::kTest, 0);
+  const at::Tensor z = model.prior->view()->sample(n, rng, Stream::kTest, 0);
   const at::Tensor noise = rng.normal(Stream::kTest, 1, {n, model.data_size()}, torch::kDouble);
   return {model.generate_raw(z) + model.options.generator.sigma * noise, z};
 }
@@ -89,9 +88,8 @@ inline std::pair<at::Tensor, double> latent_grid(ModelImpl& model, int64_t n) {
 
 /// log p(x) of each datum by quadrature over the latent (midpoint rule), differentiable: [B].
 inline at::Tensor quadrature_log_likelihood(ModelImpl& model, const at::Tensor& x, int64_t n = 400) {
-  model.prior->invalidate();
   const auto [z, log_cell] = latent_grid(model, n);
-  const at::Tensor log_prior = model.prior->log_prob(z);
+  const at::Tensor log_prior = model.prior->view()->log_prob(z);
   std::vector<at::Tensor> values;
   for (int64_t b = 0; b < x.size(0); ++b)
     values.push_back((log_prior + log_likelihood_at(model, x.slice(0, b, b + 1), z)).logsumexp(0) + log_cell);
@@ -128,7 +126,6 @@ inline Model one_dimensional(double sigma = 0.35) {
   prior->spline_weight.fill_(1);
   generator->coefficients.copy_(0.3 * rng.normal(Stream::kTest, 3, generator->coefficients.sizes(), torch::kDouble));
   generator->spline_weight.fill_(0.5), generator->base_weight.fill_(0.8);
-  model->prior->invalidate();
   return model;
 }
 

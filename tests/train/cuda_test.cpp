@@ -96,7 +96,6 @@ struct Trained {
       for (auto& p : model->prior->named_parameters())
         if (p.key() == "layer.coefficients") p.value().mul_(steepness);
     }
-    model->prior->invalidate();
     std::vector<NamedParameter> parameters;
     for (const auto& p : model->named_parameters())
       parameters.push_back({p.key(), p.value(), p.key().starts_with("prior.")});
@@ -110,7 +109,6 @@ struct Trained {
     const at::Tensor x = rng.uniform(Stream::kTest, number, {10, 16}, gpu());
     const NamedNumbers values = update->gradients({x, {}}, number);
     optimizer->step(1);
-    model->prior->invalidate();
     return values;
   }
 

@@ -39,12 +39,12 @@ double divergence_after_fit(PriorOptions options, int64_t inputs, int64_t update
   const at::Tensor weight = torch::full({kDraws}, 1.0 / kDraws);
   for (int64_t step = 0; step < updates; ++step) {
     optimizer->zero_grad();
-    (-prior->weighted_log_prob(draws, weight, rng, step)).backward();
+    (-prior->view()->weighted_log_prob(draws, weight, rng, step)).backward();
     optimizer->step(1 - static_cast<double>(step) / static_cast<double>(updates));
-    prior->invalidate();
   }
   const torch::NoGradGuard no_grad;
-  const at::Tensor density = prior->curves(kPoints).density.to(torch::kDouble).mean(2);  // [K,Q], equal proportions
+  const at::Tensor density =
+      prior->view()->distribution()->curves(kPoints).density.to(torch::kDouble).mean(2);  // [K,Q], equal proportions
   const at::Tensor mass = density * (high - low) / (kPoints - 1);
   const at::Tensor divergence = (target.unsqueeze(1) * (target.unsqueeze(1).log() - mass.log())).sum(0);
   return (least ? divergence.min() : divergence.max()).item<double>();

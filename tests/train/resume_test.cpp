@@ -87,7 +87,7 @@ TEST(ResumeTest, ARunOnPrincipalComponentsGoesOnWithItsOwn) {
   ASSERT_TRUE(run.pca);
   EXPECT_TRUE(at::equal(run.pca->components, data.pca->components));
   const at::NoGradGuard no_grad;
-  const auto made = run.model->generate(run.model->prior->sample(3, Rng(1), Stream::kTest, 0));
+  const auto made = run.model->generate(run.model->prior->view()->sample(3, Rng(1), Stream::kTest, 0));
   EXPECT_EQ(made.sizes(), (std::vector<int64_t>{3, 1, 1, 6}));
   EXPECT_TRUE(at::equal(run.to_images(made), data.pca->reconstruct(made)));
   EXPECT_EQ(run.to_images(made).sizes(), (std::vector<int64_t>{3, 1, 4, 4}));

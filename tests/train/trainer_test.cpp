@@ -81,7 +81,7 @@ TEST(TrainerTest, LoadedRunHoldsTheAverages) {
     EXPECT_FALSE(at::equal(p.value(), checkpoint.tensors.at("model." + p.key()))) << p.key();
     EXPECT_FALSE(p.value().requires_grad());
   }
-  EXPECT_EQ(run.model->generate(run.model->prior->sample(3, Rng(1), Stream::kSample, 0)).sizes(),
+  EXPECT_EQ(run.model->generate(run.model->prior->view()->sample(3, Rng(1), Stream::kSample, 0)).sizes(),
             at::IntArrayRef({3, 1, 4, 4}));
 }
 

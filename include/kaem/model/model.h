@@ -12,11 +12,21 @@
 
 namespace kaem {
 
+struct ModelImpl;
 struct Prior;
+struct PriorView;
+
+/// A model at the parameters that it has now (PriorView): one update's, which ends with it. Refers to the model.
+struct ModelView {
+  ModelImpl& model;
+  std::shared_ptr<const PriorView> prior;
+};
 
 /// KAEM: energy prior, generator and likelihood.
 struct ModelImpl : torch::nn::Module {
   ModelImpl(const ModelOptions& options, DataShape shape, const Rng& rng);
+
+  ModelView view();
 
   int64_t data_size() const { return shape[0] * shape[1] * shape[2]; }
 

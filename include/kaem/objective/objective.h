@@ -21,7 +21,7 @@ struct Objective {
   virtual ~Objective() = default;
 
   /// x [B,D] and its particles -> loss.
-  virtual Terms evaluate(ModelImpl& model, const at::Tensor& x, const Particles& particles, int64_t step,
+  virtual Terms evaluate(const ModelView& view, const at::Tensor& x, const Particles& particles, int64_t step,
                          const Rng& rng) = 0;
 };
 

@@ -18,6 +18,7 @@ class Module;
 namespace kaem {
 
 struct ModelImpl;
+struct ModelView;
 
 /// What a posterior reports beside its samples; undefined where it has no meaning.
 struct Diagnostics {
@@ -55,7 +56,7 @@ struct Posterior {
   virtual ~Posterior() = default;
 
   /// With gradients enabled `generated` and `log_q` carry their graphs, so that nothing is computed twice.
-  virtual Particles sample(ModelImpl& model, const Batch& batch, int64_t step, const Rng& rng) = 0;
+  virtual Particles sample(const ModelView& view, const Batch& batch, int64_t step, const Rng& rng) = 0;
 
   /// Puts what the host alone makes of update `step` where `sample` finds it: before a recorded `sample` is replayed.
   virtual void prepare(int64_t) {}

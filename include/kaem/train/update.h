@@ -35,8 +35,7 @@ class Update {
   enum class Part { kNothing, kSampling, kAll };
 
   static Part part_of(const Config& config, const Posterior& posterior);
-  Particles sample(const Batch& batch, int64_t step);
-  void finish(const Batch& batch, int64_t step, const Particles& particles);
+  void finish(const ModelView& view, const Batch& batch, int64_t step, const Particles& particles);
   bool replay(const Batch& batch, int64_t step);
   void record(const Batch& batch, int64_t step);
   NamedNumbers read() const;
