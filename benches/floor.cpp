@@ -177,12 +177,14 @@ void Floor::prior_table(const PriorOptions& prior) {
   });
 }
 
-void Floor::draws(Prior& prior, int64_t rows, double count) {
-  std::vector<int64_t> shape = prior.latent_shape();
+void Floor::draws(const PriorOptions& options, int64_t rows, double count) {
+  const auto prior = make_prior(options, Rng(1));  // its own, which no training changes
+  prior->to(device_);
+  std::vector<int64_t> shape = prior->latent_shape();
   shape.insert(shape.begin(), rows);
   const Tensor u = (at::rand(shape, device_) * 0.999) + 5e-4;
   add(
-      str("draws ", sizes_text(u)), [view = prior.view(), u] { finish(view->distribution()->icdf(u)); }, count);
+      str("draws ", sizes_text(u)), [prior, view = prior->view(), u] { finish(view->distribution()->icdf(u)); }, count);
 }
 
 double Floor::run() {

@@ -38,7 +38,7 @@ class Floor {
   /// The prior's table with its gradient: basis functions at the nodes, products with the weights, densities.
   void prior_table(const PriorOptions& prior);
   /// `rows` exact draws of the prior, uniforms given.
-  void draws(Prior& prior, int64_t rows, double count = 1);
+  void draws(const PriorOptions& prior, int64_t rows, double count = 1);
 
   /// Runs every part once and notes the times; returns their sum in milliseconds.
   double run();

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "kaem/core/str.h"
-#include "kaem/data/loader.h"
 #include "step.h"
 
 namespace kaem::bench {
@@ -17,13 +16,11 @@ constexpr int64_t kWarmUp = 5, kRounds = 12, kUpdates = 25;
 Result loading(const Options& options) {
   const Config config = load_config("", {}, "MNIST", "vanilla");
   Result result;
-  const at::Device device(options.device);
   const Dataset data = data_or_synthetic(options, config, result.note);
-  Step step(config, data, device);
-  BatchLoader loader(data, config.run.batch_size, step.rng, device.is_cuda());
-  const at::Tensor ready = loader.get(0).x.to(device);
-  const auto loaded = [&] { step(loader.get(step.step).x.to(device, /*non_blocking=*/true)); };
-  const auto in_memory = [&] { step(ready); };
+  const auto trainer = make_trainer(config, data, options);
+  const Batch ready = trainer->next_batch();
+  const auto loaded = [&] { trainer->step(trainer->next_batch()); };
+  const auto in_memory = [&] { trainer->step(ready); };
   for (int64_t i = 0; i < kWarmUp; ++i) loaded();
   // Rounds of both in turn, so that a busy machine slows them alike.
   std::vector<double> with, without;

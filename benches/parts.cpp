@@ -148,7 +148,7 @@ Result generate(const Options& options, int64_t samples, int64_t chunk) {
   const auto& generator = config.model.generator;
   const int64_t features = features_of(generator.basis);
   Floor floor(device);
-  floor.draws(*model->prior, chunk, static_cast<double>(samples) / static_cast<double>(chunk));
+  floor.draws(config.model.prior, chunk, static_cast<double>(samples) / static_cast<double>(chunk));
   floor.generator_forward(*model, chunk, static_cast<double>(samples) / static_cast<double>(chunk));
   for (const int64_t width : generator.widths) floor.exponentials("the generator's basis", samples * width * features);
   const at::NoGradGuard no_grad;

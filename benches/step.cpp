@@ -1,34 +1,15 @@
 #include "step.h"
-#include "kaem/prior/prior.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include "kaem/core/str.h"
 
 namespace kaem::bench {
 
-using at::Tensor;
-
-Step::Step(const Config& c, const Dataset& data, at::Device device)
-    : config(c),
-      rng(c.run.seed),
-      model(c.model, data.shape, rng),
-      posterior(make_posterior(c.posterior, *model,
-                               {.shape = data.shape, .options = at::TensorOptions(device).dtype(at::kFloat)}, rng)),
-      objective(make_objective(c.objective)) {
-  model->to(device);
-  model->initialise_grids(rng, c.posterior.samples);
-  std::vector<NamedParameter> parameters;
-  for (const auto& p : model->named_parameters())
-    if (p.value().requires_grad()) parameters.push_back({p.key(), p.value(), p.key().starts_with("prior.")});
-  optimizer = make_optimizer(c.optimizer, std::move(parameters));
-  update = std::make_unique<Update>(config, *model, *posterior, *objective, *optimizer, rng);
-}
-
-void Step::operator()(const Tensor& x) {
-  loss = update->gradients({x, {}}, step).front().second;
-  optimizer->step(1);
-  ++step;
+std::unique_ptr<Trainer> make_trainer(Config config, const Dataset& data, const Options& options) {
+  config.run.device = options.device, config.run.threads = at::get_num_threads();
+  return std::make_unique<Trainer>(std::move(config), data);
 }
 
 Dataset data_or_synthetic(const Options& options, const Config& config, std::string& note) {

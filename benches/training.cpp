@@ -26,7 +26,7 @@ void add_importance(Floor& floor, const Config& config, const Model& model, at::
   const int64_t samples = config.posterior.samples, batch = config.run.batch_size, pixels = model->data_size();
   const auto random = [&](int64_t rows, int64_t columns) { return at::rand({rows, columns}, device); };
   const Tensor x = random(batch, pixels), generated = random(samples, pixels), weights = random(batch, samples);
-  floor.draws(*model->prior, samples);
+  floor.draws(config.model.prior, samples);
   floor.product("likelihood", x, generated.t());
   floor.product("likelihood backward", weights.t(), x);
   add_update(floor, config, model, samples);
@@ -39,12 +39,12 @@ void add_chains(Floor& floor, const Config& config, const Model& model) {
   const bool tempered = tempering.levels > 1;
   const int64_t batch = config.run.batch_size, rows = batch * (tempered ? tempering.levels : 1);
   const auto steps = static_cast<double>(tempered ? tempering.iters : config.posterior.iters);
-  floor.draws(*model->prior, rows);
+  floor.draws(config.model.prior, rows);
   floor.generator_forward(*model, rows, steps + (tempered ? 1 : 0));
   floor.generator_inputs(*model, rows, steps);
   floor.prior_values(config.model.prior, rows, steps);
   if (tempered) {
-    floor.draws(*model->prior, batch, steps / 2);
+    floor.draws(config.model.prior, batch, steps / 2);
     floor.generator_forward(*model, batch, steps / 2);
   }
   add_update(floor, config, model, rows);
@@ -56,13 +56,13 @@ Result step_of(const Options& options, const std::string& dataset, const std::st
   const at::Device device(options.device);
   std::string note;
   const Dataset data = data_or_synthetic(options, config, note);
-  Step step(config, data, device);
+  const auto trainer = make_trainer(config, data, options);
   Floor floor(device);
   if (config.posterior.sampler == "importance")
-    add_importance(floor, config, step.model, device);
+    add_importance(floor, config, trainer->model(), device);
   else
-    add_chains(floor, config, step.model);
-  Result result = measure([&] { step(data.batch(step.step, config.run.batch_size, step.rng).to(device)); }, floor);
+    add_chains(floor, config, trainer->model());
+  Result result = measure([&] { trainer->step(trainer->next_batch()); }, floor);
   result.note = str(note, ", ", result.note);
   return result;
 }
@@ -75,14 +75,14 @@ Result reduced_step_of(const Options& options, const std::string& dataset, std::
   const Config reduced = load_config(default_config_path(dataset), overrides, dataset, "vanilla");
   std::string note;
   const Dataset data = data_or_synthetic(options, full, note);
-  Step step(reduced, data, device), other(full, data, device);
-  const auto update = [&](Step& s) { s(data.batch(s.step, s.config.run.batch_size, s.rng).to(device)); };
+  const auto half = make_trainer(reduced, data, options), other = make_trainer(full, data, options);
+  const auto update = [&](Trainer& trainer) { trainer.step(trainer.next_batch()); };
   Floor floor(device);
   floor.add("the same in FP32", [&] {
     const at::AutoGradMode with_graph(true);
-    update(other);
+    update(*other);
   });
-  Result result = measure([&] { update(step); }, floor);
+  Result result = measure([&] { update(*half); }, floor);
   result.note = str(note, ", ", result.note);
   return result;
 }

@@ -53,6 +53,8 @@ struct SequenceGenerator : Generator {
         [frozen = network::detached(net)](const Tensor& u, const Tensor&) { return frozen.run(u); });
   }
 
+  ops::Recordable recordable() const override { return ops::Recordable::kNothing; }
+
   SeqOptions options;
   DenseNetwork net;
 };

@@ -125,6 +125,7 @@ struct TransformerGenerator : Generator {
   }
   Tensor forward_given(const Tensor& u, const Tensor& x) override { return net.run(u, x); }
   bool autoregressive() const override { return true; }
+  ops::Recordable recordable() const override { return ops::Recordable::kNothing; }
 
   Tensor sample_sequence(const Tensor& u, const Rng& rng, Stream stream, int64_t step) override {
     const c10::AutoGradMode no_grad(false);

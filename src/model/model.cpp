@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
+
 #include "kaem/prior/prior.h"
 
 namespace kaem {
@@ -51,6 +53,11 @@ Tensor ModelImpl::generate_sequences(const Tensor& z, const Rng& rng, Stream str
 Tensor ModelImpl::log_likelihood(const Tensor& x, const Tensor& z) {
   const c10::AutoGradMode no_grad(false);
   return likelihood->all_pairs(x, generate_raw(z));
+}
+
+ops::Recordable ModelImpl::recordable() const {
+  if (perceptual) return ops::Recordable::kNothing;  // its network is anybody's
+  return std::min(prior->recordable(), generator->recordable());
 }
 
 void ModelImpl::initialise_grids(const Rng& rng, int64_t draws) {

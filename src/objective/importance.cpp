@@ -27,6 +27,8 @@ struct MaximumLikelihood : Objective {
     return make_terms(view, x, options, weighted_log_prob(view, x, samples, step, rng), particles);
   }
 
+  ops::Recordable recordable() const override { return ops::Recordable::kAll; }
+
   ObjectiveOptions options;
 };
 

@@ -118,6 +118,9 @@ struct Thermodynamic : Objective {
     return make_terms(view, x, options, log_prob, shown);
   }
 
+  /// MBAR is solved by the host.
+  ops::Recordable recordable() const override { return ops::Recordable::kSampling; }
+
   ObjectiveOptions options;
   Weights (*gradient)(const Tensor&, const Tensor&, const Tensor&);
 };

@@ -34,10 +34,12 @@ struct Variational : Objective {
     Terms terms = make_terms(view, x, options, log_prob, shown);
     // make_terms counted -(prior + likelihood); the bound weighs the divergence by β.
     terms.total = terms.total + prior + beta * divergence;
-    terms.named.emplace_back("divergence", divergence.detach());
-    terms.named.emplace_back("beta", at::full({}, beta, x.options()));
+    terms.named.push_back({"divergence", divergence.detach()});
+    terms.named.push_back({"beta", at::full({}, beta, x.options())});
     return terms;
   }
+
+  ops::Recordable recordable() const override { return ops::Recordable::kNothing; }
 
   ObjectiveOptions options;
 };

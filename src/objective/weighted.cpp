@@ -88,8 +88,8 @@ Terms make_terms(const ModelView& view, const Tensor& x, const ObjectiveOptions&
   const ModelImpl& model = view.model;
   Terms terms;
   terms.total = -(log_prob.prior + log_prob.likelihood);
-  const auto show = [&](const char* name, const Tensor& value) {
-    if (value.defined()) terms.named.emplace_back(name, value.detach().mean());
+  const auto show = [&](const char* name, const Tensor& value, Measure measure = Measure::kTerm) {
+    if (value.defined()) terms.named.push_back({name, value.detach().mean(), measure});
   };
   show("log_prior", log_prob.prior);
   show("log_likelihood", log_prob.likelihood);
@@ -101,12 +101,12 @@ Terms make_terms(const ModelView& view, const Tensor& x, const ObjectiveOptions&
   if (const Tensor words = model.likelihood->mean_words(x); words.defined())
     show("token_loss", -log_prob.likelihood.detach() / words);
   show("log_evidence", particles.info.log_evidence);
-  show("ess", particles.info.ess);
-  show("acceptance", particles.info.acceptance);
+  show("ess", particles.info.ess, Measure::kEss);
+  show("acceptance", particles.info.acceptance, Measure::kAcceptance);
   if (particles.info.swap_rate.defined()) {
     for (int64_t i = 0; i < particles.info.swap_rate.size(0); ++i)
-      terms.named.emplace_back("swap_" + std::to_string(i), particles.info.swap_rate[i]);
-    show("barrier", particles.info.barrier);
+      terms.named.push_back({"swap_" + std::to_string(i), particles.info.swap_rate[i], Measure::kSwapRate});
+    show("barrier", particles.info.barrier, Measure::kBarrier);
     show("round_trips", particles.info.round_trips);
   }
   if (particles.log_q.defined() && options.kind != "variational") {  // the encoder follows the chains

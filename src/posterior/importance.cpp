@@ -40,7 +40,7 @@ struct ImportanceSampling : Posterior {
     return particles;
   }
 
-  bool recordable() const override { return true; }
+  ops::Recordable recordable() const override { return ops::Recordable::kAll; }
 
   /// Rows whose ESS is below the threshold take resampled counts/S as weights: -inf for particles that were dropped.
   Tensor resampled(const Tensor& log_weight, const Tensor& weight, const Tensor& ess, int64_t step,

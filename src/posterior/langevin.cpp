@@ -45,11 +45,12 @@ struct LangevinSampling : Posterior {
   }
 
   /// What is replayed tries the same pairs every time, so that an update must have both parities as often.
-  bool recordable() const override {
+  ops::Recordable recordable() const override {
     const TemperingOptions& t = options.tempering;
     const bool same_pairs = t.exchange == "none" || (t.exchange == "deo" && t.iters % 2 == 0);
-    return options.sampler == "ula" && options.chain_start == "prior" &&
-           (!tempered || (t.schedule != "adaptive" && same_pairs));
+    const bool same = options.sampler == "ula" && options.chain_start == "prior" &&
+                      (!tempered || (t.schedule != "adaptive" && same_pairs));
+    return same ? ops::Recordable::kAll : ops::Recordable::kNothing;
   }
 
   void prepare(int64_t step) override {

@@ -14,6 +14,10 @@ struct ComponentPrior : Prior {
   ComponentPrior(const PriorOptions& options, const Rng& rng);
 
   std::pair<double, double> domain() const override { return reference->domain; }
+  /// Low-discrepancy draws are made by the host.
+  ops::Recordable recordable() const override {
+    return options.uniforms == "independent" ? ops::Recordable::kAll : ops::Recordable::kNothing;
+  }
 
   PriorOptions options;
   KanLayer layer{nullptr};

@@ -22,7 +22,7 @@ constexpr size_t kMostLayers = 16;
 
 /// p ∝ π0 exp f with chains for draws; p0 is π0 on its domain.
 struct DeepView final : PriorView, WhiteCoordinates, TiltedBase {
-  explicit DeepView(const DeepPrior& deep) : prior_(deep), versions(versions_of(deep)) {}
+  explicit DeepView(DeepPrior& deep) : prior_(deep), versions(versions_of(deep)) {}
 
   Tensor sample(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index) const override {
     const c10::AutoGradMode no_grad(false);
@@ -109,7 +109,7 @@ struct DeepView final : PriorView, WhiteCoordinates, TiltedBase {
   /// f and ∇f without a graph.
   std::pair<Tensor, Tensor> tilt(const Tensor& z) const override {
     const c10::AutoGradMode no_grad(false);
-    const auto& layers = prior().layers;
+    auto& layers = prior().layers;
     std::vector<Tensor> values = {z}, entered;
     for (size_t l = 0; l < layers.size(); ++l) {
       entered.push_back(prior_.enter(l, values[l]));
@@ -131,12 +131,12 @@ struct DeepView final : PriorView, WhiteCoordinates, TiltedBase {
 
  private:
   /// Error if a parameter was written to since this was made.
-  const DeepPrior& prior() const {
+  DeepPrior& prior() const {
     check_current(versions);
     return prior_;
   }
 
-  const DeepPrior& prior_;
+  DeepPrior& prior_;
   Versions versions;
 };
 

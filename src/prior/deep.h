@@ -16,6 +16,7 @@ struct DeepPrior : Prior {
   bool normalised() const override { return false; }
   GridUpdate update_grid(const at::Tensor& z) override;
   void initialise_grid() override;
+  ops::Recordable recordable() const override { return ops::Recordable::kNothing; }
   at::Tensor features(const at::Tensor& z) const override { return z; }
   at::Tensor features_pullback(const at::Tensor& grad) const override { return grad; }
   std::pair<double, double> domain() const override;

@@ -55,35 +55,34 @@ int64_t row_step(std::string_view line) {
 
 }  // namespace
 
-void Metrics::add(const NamedNumbers& averages, const NamedNumbers& counts) {
-  averages_.clear(), counts_.clear();
-  for (const auto& [name, value] : averages) {
-    averages_.push_back(name);
-    if (name.starts_with("swap_") && std::isnan(value))  // a pair that was not tried
+void Metrics::add(const std::vector<Number>& averages, const std::vector<Number>& counts) {
+  averages_ = averages, counts_ = counts;
+  for (const auto& [name, value, measure] : averages) {
+    if (measure == Measure::kSwapRate && std::isnan(value))  // a pair that was not tried
       ++missing_[name];
     else
       sums_[name] += value;
   }
-  for (const auto& [name, value] : counts) counts_.push_back(name), sums_[name] += value;
+  for (const auto& count : counts) sums_[count.name] += count.value;
   ++updates_;
 }
 
 void Metrics::write_row(int64_t step, int64_t epoch, double seconds, double learning_rate) {
   std::string header = "step,epoch,seconds", row = str(step, ",", epoch, ",", number(seconds));
-  const auto add_column = [&](const std::string& name, double value) {
+  const auto add_column = [&](const std::string& name, double value, Measure measure = Measure::kTerm) {
     header.append(",").append(name);
-    row.append(",").append(name.starts_with("swap_") && std::isnan(value) ? "" : number(value));
+    row.append(",").append(measure == Measure::kSwapRate && std::isnan(value) ? "" : number(value));
   };
   // The barrier is a sum over pairs, some of which may not be tried in every update: it is taken of their means.
   double barrier = 0;
-  for (const auto& name : averages_) {
+  for (const auto& [name, value, measure] : averages_) {
     const auto count = static_cast<double>(updates_ - missing_[name]);
     const double mean = count > 0 ? sums_[name] / count : std::nan("");
-    if (name.starts_with("swap_") && count > 0) barrier += 1 - mean;
-    add_column(name, name == "barrier" ? barrier : mean);
+    if (measure == Measure::kSwapRate && count > 0) barrier += 1 - mean;
+    add_column(name, measure == Measure::kBarrier ? barrier : mean, measure);
   }
   add_column("lr", learning_rate);
-  for (const auto& name : counts_) add_column(name, sums_[name]);
+  for (const auto& count : counts_) add_column(count.name, sums_[count.name]);
   std::error_code ignored;
   const auto size = std::filesystem::file_size(path_, ignored);
   append(path_, ignored || size == 0 ? header + "\n" + row + "\n" : row + "\n");

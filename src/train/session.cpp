@@ -45,25 +45,10 @@ io::NamedTensors data_state(const Dataset& data) {
           {"data.shape", at::tensor({data.shape[0], data.shape[1], data.shape[2]}, at::kLong)}};
 }
 
-void append(io::NamedTensors& to, io::NamedTensors from) {
-  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
-}
-
 std::string joined(const std::vector<std::string>& lines) {
   std::string text;
   for (const auto& line : lines) text.append(line).append("\n");
   return text;
-}
-
-/// What the checkpoint's tensors are copied into: the state that lives in tensors.
-io::NamedTensors live_state(const TrainState& state) {
-  auto tensors = model_state(state.model);
-  append(tensors, state.ema.named_state());
-  append(tensors, state.optimizer.named_state());
-  if (const auto module = state.posterior.module())
-    for (const auto& v : named_values(*module)) tensors.emplace_back("posterior.encoder." + v.name, v.value);
-  for (const auto& [name, tensor] : state.posterior.named_state()) tensors.emplace_back("posterior." + name, tensor);
-  return tensors;
 }
 
 /// Keys whose values differ between two resolved texts: "SECTION.key = new (was old)".
@@ -87,50 +72,29 @@ std::vector<std::string> changed_values(const std::string& before, const std::st
   return changed;
 }
 
-/// The first term that is not finite, else the first such gradient: what a user looks at first.
-std::string offender(const NamedNumbers& averages, const Optimizer& optimizer) {
-  for (const auto& [name, value] : averages)
-    if (name != "loss" && name != "grad_norm" && !name.starts_with("swap_") && !std::isfinite(value))
-      return str("term '", name, "' is ", value);
-  if (!std::isfinite(averages.front().second)) return str("the loss is ", averages.front().second);
-  for (const auto& p : optimizer.parameters)
-    if (p.value.grad().defined() && !p.value.grad().isfinite().all().item<bool>())
-      return "the gradient of '" + p.name + "' is not finite";
-  return "the norm of the gradient is not finite";
-}
-
 }  // namespace
 
-Length run_length(const RunOptions& options, const Dataset& data) {
-  Length length;
-  length.steps_per_epoch = data.steps_per_epoch(options.batch_size);
-  if (length.steps_per_epoch < 1)
-    throw ConfigError(str("[TRAINING] batch_size = ", options.batch_size, ": ", data.name, " has only ",
-                          data.train.size(0), " training records"));
-  length.total = options.epochs * length.steps_per_epoch;
-  length.last = options.max_steps > 0 ? std::min(options.max_steps, length.total) : length.total;
-  return length;
-}
-
-Session::Session(const Config& config, const TrainOptions& options, const Dataset& data, const std::string& device,
-                 Length length, const std::string& network)
-    : config_(config),
-      length_(length),
-      resumed_(!options.resume.empty()),
-      meta_{options.command_line, device, at::get_num_threads(), data.sources},
-      folder_(resumed_ ? RunFolder::open(options.resume, config.run.out) : RunFolder::create(config, meta_)),
+Session::Session(Trainer& trainer)
+    : trainer_(trainer),
+      config_(trainer.config()),
+      data_(trainer.data()),
+      length_(trainer.length()),
+      resumed_(!trainer.options().resume.empty()),
+      meta_{trainer.options().command_line, trainer.device(), at::get_num_threads(), data_.sources},
+      folder_(resumed_ ? RunFolder::open(trainer.options().resume, config_.run.out)
+                       : RunFolder::create(config_, meta_)),
       lock_(lock_folder(folder_.path())),
       metrics_(folder_.file(kMetricsFile)),
-      config_hash_(config_hash(config)) {
+      config_hash_(config_hash(config_)) {
   log::set_file(folder_.file("log.txt"));
-  if (!network.empty()) {
-    const std::string path = kept_config(config).model.generator.perceptual_features;
+  if (const std::string& network = trainer.network(); !network.empty()) {
+    const std::string path = kept_config(config_).model.generator.perceptual_features;
     files_[path] = network;
     log::record(log::Level::kInfo, str(path, " (SHA-256 ", network, ") is a TorchScript program and is run"));
   }
   if (!resumed_)
-    for (const auto& note : config.notes) log::info(note);
-  for (const auto& note : data.notes) log::info(note);
+    for (const auto& note : config_.notes) log::info(note);
+  for (const auto& note : data_.notes) log::info(note);
   log::info(str("run folder: ", folder_.path()));
 }
 
@@ -140,18 +104,18 @@ Session::~Session() {
   if (lock_ >= 0) ::close(lock_);
 }
 
-int64_t Session::restore(const TrainState& state) {
+void Session::restore() {
   int64_t done = 0;
-  if (state.data.is_text()) keep_vocabulary(state.data);
-  if (state.data.pca) keep_pca(*state.data.pca);
+  if (data_.is_text()) keep_vocabulary(data_);
+  if (data_.pca) keep_pca(*data_.pca);
   if (resumed_ && folder_.checkpoint_steps().empty()) {
     log::warn(folder_.path() + " holds no checkpoint yet: it is trained from its first update");
     metrics_.cut(0, 0);
   } else if (resumed_) {
     const auto checkpoint = folder_.load_checkpoint();
     warn_of_changes(checkpoint);
-    if (state.data.is_text()) folder_.read_kept_file(kVocabularyFile, checkpoint);
-    restore_state(live_state(state), checkpoint.tensors, checkpoint.path);
+    if (data_.is_text()) folder_.read_kept_file(kVocabularyFile, checkpoint);
+    restore_state(trainer_.state(), checkpoint.tensors, checkpoint.path);
     metrics_.restore(checkpoint.tensors);
     done = restored_step_ = checkpoint.step, seconds_before_ = checkpoint.seconds, saved_step_ = done;
     cut_metrics(checkpoint);
@@ -163,46 +127,43 @@ int64_t Session::restore(const TrainState& state) {
   start_ = std::chrono::steady_clock::now();
   progress_.emplace(done, length_.last, config_.run.batch_size, config_.run.quiet);
   signals_.emplace();
-  return done;
+  trainer_.set_steps(done);
 }
 
-StepValues Session::checked(int64_t step, NamedNumbers averages, const Optimizer& optimizer) const {
-  StepValues values;
-  values.averages = std::move(averages);
-  values.loss = values.averages.front().second;
-  if (std::isfinite(values.loss) && std::isfinite(values.averages.back().second)) return values;
+std::string Session::last_checkpoint() const {
   const auto saved = folder_.checkpoint_steps();
-  throw Error(str("update ", step + 1, ": ", offender(values.averages, optimizer), "; the last good checkpoint is ",
-                  saved.empty() ? "none yet" : folder_.checkpoint_path(saved.back()),
-                  step == 0 ? ". Nothing is learnt yet: a value of the configuration is too large or too small"
-                            : ". A lower [OPTIMIZER] learning_rate or [TRAINING] max_grad_norm may help"));
+  return saved.empty() ? "none yet" : folder_.checkpoint_path(saved.back());
 }
 
-void Session::tick(int64_t done, const StepValues& values, const TrainState& state) {
+void Session::tick(const StepResult& result) {
   const auto& run = config_.run;
-  metrics_.add(values.averages, {{"grid_moved", static_cast<double>(values.grid.moved)},
-                                 {"grid_halved", static_cast<double>(values.grid.halved)},
-                                 {"grid_skipped", static_cast<double>(values.grid.skipped)}});
-  learning_rate_ = values.learning_rate, loss_sum_ += values.loss, ++loss_count_;
-  progress_->update(done, values.loss);
-  warn_of_bad_sampling(values.averages);
+  const int64_t done = trainer_.steps();
+  std::vector<Number> averages = {{"loss", result.loss}};
+  averages.insert(averages.end(), result.terms.begin(), result.terms.end());
+  averages.push_back({"grad_norm", result.gradient_norm});
+  metrics_.add(averages, {{"grid_moved", static_cast<double>(result.grid.moved)},
+                          {"grid_halved", static_cast<double>(result.grid.halved)},
+                          {"grid_skipped", static_cast<double>(result.grid.skipped)}});
+  learning_rate_ = result.learning_rate, loss_sum_ += result.loss, ++loss_count_;
+  progress_->update(done, result.loss);
+  warn_of_bad_sampling(result.terms);
   const auto each_epochs = [&](int64_t epochs) { return epochs > 0 && done % (epochs * length_.steps_per_epoch) == 0; };
   if (done % run.log_steps == 0 || done == length_.total) write_row(done);
-  if (each_epochs(run.sample_epochs)) write_samples(done, state);
-  if (each_epochs(run.checkpoint_epochs) || (run.checkpoint_steps > 0 && done % run.checkpoint_steps == 0))
-    save(done, state);
+  if (each_epochs(run.sample_epochs)) write_samples(done);
+  if (each_epochs(run.checkpoint_epochs) || (run.checkpoint_steps > 0 && done % run.checkpoint_steps == 0)) save(done);
   if (const int signal = SignalGuard::received(); signal != 0 && done < length_.last) {
-    save(done, state);
+    save(done);
     throw Interrupted(str("interrupted after update ", done,
                           "; its checkpoint is written. Go on with: kaem train --resume ", folder_.path()),
                       signal);
   }
 }
 
-void Session::warn_of_bad_sampling(const NamedNumbers& averages) {
+void Session::warn_of_bad_sampling(const std::vector<Number>& terms) {
   constexpr double kFewSamples = 2, kRareSwap = 0.02, kRareMove = 0.005;
-  for (const auto& [name, value] : averages) {
-    if (name == "ess" && value < kFewSamples && !warned_of_few_) {
+  int64_t pair = -1;
+  for (const auto& [name, value, measure] : terms) {
+    if (measure == Measure::kEss && value < kFewSamples && !warned_of_few_) {
       warned_of_few_ = true;
       log::warn(str(
           "the posterior's weights rest on ", value, " of ", config_.posterior.samples,
@@ -211,17 +172,17 @@ void Session::warn_of_bad_sampling(const NamedNumbers& averages) {
           config_.model.generator.likelihood == "gaussian" ? " or a larger [GeneratorModel] generator_variance" : "",
           " raise it; this is said once"));
     }
-    if (name == "acceptance" && value < kRareMove && !warned_of_moves_) {
+    if (measure == Measure::kAcceptance && value < kRareMove && !warned_of_moves_) {
       warned_of_moves_ = true;
       log::warn(
           str("the chains accept ", 100 * value,
               " % of their moves: they hardly leave where they start. A smaller step ([POST_LANGEVIN] ula_η, pcnl_δ) "
               "may help; this is said once"));
     }
-    if (name.starts_with("swap_") && value < kRareSwap && !warned_of_swaps_) {
+    if (measure == Measure::kSwapRate) ++pair;
+    if (measure == Measure::kSwapRate && value < kRareSwap && !warned_of_swaps_) {
       warned_of_swaps_ = true;
-      log::warn(str("temperatures ", name.substr(5), " and ", std::stoi(name.substr(5)) + 1, " exchange in ",
-                    100 * value,
+      log::warn(str("temperatures ", pair, " and ", pair + 1, " exchange in ", 100 * value,
                     " % of the attempts only: more temperatures ([THERMODYNAMIC_INTEGRATION] num_temps), "
                     "another p_start and p_end, or schedule = adaptive may help; this is said once"));
     }
@@ -233,11 +194,12 @@ void Session::record_failure(const std::exception& error) {
   log::record(log::Level::kError, text.substr(0, text.find('\n')));
 }
 
-Report Session::finish(int64_t done, const TrainState& state) {
-  save(done, state);  // before the last row, so that a run that is made longer still has its sums
+Report Session::finish() {
+  const int64_t done = trainer_.steps();
+  save(done);  // before the last row, so that a run that is made longer still has its sums
   if (!metrics_.empty() && loss_count_ > 0) write_row(done);
   if (row_loss_ == 0) row_loss_ = metrics_.last("loss").value_or(0);  // nothing was to do
-  write_samples(done, state);
+  write_samples(done);
   signals_.reset();
   const Report report{done, row_loss_, seconds(), folder_.path(), samples_};
   report_end(report);
@@ -248,23 +210,22 @@ double Session::seconds() const {
   return seconds_before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
 
-void Session::save(int64_t done, const TrainState& state) {
+void Session::save(int64_t done) {
   if (saved_step_ == done) return;
-  auto tensors = live_state(state);
-  append(tensors, data_state(state.data));
-  append(tensors, metrics_.named_state());
+  auto tensors = trainer_.state();
+  for (const auto& more : {data_state(data_), metrics_.named_state()})
+    tensors.insert(tensors.end(), more.begin(), more.end());
   metrics_.sync();
   Checkpoint checkpoint;
   checkpoint.step = done, checkpoint.epoch = epoch(done), checkpoint.seconds = seconds();
   checkpoint.config_hash = config_hash_, checkpoint.config = to_ini(kept_config(config_)), checkpoint.files = files_;
   if (const std::string rows = metrics_.description(); !rows.empty()) checkpoint.files[kMetricsFile] = rows;
-  const auto before = folder_.checkpoint_steps();
+  const std::string before = last_checkpoint();
   try {
     folder_.save_checkpoint(checkpoint, tensors, config_.run.keep_checkpoints);
     if (resumed_) folder_.write_config(config_, restored_step_);
   } catch (const Error& e) {
-    throw Error(str("checkpoint of update ", done, ": ", e.what(), "; the last good checkpoint is ",
-                    before.empty() ? "none yet" : folder_.checkpoint_path(before.back())));
+    throw Error(str("checkpoint of update ", done, ": ", e.what(), "; the last good checkpoint is ", before));
   }
   saved_step_ = done;
 }
@@ -317,22 +278,23 @@ void Session::keep_vocabulary(const Dataset& data) const {
     throw DataError(path + ": the data have another vocabulary now; a run can only go on with the data it began with");
 }
 
-void Session::write_samples(int64_t done, const TrainState& state) {
+void Session::write_samples(int64_t done) {
   if (sampled_step_ == done) return;
   const at::NoGradGuard no_grad;
   // The same uniforms each time, so that one sees the same latents change.
   const Rng rng(config_.run.seed);
-  const bool text = state.data.is_text();
-  state.ema.swap();
-  const auto z = state.model.prior->view()->sample(config_.run.samples_per_picture, rng, Stream::kSample, 0);
-  const auto made = text ? state.model.generate_sequences(z, rng, Stream::kWords, 0) : state.model.generate(z);
-  state.ema.swap();
+  const bool text = data_.is_text();
+  ModelImpl& model = *trainer_.model();
+  trainer_.averages().swap();
+  const auto z = model.prior->view()->sample(config_.run.samples_per_picture, rng, Stream::kSample, 0);
+  const auto made = text ? model.generate_sequences(z, rng, Stream::kWords, 0) : model.generate(z);
+  trainer_.averages().swap();
   const std::string path = folder_.file(str("samples/step_", done, text ? ".txt" : ".png"));
   try {
     if (text)
-      io::write_file_atomic(path, joined(to_lines(made, state.data.vocabulary)));
+      io::write_file_atomic(path, joined(to_lines(made, data_.vocabulary)));
     else
-      io::write_png_grid(path, state.data.pca ? state.data.pca->reconstruct(made.cpu()) : made.cpu());
+      io::write_png_grid(path, data_.pca ? data_.pca->reconstruct(made.cpu()) : made.cpu());
     samples_ = path, sampled_step_ = done;
   } catch (const Error& e) {
     log::warn(str("no samples of update ", done, ": ", e.what()));  // worth no run

@@ -2,6 +2,8 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
+#include <cmath>
 #include <exception>
 #include <filesystem>
 
@@ -13,6 +15,7 @@
 #include "kaem/io/file.h"
 #include "kaem/prior/prior.h"
 #include "kaem/train/update.h"
+#include "recorded.h"
 #include "session.h"
 #include "state.h"
 
@@ -29,20 +32,9 @@ std::vector<NamedParameter> trained_parameters(const ModelImpl& model, Posterior
   return parameters;
 }
 
-/// Data of update `step`, on the device.
-Batch next_batch(const Config& config, BatchLoader& loader, int64_t step, const at::Device& device) {
-  const LoadedBatch batch = loader.get(config.run.overfit_batch ? 0 : step);
-  return {batch.x.to(device, /*non_blocking=*/true), batch.index};
-}
-
-/// Grid update on fresh prior draws, with the averages carried over to the new knots.
-GridUpdate update_grids(const Config& config, ModelImpl& model, Ema& ema, const Rng& rng, int64_t done) {
-  const at::NoGradGuard no_grad;
-  const int64_t draws = config.grid.samples > 0 ? config.grid.samples : config.posterior.samples;
-  const auto z = model.prior->view()->sample(draws, rng, Stream::kGrid, done);
-  const GridUpdate update = model.update_grids(z, config.grid.prior, config.grid.generator);
-  ema.refit();
-  return update;
+/// Draws that grids are fitted to.
+int64_t grid_draws(const Config& config) {
+  return config.grid.samples > 0 ? config.grid.samples : config.posterior.samples;
 }
 
 /// The components that a resumed run was made with, so that they do not depend on the machine that it goes on.
@@ -80,58 +72,145 @@ std::string check_network(const Config& config, const TrainOptions& options) {
   return digest;
 }
 
-}  // namespace
+Length run_length(const RunOptions& options, const Dataset& data) {
+  Length length;
+  length.steps_per_epoch = data.steps_per_epoch(options.batch_size);
+  if (length.steps_per_epoch < 1)
+    throw ConfigError(str("[TRAINING] batch_size = ", options.batch_size, ": ", data.name, " has only ",
+                          data.train.size(0), " training records"));
+  length.total = options.epochs * length.steps_per_epoch;
+  length.last = options.max_steps > 0 ? std::min(options.max_steps, length.total) : length.total;
+  return length;
+}
 
-Report train(const Config& config, const TrainOptions& options) {
-  const std::string device = prepare_machine(config.run);
-  const Dataset data =
-      options.dataset != nullptr ? *options.dataset : make_dataset(config.data, pca_of_run(config, options));
-  const Length length = run_length(config.run, data);
-  const Rng rng(config.run.seed);
-  const std::string network = check_network(config, options);
-  Model model(config.model, data.shape, rng);
-  const std::string precision = prepare_precision(config.model.generator, model->prior->latent_shape().front(),
-                                                  data.shape, device, !options.resume.empty());
+/// The model on its device, and what was found of its precision.
+Model make_model(const Config& config, const DataShape& shape, const std::string& device, const Rng& rng, bool resumed,
+                 std::string& precision) {
+  Model model(config.model, shape, rng);
+  precision = prepare_precision(config.model.generator, model->prior->latent_shape().front(), shape, device, resumed);
   model->to(at::Device(device));
   if (model->perceptual) model->perceptual->to(at::TensorOptions(at::Device(device)).dtype(at::kFloat));
+  // The generator's inputs reach far beyond its configured range: its grid is fitted to prior draws before step 0.
+  model->initialise_grids(rng, grid_draws(config));
+  return model;
+}
+
+std::unique_ptr<Posterior> make_posterior_of(const Config& config, ModelImpl& model, const Dataset& data,
+                                             const Length& length, const std::string& device, const Rng& rng) {
   const auto number = at::TensorOptions().dtype(at::kFloat).device(at::Device(device));
   const PosteriorContext context{data.shape, data.train.size(0), length.total, config.run.out, number};
-  const auto posterior = make_posterior(config.posterior, *model, context, rng);
+  auto posterior = make_posterior(config.posterior, model, context, rng);
   if (const auto module = posterior->module()) module->to(at::Device(device));
-  const auto objective = make_objective(config.objective);
+  return posterior;
+}
 
-  // The generator's inputs reach far beyond its configured range: its grid is fitted to prior draws before step 0.
-  model->initialise_grids(rng, config.grid.samples > 0 ? config.grid.samples : config.posterior.samples);
-  const auto optimizer = make_optimizer(config.optimizer, trained_parameters(*model, *posterior));
-  Ema ema(*model, config.optimizer.ema_decay);
+/// The first term that is not finite, else the first such gradient: what a user looks at first. Empty: all are.
+std::string not_finite(const StepResult& result, const Optimizer& optimizer) {
+  if (std::isfinite(result.loss) && std::isfinite(result.gradient_norm)) return "";
+  for (const auto& [name, value, measure] : result.terms)
+    if (measure != Measure::kSwapRate && !std::isfinite(value)) return str("term '", name, "' is ", value);
+  if (!std::isfinite(result.loss)) return str("the loss is ", result.loss);
+  for (const auto& p : optimizer.parameters)
+    if (p.value.grad().defined() && !p.value.grad().isfinite().all().item<bool>())
+      return "the gradient of '" + p.name + "' is not finite";
+  return "the norm of the gradient is not finite";
+}
 
-  BatchLoader loader(data, config.run.batch_size, rng, /*pinned=*/at::Device(device).is_cuda());
-  const TrainState state{*model, *posterior, *optimizer, ema, data};
-  Update update(config, *model, *posterior, *objective, *optimizer, rng);
-  Session session(config, options, data, device, length, network);
-  if (!precision.empty()) log::info(precision);
+/// An update that cannot be made.
+struct NotFinite : Error {
+  NotFinite(int64_t step, const std::string& what)
+      : Error(str("update ", step + 1, ": ", what)),
+        advice(step == 0 ? "Nothing is learnt yet: a value of the configuration is too large or too small"
+                         : "A lower [OPTIMIZER] learning_rate or [TRAINING] max_grad_norm may help") {}
+  std::string advice;
+};
+
+}  // namespace
+
+Trainer::Trainer(Config config, const Dataset& data, TrainOptions options)
+    : config_(std::move(config)),
+      options_(std::move(options)),
+      data_(data),
+      device_(prepare_machine(config_.run)),
+      length_(run_length(config_.run, data)),
+      rng_(config_.run.seed),
+      network_(check_network(config_, options_)),
+      model_(make_model(config_, data.shape, device_, rng_, !options_.resume.empty(), precision_)),
+      posterior_(make_posterior_of(config_, *model_, data, length_, device_, rng_)),
+      objective_(make_objective(config_.objective)),
+      optimizer_(make_optimizer(config_.optimizer, trained_parameters(*model_, *posterior_))),
+      averages_(*model_, config_.optimizer.ema_decay),
+      update_({*model_, *posterior_, *objective_, *optimizer_, config_.optimizer.max_grad_norm, rng_}) {
+  if (at::Device(device_).is_cuda()) recorded_ = std::make_unique<RecordedUpdate>(update_);
+}
+
+Trainer::~Trainer() = default;
+
+int64_t Trainer::replayed() const { return recorded_ ? recorded_->replayed() : 0; }
+
+Batch Trainer::next_batch() {
+  const at::Device device(device_);
+  if (!loader_)
+    loader_ = std::make_unique<BatchLoader>(data_, config_.run.batch_size, rng_, /*pinned=*/device.is_cuda());
+  const LoadedBatch batch = loader_->get(config_.run.overfit_batch ? 0 : steps_);
+  return {batch.x.to(device, /*non_blocking=*/true), batch.index};
+}
+
+StepResult Trainer::step(const Batch& batch) {
+  StepResult result = recorded_ ? recorded_->gradients(batch, steps_) : update_.gradients(batch, steps_);
+  if (const std::string what = not_finite(result, *optimizer_); !what.empty()) throw NotFinite(steps_, what);
+  const double factor = schedule_factor(config_.schedule, steps_, length_.steps_per_epoch, length_.total);
+  result.learning_rate = factor * config_.optimizer.learning_rate;
+  optimizer_->step(factor);
+  model_->prior->update_statistics(rng_, steps_);
+  averages_.update();
+  ++steps_;
+  if (config_.grid.due(steps_)) result.grid = update_grids();
+  return result;
+}
+
+/// On fresh prior draws, with the averages carried over to the new knots.
+GridUpdate Trainer::update_grids() {
+  const at::NoGradGuard no_grad;
+  const auto z = model_->prior->view()->sample(grid_draws(config_), rng_, Stream::kGrid, steps_);
+  const GridUpdate update = model_->update_grids(z, config_.grid.prior, config_.grid.generator);
+  averages_.refit();
+  if (recorded_ && update.moved > 0) recorded_->forget();
+  return update;
+}
+
+io::NamedTensors Trainer::state() {
+  auto tensors = model_state(*model_);
+  const auto append = [&](const io::NamedTensors& more) { tensors.insert(tensors.end(), more.begin(), more.end()); };
+  append(averages_.named_state());
+  append(optimizer_->named_state());
+  if (const auto module = posterior_->module())
+    for (const auto& v : named_values(*module)) tensors.emplace_back("posterior.encoder." + v.name, v.value);
+  for (const auto& [name, tensor] : posterior_->named_state()) tensors.emplace_back("posterior." + name, tensor);
+  return tensors;
+}
+
+Report Trainer::fit() {
+  Session session(*this);
+  if (!precision_.empty()) log::info(precision_);
   try {
-    int64_t step = session.restore(state);
-    for (; step < length.last; ++step) {
-      const Batch batch = next_batch(config, loader, step, at::Device(device));
-      StepValues values = session.checked(step, update.gradients(batch, step), *optimizer);
-      const double factor = schedule_factor(config.schedule, step, length.steps_per_epoch, length.total);
-      values.learning_rate = factor * config.optimizer.learning_rate;
-      optimizer->step(factor);
-      model->prior->update_statistics(rng, step);
-      ema.update();
-
-      if (config.grid.due(step + 1)) {
-        values.grid = update_grids(config, *model, ema, rng, step + 1);
-        if (values.grid.moved > 0) update.forget();
-      }
-      session.tick(step + 1, values, state);
-    }
-    return session.finish(step, state);
+    session.restore();
+    while (steps_ < length_.last) session.tick(step(next_batch()));
+    return session.finish();
+  } catch (const NotFinite& e) {
+    const Error whole(str(e.what(), "; the last good checkpoint is ", session.last_checkpoint(), ". ", e.advice));
+    Session::record_failure(whole);
+    throw whole;
   } catch (const std::exception& e) {
-    session.record_failure(e);
+    Session::record_failure(e);
     throw;
   }
+}
+
+Report train(const Config& config, const TrainOptions& options) {
+  prepare_machine(config.run);  // before the data are made
+  const Dataset data = make_dataset(config.data, pca_of_run(config, options));
+  return Trainer(config, data, options).fit();
 }
 
 at::Tensor LoadedRun::to_images(const at::Tensor& made) const {

@@ -1,4 +1,5 @@
 #include "apps/support.h"
+#include "kaem/core/str.h"
 
 namespace kaem {
 namespace {

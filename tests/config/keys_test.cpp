@@ -6,7 +6,7 @@ namespace {
 TEST(Keys, UnknownNamesGetTheNearest) {
   EXPECT_EQ(refused("[TRAINING]\nbach_size = 3\n"),
             "f.ini:2: [TRAINING] unknown key 'bach_size'; did you mean 'batch_size'?");
-  EXPECT_EQ(refused("[TRANING]\nbatch_size = 3\n"), "f.ini:2: unknown section [TRANING]; did you mean [TRAINING]?");
+  EXPECT_EQ(refused("[TRANING]\nbatch_size = 3\n"), "f.ini:2: unknown section [TRANING]; did you mean 'TRAINING'?");
   EXPECT_EQ(refused("[CNN]\nuse_cnn_likelihood = false\n"),
             "f.ini:2: [CNN] unknown key 'use_cnn_likelihood'; did you mean 'use_cnn_lkhood'?");
   EXPECT_EQ(refused("[TRAINING]\nlearning_rate = 1\n"),
@@ -15,7 +15,7 @@ TEST(Keys, UnknownNamesGetTheNearest) {
   EXPECT_EQ(refused_set("TRAINING.bach_size=3"),
             "--set TRAINING.bach_size=3: [TRAINING] unknown key 'bach_size'; did you mean 'batch_size'?");
   EXPECT_EQ(refused_set("OPTIMISER.type=adam"),
-            "--set OPTIMISER.type=adam: unknown section [OPTIMISER]; did you mean [OPTIMIZER]?");
+            "--set OPTIMISER.type=adam: unknown section [OPTIMISER]; did you mean 'OPTIMIZER'?");
 }
 
 TEST(Keys, NamesOfOtherProgramsAreRecognised) {

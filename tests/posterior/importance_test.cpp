@@ -88,7 +88,7 @@ TEST(Objective, IsTheWeightedJointDensity) {
   const at::Tensor z = particles.z[0][0], weight = particles.log_weight[0].exp();
   const at::Tensor expected =
       -(weight * (model->prior->view()->log_prob(z).unsqueeze(0) + model->log_likelihood(x, z))).sum(1).mean();
-  const Terms terms = make_objective({})->evaluate(*model, x, particles, 0, Rng(1));
+  const Terms terms = make_objective({})->evaluate(model->view(), x, particles, 0, Rng(1));
   EXPECT_NEAR(terms.total.item<double>(), expected.item<double>(), 1e-3);
 }
 
@@ -116,7 +116,7 @@ TEST(ImportanceSampling, EvidenceIsTheIntegral) {
   const at::Tensor likelihood = model->log_likelihood(x, draws).exp();
   const at::Tensor error = likelihood.std(1) / likelihood.mean(1) / std::sqrt(static_cast<double>(kSamples));
   const Particles particles = make_posterior({.samples = kSamples, .resampler = "none"}, *model, {}, Rng(1))
-                                  ->sample(*model, {x, {}}, 0, Rng(1));
+                                  ->sample(model->view(), {x, {}}, 0, Rng(1));
   EXPECT_LE(((particles.info.log_evidence - exact).abs() / error).max().item<double>(), 6.0);
 }
 

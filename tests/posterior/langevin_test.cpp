@@ -175,7 +175,7 @@ TEST(PersistentChains, GoOnWhereTheyWereAndOthersStartFromThePrior) {
   auto into = restored->named_state();
   ASSERT_EQ(from.size(), into.size());
   for (size_t i = 0; i < from.size(); ++i) into[i].second.copy_(from[i].second);
-  EXPECT_TRUE(torch::equal(restored->sample(*model, {x, index}, 3, Rng(2)).z,
+  EXPECT_TRUE(torch::equal(restored->sample(model->view(), {x, index}, 3, Rng(2)).z,
                            posterior->sample(model->view(), {x, index}, 3, Rng(2)).z));
 }
 

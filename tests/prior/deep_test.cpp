@@ -61,15 +61,15 @@ TEST(DeepPrior, DrawsFollowTheReferenceDensityWithoutEnergy) {
   const auto gaussian = deep_prior({.reference = "gaussian", .noise = 0});
   double variance = 1;
   for (int k = 0; k < 60; ++k) variance = (1 - 0.16) * (1 - 0.16) * variance + 0.32;
-  at::Tensor z = gaussian->sample(10'000, Rng(7), Stream::kTest, 0);
+  at::Tensor z = gaussian->view()->sample(10'000, Rng(7), Stream::kTest, 0);
   for (int64_t i = 0; i < 3; ++i)
     EXPECT_GT(kolmogorov_p(torch::special_ndtr(z.select(1, i) / std::sqrt(variance))), kAlarm);
   for (const auto& [name, low, high] : {std::tuple("ebm", -1.2, 1.2), std::tuple("uniform", 0.0, 1.0)}) {
-    z = deep_prior({.reference = name, .noise = 0})->sample(10'000, Rng(7), Stream::kTest, 0);
+    z = deep_prior({.reference = name, .noise = 0})->view()->sample(10'000, Rng(7), Stream::kTest, 0);
     for (int64_t i = 0; i < 3; ++i) EXPECT_GT(kolmogorov_p((z.select(1, i) - low) / (high - low)), kAlarm) << name;
   }
   // π0 itself, where the chains start.
-  z = deep_prior({.reference = "lognormal", .noise = 0, .iters = 0})->sample(10'000, Rng(7), Stream::kTest, 0);
+  z = deep_prior({.reference = "lognormal", .noise = 0, .iters = 0})->view()->sample(10'000, Rng(7), Stream::kTest, 0);
   const at::Tensor ends = torch::special_ndtr(torch::tensor({-6.0, std::log(4.0)}, torch::kDouble));
   for (int64_t i = 0; i < 3; ++i)
     EXPECT_GT(kolmogorov_p((torch::special_ndtr(z.select(1, i).log()) - ends[0]) / (ends[1] - ends[0])), kAlarm);
@@ -81,7 +81,7 @@ TEST(DeepPrior, DrawsFollowTheReferenceDensityWithoutEnergy) {
       if (p.key() == "reference.log_scale") p.value().fill_(std::log(0.5));
     }
   }
-  z = learnable->sample(10'000, Rng(7), Stream::kTest, 0);
+  z = learnable->view()->sample(10'000, Rng(7), Stream::kTest, 0);
   for (int64_t i = 0; i < 3; ++i) EXPECT_GT(kolmogorov_p(torch::special_ndtr((z.select(1, i) - 0.7) / 0.5)), kAlarm);
 }
 

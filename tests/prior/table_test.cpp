@@ -6,7 +6,7 @@
 #include "kaem/core/error.h"
 #include "kaem/prior/prior.h"
 #include "kaem/train/optimizer.h"
-#include "support/message.h"
+#include "support/files.h"
 #include "support/random_model.h"
 
 namespace kaem::test {

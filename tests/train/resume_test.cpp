@@ -80,9 +80,7 @@ TEST(ResumeTest, ARunOnPrincipalComponentsGoesOnWithItsOwn) {
   config.run.name = "a", config.run.max_steps = 10;
   const Dataset pictures = tiny_data();
   const Dataset data = project(pictures, std::make_shared<Pca>(fit_pca(pictures, 6)));
-  TrainOptions options;
-  options.dataset = &data;
-  const Report report = train(config, options);
+  const Report report = Trainer(config, data).fit();
   LoadedRun run = load_run(report.folder, "cpu");
   ASSERT_TRUE(run.pca);
   EXPECT_TRUE(at::equal(run.pca->components, data.pca->components));

@@ -62,8 +62,8 @@ inline Config tiny_config(const std::string& out) {
 inline Report run_tiny(const Config& config, const std::string& resume = "") {
   static const Dataset data = tiny_data();
   TrainOptions options;
-  options.resume = resume, options.dataset = &data, options.command_line = "test";
-  return train(config, options);
+  options.resume = resume, options.command_line = "test";
+  return Trainer(config, data, options).fit();
 }
 
 inline std::string read_text(const std::string& path) {

@@ -147,10 +147,8 @@ TEST(TrainerTest, FallsBackAndGoesOn) {
 
 /// The message of the Error that a run ends with.
 std::string failure(const Config& config, const Dataset& data) {
-  TrainOptions options;
-  options.dataset = &data;
   try {
-    train(config, options);
+    Trainer(config, data).fit();
   } catch (const Error& e) {
     EXPECT_EQ(e.exit_status(), 1);
     return e.what();
@@ -297,6 +295,7 @@ struct Child {
     ::setenv("KAEM_TEST_CHILD", out.c_str(), 1);
     const int file = ::open((out + "/child.txt").c_str(), O_WRONLY | O_CREAT, 0666);
     ::dup2(file, 1), ::dup2(file, 2);
+    for (const int signal : {SIGINT, SIGHUP}) ::signal(signal, SIG_DFL);  // a shell's background jobs ignore them
     ::execl("/proc/self/exe", "child", "--gtest_also_run_disabled_tests", "--gtest_filter=TrainerChild.DISABLED_Run",
             static_cast<char*>(nullptr));
     std::_Exit(99);

@@ -8,6 +8,7 @@
 #include "kaem/core/shape.h"
 #include "kaem/generator/options.h"
 #include "kaem/kan/layer.h"
+#include "kaem/ops/gpu.h"
 
 namespace kaem {
 
@@ -45,6 +46,11 @@ struct Generator : torch::nn::Module {
 
   /// What chains use; valid until the parameters change.
   virtual std::unique_ptr<FrozenGenerator> freeze() = 0;
+
+  /// Batch norm would count a batch twice where a replay is not good, and words are drawn by the host.
+  virtual ops::Recordable recordable() const {
+    return depends_on_batch() ? ops::Recordable::kNothing : ops::Recordable::kAll;
+  }
 
   virtual GridUpdate update_grid(const at::Tensor&) { return {}; }
   virtual void initialise_grid(const at::Tensor&) {}

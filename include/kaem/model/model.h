@@ -49,6 +49,9 @@ struct ModelImpl : torch::nn::Module {
   /// log p(x_b|z_s) with its constant: x [B,D], z [S, latent...] shared by all data -> [B,S]. No gradient.
   at::Tensor log_likelihood(const at::Tensor& x, const at::Tensor& z);
 
+  /// The least of what its parts allow.
+  ops::Recordable recordable() const;
+
   /// Grids from prior draws before the first step (the generator's inputs reach far beyond its configured range).
   void initialise_grids(const Rng& rng, int64_t draws);
 

@@ -10,10 +10,26 @@
 
 namespace kaem {
 
+/// What a number of an update is, beside its name: training looks at some of them.
+enum class Measure {
+  kTerm,
+  kEss,         ///< effective sample size
+  kAcceptance,  ///< of the chains' moves
+  kSwapRate,    ///< of exchanges of level i and i + 1, in the levels' order; NaN where none was tried
+  kBarrier,     ///< Σ (1 - swap rate)
+};
+
+/// A detached scalar.
+struct Term {
+  std::string name;
+  at::Tensor value;
+  Measure measure = Measure::kTerm;
+};
+
 /// A loss and what it is made of.
 struct Terms {
-  at::Tensor total;                                       ///< scalar, differentiable
-  std::vector<std::pair<std::string, at::Tensor>> named;  ///< detached scalars for metrics.csv, in a fixed order
+  at::Tensor total;         ///< scalar, differentiable
+  std::vector<Term> named;  ///< for metrics.csv, in a fixed order
 };
 
 /// A training criterion. docs/mathematics.md section 6.
@@ -23,6 +39,8 @@ struct Objective {
   /// x [B,D] and its particles -> loss.
   virtual Terms evaluate(const ModelView& view, const at::Tensor& x, const Particles& particles, int64_t step,
                          const Rng& rng) = 0;
+
+  virtual ops::Recordable recordable() const = 0;
 };
 
 std::unique_ptr<Objective> make_objective(const ObjectiveOptions& options);

@@ -11,6 +11,10 @@
 /// What a GPU can do beside operators, if libkaem_cuda.so has been opened (kaem/ops/ops.h, load_cuda).
 namespace kaem::ops {
 
+/// How much of an update a part of it lets a GPU record: nothing, what makes the samples, or all up to the gradients.
+/// Recorded work launches the same at every step, keeps no state of its own and waits for nothing.
+enum class Recordable { kNothing, kSampling, kAll };
+
 /// True if work can be recorded on this device now: a GPU whose kernels are open, unless KAEM_CUDA_GRAPHS=0, algorithms
 /// have to be deterministic (LibTorch's then wait for the GPU), or something is being recorded already.
 bool records(const c10::Device& device);

@@ -9,6 +9,7 @@
 
 #include "kaem/core/rng.h"
 #include "kaem/core/shape.h"
+#include "kaem/ops/gpu.h"
 #include "kaem/posterior/options.h"
 
 namespace torch::nn {
@@ -61,9 +62,7 @@ struct Posterior {
   /// Puts what the host alone makes of update `step` where `sample` finds it: before a recorded `sample` is replayed.
   virtual void prepare(int64_t) {}
 
-  /// True if `sample` can be recorded (kaem/ops/gpu.h): it launches the same at every step, keeps no state, and waits
-  /// for nothing. (Then the prior and the generator decide.)
-  virtual bool recordable() const { return false; }
+  virtual ops::Recordable recordable() const { return ops::Recordable::kNothing; }
 
   /// Module that is trained beside the model (the encoder); nullptr: none.
   virtual std::shared_ptr<torch::nn::Module> module() { return nullptr; }

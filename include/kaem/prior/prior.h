@@ -8,6 +8,7 @@
 
 #include "kaem/core/rng.h"
 #include "kaem/kan/layer.h"
+#include "kaem/ops/gpu.h"
 #include "kaem/prior/options.h"
 
 namespace kaem {
@@ -107,6 +108,8 @@ struct Prior : torch::nn::Module {
 
   virtual GridUpdate update_grid(const at::Tensor& z) = 0;
   virtual void initialise_grid() {}
+
+  virtual ops::Recordable recordable() const = 0;
 
   /// Moves running statistics that change between updates only (attention's), after update `step`.
   virtual void update_statistics(const Rng&, int64_t) {}

@@ -8,10 +8,16 @@
 #include <vector>
 
 #include "kaem/io/safetensors.h"
+#include "kaem/objective/objective.h"
 
 namespace kaem {
 
-using NamedNumbers = std::vector<std::pair<std::string, double>>;
+/// A number of an update, as metrics.csv has it in a column.
+struct Number {
+  std::string name;
+  double value = 0;
+  Measure measure = Measure::kTerm;
+};
 
 /// metrics.csv of a run: a row each `log_steps` updates. docs/file-formats.md.
 ///
@@ -25,7 +31,7 @@ class Metrics {
 
   /// Values of one update: `averages` are averaged, `counts` are summed. Their names are the columns, the same each
   /// time.
-  void add(const NamedNumbers& averages, const NamedNumbers& counts);
+  void add(const std::vector<Number>& averages, const std::vector<Number>& counts);
 
   /// True if nothing has been gathered since the last row.
   bool empty() const { return updates_ == 0; }
@@ -59,7 +65,7 @@ class Metrics {
  private:
   std::string path_;
   int64_t updates_ = 0;
-  std::vector<std::string> averages_, counts_;  // column names
+  std::vector<Number> averages_, counts_;  // the columns
   std::map<std::string, double> sums_;
   std::map<std::string, int64_t> missing_;  // updates in which a pair of temperatures did not try to exchange
 };

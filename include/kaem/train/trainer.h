@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -7,9 +8,15 @@
 #include "kaem/data/dataset.h"
 #include "kaem/data/pca.h"
 #include "kaem/model/model.h"
+#include "kaem/train/ema.h"
+#include "kaem/train/optimizer.h"
 #include "kaem/train/run.h"
+#include "kaem/train/update.h"
 
 namespace kaem {
+
+class BatchLoader;
+class RecordedUpdate;
 
 /// What a run ended with.
 struct Report {
@@ -20,16 +27,89 @@ struct Report {
   std::string samples;  ///< the last file of samples; empty if it could not be written
 };
 
-struct TrainOptions {
-  std::string resume;                ///< run folder (or "last") to go on with; empty: a new run
-  std::string command_line;          ///< for meta.json
-  const Dataset* dataset = nullptr;  ///< used instead of the one that the configuration names
+/// How long a run is.
+struct Length {
+  int64_t steps_per_epoch = 1;
+  int64_t total = 0;  ///< what schedules are made for
+  int64_t last = 0;   ///< where `fit` stops ([TRAINING] max_steps)
 };
 
-/// One run from configuration to checkpoint: data, model, loop. docs/architecture.md. Prints the notes of the
-/// configuration and of the data. Sets LibTorch's thread count, the flushing of denormal numbers and the keeping of
-/// freed memory, and leaves them so. Error if the loss or the gradient stops being finite, or if the folder cannot be
-/// written; Interrupted after SIGINT or SIGTERM, once the step is finished and its checkpoint written.
+struct TrainOptions {
+  std::string resume;        ///< run folder (or "last") to go on with; empty: a new run
+  std::string command_line;  ///< for meta.json
+};
+
+/// The one place that makes an update: model, posterior, criterion, optimiser, averages and grids of a configuration.
+/// docs/architecture.md.
+///
+///     Trainer trainer(config, data);
+///     while (trainer.steps() < 100) trainer.step(trainer.next_batch());
+class Trainer {
+ public:
+  /// Grids are fitted to prior draws. `data` must outlive it. Sets LibTorch's thread count, the flushing of denormal
+  /// numbers and the keeping of freed memory, and leaves them so. ConfigError if configuration and data do not fit.
+  Trainer(Config config, const Dataset& data, TrainOptions options = {});
+  ~Trainer();
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
+
+  /// The data of the next update, on the device: chosen by (seed, update) alone, and made while the update before ran.
+  Batch next_batch();
+
+  /// One update on x [B,D] on the device: particles, criterion, gradients, optimiser, averages; grids when due. Error,
+  /// and no update, if the loss or the gradient is not finite.
+  StepResult step(const Batch& batch);
+
+  /// All updates up to the run's length, with a folder: rows of metrics.csv, pictures, checkpoints; from the newest
+  /// checkpoint where a run is resumed. Prints the notes of the configuration and of the data. Error as `step`, or if
+  /// the folder cannot be written; Interrupted after SIGINT or SIGTERM, once the update is finished and its checkpoint
+  /// written.
+  Report fit();
+
+  /// All tensors that change in training, by name: parameters, buffers, averages, the optimiser's and the posterior's
+  /// state. They are the trainer's own: what is copied into them, with the number of updates, is gone on with.
+  io::NamedTensors state();
+
+  int64_t steps() const { return steps_; }  ///< updates done
+  void set_steps(int64_t done) { steps_ = done; }
+
+  /// Updates of these that were replays of what a GPU had recorded.
+  int64_t replayed() const;
+
+  const Config& config() const { return config_; }
+  const TrainOptions& options() const { return options_; }
+  const Dataset& data() const { return data_; }
+  const Length& length() const { return length_; }
+  const std::string& device() const { return device_; }    ///< "cpu" or "cuda:N"
+  const std::string& network() const { return network_; }  ///< SHA-256 of the perceptual network's file, or empty
+  Model& model() { return model_; }
+  Posterior& posterior() { return *posterior_; }
+  Optimizer& optimizer() { return *optimizer_; }
+  Ema& averages() { return averages_; }
+
+ private:
+  GridUpdate update_grids();
+
+  Config config_;
+  TrainOptions options_;
+  const Dataset& data_;
+  std::string device_;
+  Length length_;
+  Rng rng_;
+  std::string network_;
+  std::string precision_;  ///< what was found of it, a line to print
+  Model model_;
+  std::unique_ptr<Posterior> posterior_;
+  std::unique_ptr<Objective> objective_;
+  std::unique_ptr<Optimizer> optimizer_;
+  Ema averages_;
+  Update update_;
+  std::unique_ptr<RecordedUpdate> recorded_;  ///< on GPUs only
+  std::unique_ptr<BatchLoader> loader_;
+  int64_t steps_ = 0;
+};
+
+/// One run from configuration to checkpoint: its data, then Trainer::fit.
 Report train(const Config& config, const TrainOptions& options = {});
 
 /// Model and data scale of a run's newest whole checkpoint, on the device asked for; EMA weights where kept.

@@ -1,65 +1,54 @@
 #pragma once
 
-#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "kaem/config/config.h"
+#include "kaem/kan/layer.h"
 #include "kaem/objective/objective.h"
-#include "kaem/ops/gpu.h"
 #include "kaem/train/metrics.h"
 #include "kaem/train/optimizer.h"
 
 namespace kaem {
 
-/// An update up to its gradients: particles, criterion, backward pass, clipping. On a GPU it is recorded as a CUDA
-/// graph as far as its parts allow, and replayed: its few hundred small launches would take the host longer than the
-/// GPU. docs/performance.md.
+/// What an update came to, read from the device at once.
+struct StepResult {
+  double loss = 0;
+  double gradient_norm = 0;   ///< before it was clipped
+  std::vector<Number> terms;  ///< of the criterion and the sampler
+  double learning_rate = 0;
+  GridUpdate grid;
+};
+
+/// What an update is made of; all of it must outlive the update.
+struct UpdateParts {
+  ModelImpl& model;
+  Posterior& posterior;
+  Objective& objective;
+  Optimizer& optimizer;
+  double max_grad_norm;
+  Rng rng;
+};
+
+/// An update up to its gradients: particles, criterion, backward pass, clipping.
 class Update {
  public:
-  /// All of them must outlive it.
-  Update(const Config& config, ModelImpl& model, Posterior& posterior, Objective& objective, Optimizer& optimizer,
-         const Rng& rng);
+  explicit Update(const UpdateParts& update_parts) : parts(update_parts) {}
 
-  /// Leaves the clipped gradients of the loss at update `step` (0-based) with the parameters; returns the loss, the
-  /// criterion's terms and grad_norm, read from the device at once.
-  NamedNumbers gradients(const Batch& batch, int64_t step);
+  /// Leaves the clipped gradients of the loss at update `step` (0-based) with the parameters.
+  StepResult gradients(const Batch& batch, int64_t step);
 
-  /// To be called when something that is no parameter has changed (grids): recordings would not see it.
-  void forget();
+  /// The two halves of it: the samples, and what follows them, which returns the update's numbers on the device.
+  Particles sample(const ModelView& view, const Batch& batch, int64_t step);
+  at::Tensor finish(const ModelView& view, const Batch& batch, int64_t step, const Particles& particles);
 
-  /// Updates so far that a recording made.
-  int64_t replayed() const { return replayed_; }
+  /// The result that these numbers (float64, on any device) stand for.
+  StepResult read(const at::Tensor& numbers) const;
+
+  UpdateParts parts;
 
  private:
-  enum class Part { kNothing, kSampling, kAll };
-
-  static Part part_of(const Config& config, const Posterior& posterior);
-  void finish(const ModelView& view, const Batch& batch, int64_t step, const Particles& particles);
-  bool replay(const Batch& batch, int64_t step);
-  void record(const Batch& batch, int64_t step);
-  NamedNumbers read() const;
-
-  const Config& config_;
-  ModelImpl& model_;
-  Posterior& posterior_;
-  Objective& objective_;
-  Optimizer& optimizer_;
-  Rng rng_;
-
-  std::vector<std::string> names_;  ///< of `numbers_`
-  at::Tensor numbers_;              ///< float64 [names], then the number of failed checks
-
-  Part part_;
-  bool warm_ = false;  ///< an update was made as it is since grids were last moved
-  std::unique_ptr<ops::Recording> recording_;
-  int64_t recorded_step_ = 0, replayed_ = 0;
-  int64_t failures_ = 0;                        ///< replays in a row whose checks failed
-  int64_t pause_ = 0;                           ///< updates to be made as they are before it is tried again
-  Batch recorded_batch_;                        ///< where the recording reads its data
-  Particles recorded_particles_;                ///< kSampling: what it makes
-  at::Tensor recorded_numbers_;                 ///< kAll: what it makes; kSampling: the number of failed checks
-  std::vector<at::Tensor> recorded_gradients_;  ///< kAll: where they are, by parameter
+  std::vector<std::pair<std::string, Measure>> terms_;  ///< of the last update's numbers
 };
 
 }  // namespace kaem
