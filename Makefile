@@ -89,7 +89,7 @@ tune: build ## Search over hyperparameters for DATASET
 data: build ## Download DATASET and check it
 	$(KAEM) data fetch $(DATASET) $(ARGS)
 
-bench: build ## Run the benchmarks, each against its floor, then the same shapes in PyTorch (for which all of it is installed)
+bench: build ## Run the benchmarks, each against its lower bound, then the same shapes in PyTorch (for which all of it is installed)
 	$(KAEM) bench --json build/bench.json $(ARGS)
 	$(call set_up,--peers)
 	.venv/bin/python benches/peers.py --against build/bench.json --json build/peers.json $(PEERS)
@@ -139,7 +139,7 @@ gpu-check: ## Build with CUDA kernels into build-portable/, then tests and bench
 	@CMAKE_ARGS="-DKAEM_CUDA=ON $(CMAKE_ARGS)" scripts/build.sh build-portable-objects portable $(JOBS) all
 	@build-portable/gpu-check $(ARGS)
 
-.PHONY: format format-check lint check-includes
+.PHONY: format format-check lint check-includes check-variants
 format: ## Format all C++ and CUDA sources (clang-format 14)
 	$(call set_up,--format)
 	@$(OWN_SOURCES) | xargs -0 -r $(CLANG_FORMAT) -i
@@ -153,6 +153,9 @@ lint: ## Run clang-tidy over the sources (ARGS = paths to look at; default all)
 	$(call set_up,--lint)
 	$(call build_in,build-lint,lint)
 	@scripts/lint.sh build-lint $(JOBS) $(ARGS)
+
+check-variants: ## The variants of docs/adding-a-variant.md added to a copy, built and tried (10 minutes)
+	@scripts/check_variants.py
 
 check-includes: ## Compile every source and header by itself: no precompiled header, nothing together (ARGS = paths)
 	$(call set_up)

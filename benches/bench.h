@@ -6,9 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "kaem/ops/ops.h"
-
-/// Benchmarks of `kaem bench`: each measures its subject and, in the same run, a floor that no implementation can beat.
+/// Benchmarks of `kaem bench`: each measures its subject and, in the same run, a bound that no implementation can beat.
 namespace kaem::bench {
 
 struct Options {
@@ -18,14 +16,14 @@ struct Options {
 
 struct Result {
   double median_ms = 0;
-  double floor_ms = 0;                                ///< the least work that the task needs, measured in turn with it
-  std::vector<std::pair<std::string, double>> parts;  ///< what the floor is made of, median milliseconds
+  double bound_ms = 0;                                ///< the least work that the task needs, measured in turn with it
+  std::vector<std::pair<std::string, double>> parts;  ///< what the bound is made of, median milliseconds
   std::string note;                                   ///< what it ran on
 };
 
 struct Benchmark {
-  std::string_view name, what;
-  Result (*run)(const Options&);
+  std::string name, what;
+  std::function<Result(const Options&)> run;
 };
 
 /// All benchmarks, in the order in which they run.
@@ -54,8 +52,7 @@ Result uniforms(const Options& options);
 Result prior_table(const Options& options);
 Result prior_energy(const Options& options);
 Result prior_grad(const Options& options);
-template <ops::BasisKind kind>
-Result kan_layer(const Options& options);
+Result kan_layer(const Options& options, const std::string& basis);
 Result generate(const Options& options);
 Result generate_batch(const Options& options);
 Result loading(const Options& options);

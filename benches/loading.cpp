@@ -30,7 +30,7 @@ Result loading(const Options& options) {
       (first ? with : without).push_back(first ? milliseconds(loaded) : milliseconds(in_memory));
     }
   result.note += str(", ", with.size(), " updates each");
-  result.median_ms = median(with), result.floor_ms = median(without);
+  result.median_ms = median(with), result.bound_ms = median(without);
   return result;
 }
 

@@ -3,10 +3,10 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "floor.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/prior/prior.h"
+#include "lower_bound.h"
 
 /// The parts that an update is made of, and the program as a whole.
 namespace kaem::bench {
@@ -46,19 +46,19 @@ Result draws(const Options& options, int64_t count) {
   prior->to(device);
   const at::NoGradGuard no_grad;
   const Tensor u = at::rand({count, 81, 40}, device) * 0.999 + 5e-4, copy = at::empty_like(u);
-  Floor floor(device);
-  floor.add("copy of the uniforms", [&] { finish(copy.copy_(u)); });
+  LowerBound bound(device);
+  bound.add("copy of the uniforms", [&] { finish(copy.copy_(u)); });
   const auto view = prior->view();
-  return with_rate(measure([&] { finish(view->distribution()->icdf(u)); }, floor, 4, 20), u.numel(), "draws");
+  return with_rate(measure([&] { finish(view->distribution()->icdf(u)); }, bound, 4, 20), u.numel(), "draws");
 }
 
 Result energies(const Options& options, int64_t order) {
   const at::Device device(options.device);
   const Energies e(device);
-  Floor floor(device);
-  floor.prior_values(e.prior, e.z.size(0));
+  LowerBound bound(device);
+  bound.prior_values(e.prior, e.z.size(0));
   const at::NoGradGuard no_grad;
-  return measure([&] { finish(ops::edge_values(e.z, e.knots, e.tau, e.weights, e.spec, order)); }, floor, 4, 20);
+  return measure([&] { finish(ops::edge_values(e.z, e.knots, e.tau, e.weights, e.spec, order)); }, bound, 4, 20);
 }
 
 }  // namespace
@@ -69,10 +69,10 @@ Result its_draws_1000(const Options& options) { return draws(options, 1000); }
 Result uniforms(const Options& options) {
   const at::Device device(options.device);
   const Tensor from = at::rand({1000, 81, 40}, device), to = at::empty_like(from);
-  Floor floor(device);
-  floor.add("copy of the uniforms", [&] { finish(to.copy_(from)); });
+  LowerBound bound(device);
+  bound.add("copy of the uniforms", [&] { finish(to.copy_(from)); });
   const auto work = [&] { finish(Rng(1).uniform(Stream::kPrior, 0, to.sizes(), to.options())); };
-  return with_rate(measure(work, floor, 4, 20), to.numel(), "uniforms");
+  return with_rate(measure(work, bound, 4, 20), to.numel(), "uniforms");
 }
 
 /// The density at one point, which costs little beside the table that it asks for.
@@ -82,27 +82,26 @@ Result prior_table(const Options& options) {
   const auto prior = make_prior(prior_options, Rng(1));
   prior->to(device);
   const Tensor z = prior->view()->sample(1, Rng(1), Stream::kPrior, 0);
-  Floor floor(device);
-  floor.prior_table(prior_options);
+  LowerBound bound(device);
+  bound.prior_table(prior_options);
   const auto work = [&] {
     for (Tensor& p : prior->parameters()) p.mutable_grad().reset();
     prior->view()->log_prob(z).sum().backward();
     finish(prior->parameters()[0].grad());
   };
-  return measure(work, floor, 4, 20);
+  return measure(work, bound, 4, 20);
 }
 
 Result prior_energy(const Options& options) { return energies(options, 0); }
 Result prior_grad(const Options& options) { return energies(options, 1); }
 
 /// Nine features an input: eight basis functions (nine of FFT, whose number is odd) and silu.
-template <ops::BasisKind kind>
-Result kan_layer(const Options& options) {
+Result kan_layer(const Options& options, const std::string& basis_name) {
   constexpr int64_t kWidth = 1000, kBatch = 100;
   const at::Device device(options.device);
   BasisOptions basis = mnist_config().model.generator.basis;
-  const auto names = basis_names();
-  basis.kind = names.at(static_cast<size_t>(kind));
+  basis.kind = basis_name;
+  const ops::BasisKind kind = make_basis_spec(basis).kind;
   basis.grid_size = kind == ops::BasisKind::kBSpline ? 5 : kind == ops::BasisKind::kFft ? 4 : 7;
   basis.degree = kind == ops::BasisKind::kCheby ? 7 : 3;
   KanLayer layer(kWidth, kWidth, basis, InitialDraws(Rng(1), "layer"));
@@ -112,10 +111,10 @@ Result kan_layer(const Options& options) {
   const int64_t features = layer->weights().size(1);
   const Tensor phi = at::rand({kBatch, kWidth * features}, device),
                weight = at::rand({kWidth * features, kWidth}, device);
-  Floor floor(device);
-  floor.product("dense forward", phi, weight);
-  floor.product("dense weights", phi.t(), gradient);
-  floor.product("dense inputs", gradient, weight.t());
+  LowerBound bound(device);
+  bound.product("dense forward", phi, weight);
+  bound.product("dense weights", phi.t(), gradient);
+  bound.product("dense inputs", gradient, weight.t());
   return measure(
       [&] {
         x.mutable_grad().reset();
@@ -123,18 +122,8 @@ Result kan_layer(const Options& options) {
         layer->forward(x).backward(gradient);
         finish(x.grad());
       },
-      floor, 4);
+      bound, 4);
 }
-
-template Result kan_layer<ops::BasisKind::kBSpline>(const Options&);
-template Result kan_layer<ops::BasisKind::kRbf>(const Options&);
-template Result kan_layer<ops::BasisKind::kRswaf>(const Options&);
-template Result kan_layer<ops::BasisKind::kFft>(const Options&);
-template Result kan_layer<ops::BasisKind::kCheby>(const Options&);
-template Result kan_layer<ops::BasisKind::kDog>(const Options&);
-template Result kan_layer<ops::BasisKind::kMexicanHat>(const Options&);
-template Result kan_layer<ops::BasisKind::kMorlet>(const Options&);
-template Result kan_layer<ops::BasisKind::kShannon>(const Options&);
 
 namespace {
 
@@ -147,10 +136,10 @@ Result generate(const Options& options, int64_t samples, int64_t chunk) {
   model->initialise_grids(rng, 100);
   const auto& generator = config.model.generator;
   const int64_t features = features_of(generator.basis);
-  Floor floor(device);
-  floor.draws(config.model.prior, chunk, static_cast<double>(samples) / static_cast<double>(chunk));
-  floor.generator_forward(*model, chunk, static_cast<double>(samples) / static_cast<double>(chunk));
-  for (const int64_t width : generator.widths) floor.exponentials("the generator's basis", samples * width * features);
+  LowerBound bound(device);
+  bound.draws(config.model.prior, chunk, static_cast<double>(samples) / static_cast<double>(chunk));
+  bound.generator_forward(*model, chunk, static_cast<double>(samples) / static_cast<double>(chunk));
+  for (const int64_t width : generator.widths) bound.exponentials("the generator's basis", samples * width * features);
   const at::NoGradGuard no_grad;
   const auto prior = model->prior->view();
   return measure(
@@ -158,7 +147,7 @@ Result generate(const Options& options, int64_t samples, int64_t chunk) {
         for (int64_t first = 0; first < samples; first += chunk)
           finish(model->generate(prior->sample(chunk, rng, Stream::kSample, 0, first)));
       },
-      floor, 8);
+      bound, 8);
 }
 
 }  // namespace
@@ -173,9 +162,9 @@ Result startup(const Options&) {
   const auto run = [](const std::string& command) {
     if (std::system((command + " >/dev/null").c_str()) != 0) throw Error("benchmark startup: cannot run " + command);
   };
-  Floor floor(at::kCPU);
-  floor.add("/bin/true", [&] { run("/bin/true"); });
-  return measure([&] { run("'" + program + "' --version"); }, floor, 3);
+  LowerBound bound(at::kCPU);
+  bound.add("/bin/true", [&] { run("/bin/true"); });
+  return measure([&] { run("'" + program + "' --version"); }, bound, 3);
 }
 
 }  // namespace kaem::bench

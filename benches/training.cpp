@@ -1,8 +1,8 @@
 #include <ATen/ATen.h>
 
-#include "floor.h"
 #include "kaem/core/str.h"
 #include "kaem/prior/prior.h"
+#include "lower_bound.h"
 #include "step.h"
 
 /// Whole updates, as the trainer makes them, of the data sets' own configurations.
@@ -12,42 +12,42 @@ namespace {
 using at::Tensor;
 
 /// What every update needs once the particles are there: gradients at `rows` of them, the prior's table, Adam.
-void add_update(Floor& floor, const Config& config, const Model& model, int64_t rows) {
-  floor.generator_forward(*model, rows);
-  floor.generator_weights(*model, rows);
-  floor.generator_inputs(*model, rows, 1, /*of_parameters=*/true);
-  floor.prior_values(config.model.prior, rows);
-  floor.prior_table(config.model.prior);
-  floor.adam(*model);
+void add_update(LowerBound& bound, const Config& config, const Model& model, int64_t rows) {
+  bound.generator_forward(*model, rows);
+  bound.generator_weights(*model, rows);
+  bound.generator_inputs(*model, rows, 1, /*of_parameters=*/true);
+  bound.prior_values(config.model.prior, rows);
+  bound.prior_table(config.model.prior);
+  bound.adam(*model);
 }
 
 /// Importance sampling: draws that all data share, and the distances of both.
-void add_importance(Floor& floor, const Config& config, const Model& model, at::Device device) {
+void add_importance(LowerBound& bound, const Config& config, const Model& model, at::Device device) {
   const int64_t samples = config.posterior.samples, batch = config.run.batch_size, pixels = model->data_size();
   const auto random = [&](int64_t rows, int64_t columns) { return at::rand({rows, columns}, device); };
   const Tensor x = random(batch, pixels), generated = random(samples, pixels), weights = random(batch, samples);
-  floor.draws(config.model.prior, samples);
-  floor.product("likelihood", x, generated.t());
-  floor.product("likelihood backward", weights.t(), x);
-  add_update(floor, config, model, samples);
+  bound.draws(config.model.prior, samples);
+  bound.product("likelihood", x, generated.t());
+  bound.product("likelihood backward", weights.t(), x);
+  add_update(bound, config, model, samples);
 }
 
 /// Chains: a pass through the generator and back for each step. With temperatures, level 0 is drawn afresh for every
 /// second exchange (the even pairs'), and the last states are looked at once more.
-void add_chains(Floor& floor, const Config& config, const Model& model) {
+void add_chains(LowerBound& bound, const Config& config, const Model& model) {
   const auto& tempering = config.posterior.tempering;
   const bool tempered = tempering.levels > 1;
   const int64_t batch = config.run.batch_size, rows = batch * (tempered ? tempering.levels : 1);
   const auto steps = static_cast<double>(tempered ? tempering.iters : config.posterior.iters);
-  floor.draws(config.model.prior, rows);
-  floor.generator_forward(*model, rows, steps + (tempered ? 1 : 0));
-  floor.generator_inputs(*model, rows, steps);
-  floor.prior_values(config.model.prior, rows, steps);
+  bound.draws(config.model.prior, rows);
+  bound.generator_forward(*model, rows, steps + (tempered ? 1 : 0));
+  bound.generator_inputs(*model, rows, steps);
+  bound.prior_values(config.model.prior, rows, steps);
   if (tempered) {
-    floor.draws(config.model.prior, batch, steps / 2);
-    floor.generator_forward(*model, batch, steps / 2);
+    bound.draws(config.model.prior, batch, steps / 2);
+    bound.generator_forward(*model, batch, steps / 2);
   }
-  add_update(floor, config, model, rows);
+  add_update(bound, config, model, rows);
 }
 
 Result step_of(const Options& options, const std::string& dataset, const std::string& mode,
@@ -57,17 +57,17 @@ Result step_of(const Options& options, const std::string& dataset, const std::st
   std::string note;
   const Dataset data = data_or_synthetic(options, config, note);
   const auto trainer = make_trainer(config, data, options);
-  Floor floor(device);
-  if (config.posterior.sampler == "importance")
-    add_importance(floor, config, trainer->model(), device);
+  LowerBound bound(device);
+  if (sampler_kind(config.posterior.sampler) == SamplerKind::kImportance)
+    add_importance(bound, config, trainer->model(), device);
   else
-    add_chains(floor, config, trainer->model());
-  Result result = measure([&] { trainer->step(trainer->next_batch()); }, floor);
+    add_chains(bound, config, trainer->model());
+  Result result = measure([&] { trainer->step(trainer->next_batch()); }, bound);
   result.note = str(note, ", ", result.note);
   return result;
 }
 
-/// The same update in bfloat16; its "floor" is the update in float32.
+/// The same update in bfloat16; its "bound" is the update in float32.
 Result reduced_step_of(const Options& options, const std::string& dataset, std::vector<Override> overrides) {
   const at::Device device(options.device);
   const Config full = load_config(default_config_path(dataset), overrides, dataset, "vanilla");
@@ -77,12 +77,12 @@ Result reduced_step_of(const Options& options, const std::string& dataset, std::
   const Dataset data = data_or_synthetic(options, full, note);
   const auto half = make_trainer(reduced, data, options), other = make_trainer(full, data, options);
   const auto update = [&](Trainer& trainer) { trainer.step(trainer.next_batch()); };
-  Floor floor(device);
-  floor.add("the same in FP32", [&] {
+  LowerBound bound(device);
+  bound.add("the same in FP32", [&] {
     const at::AutoGradMode with_graph(true);
     update(*other);
   });
-  Result result = measure([&] { update(*half); }, floor);
+  Result result = measure([&] { update(*half); }, bound);
   result.note = str(note, ", ", result.note);
   return result;
 }

@@ -27,11 +27,17 @@ function(kaem_use_headers target)
   endif()
 endfunction()
 
-# kaem_sources(<target> <folder> [SIZE <n>] <sources of the folder>... [ALONE <sources>...])
+# kaem_sources(<target> <folder> [ALL] [SIZE <n>] <sources of the folder>... [ALONE <sources>...])
 # Adds sources to a target, KAEM_UNITY of them to a compiler run (SIZE where the files are small or large). ALONE: by
-# themselves, since a name stands in another file of the folder too, or the file takes long.
+# themselves, since a name stands in another file of the folder too, or the file takes long. ALL: whatever else the
+# folder holds, which is for folders of variants: a new one is there without being listed.
 function(kaem_sources target folder)
-  cmake_parse_arguments(PARSE_ARGV 2 arg "" "SIZE" "ALONE")
+  cmake_parse_arguments(PARSE_ARGV 2 arg "ALL" "SIZE" "ALONE")
+  if(arg_ALL)
+    file(GLOB others CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}/${folder}" "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp")
+    list(REMOVE_ITEM others ${arg_UNPARSED_ARGUMENTS} ${arg_ALONE} "")
+    list(APPEND arg_UNPARSED_ARGUMENTS ${others})
+  endif()
   set(size ${KAEM_UNITY})
   if(arg_SIZE AND KAEM_UNITY GREATER 1)
     set(size ${arg_SIZE})

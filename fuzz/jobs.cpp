@@ -2,6 +2,10 @@
 
 #include "fuzz/target.h"
 #include "kaem/config/jobs.h"
+#include "kaem/objective/criteria.h"
+
+/// As in src/objective/criteria.cpp, which needs LibTorch.
+std::vector<std::string> kaem::mode_names() { return {"vanilla", "thermo", "variational"}; }
 
 /// Jobs files: every job prints to a line that reads back to the same job, and each fault names its line.
 void kaem_fuzz(std::string_view bytes) {

@@ -26,6 +26,18 @@ CONFINED = [
     ("torch/torch.h", r"torch/torch\.h$", r".*\.cpp"),
     ("the log", r"kaem/core/log\.h$", r"(src|include/kaem)/(core|config|train)/.*|(apps|tests|examples|benches)/.*"),
 ]
+# What docs/architecture.md says of the code itself: pattern and the files that may hold it.
+STATEMENTS = [
+    ("#ifdef of CUDA", re.compile(r"^# *if(def|ndef)?\b.*CUDA", re.M), r"src/ops/.*|include/kaem/core/.*|tests/.*"),
+    ("a question for the device", re.compile(r"\bis_(cuda|cpu)\(\)"),
+     r"src/(ops|core|train|mcmc)/.*|src/generator/transposed_convolution\.cpp|src/prior/mixture\.cpp|src/data/dataset\.cpp|"
+     r"(tests|benches)/.*"),
+    ("state of the whole program", re.compile(r"^\s*(thread_local|volatile)\b|^\s*static (?!const|inline)[\w:<>, ]+ \w+[{;]", re.M),
+     r"src/ops/(gpu|load_cuda)\.cpp|src/ops/cuda/(register\.cpp|steps_later\.h)|src/ops/cpu/plan\.cpp|src/train/signals\.cpp|src/io/file\.cpp|"
+     r"(apps|tests|benches|fuzz)/.*"),
+    ("a warning", re.compile(r"\bTORCH_WARN"), r"src/prior/table\.cpp|tests/.*"),
+    ("a switch that takes any other basis", re.compile(r"case (BasisKind::)?kRbf:(?:(?!\n  \}).)*\n\s*default:", re.S), r"tests/.*"),
+]
 # Files that read bytes from outside: free of LibTorch, also through the project's own headers, so that fuzzing is quick.
 PARSERS = r"src/(io|data)/formats/.*|src/io/(file|gzip|digest)\.(cpp|h)|src/config/(ini|jobs|range)\w*\.(cpp|h)|fuzz/.*"
 LIBTORCH = r"(ATen|c10|torch|caffe2)/"
@@ -137,6 +149,8 @@ def check_file(tree, path, table):
         yield "is a folder or file for everything: name it by its concept"
     source = os.path.basename(path)
     named = re.search(rf"\b{re.escape(source)}\b|\bkaem_fuzz_target\({re.escape(source[:-4])} ", tree.build)
+    folder = os.path.dirname(path).partition("/")[2]
+    named = named or re.search(rf"\bkaem_sources\(\w+ {re.escape(folder)} ALL\b", tree.build)
     if path.endswith((".cpp", ".cu")) and not named:
         yield "is compiled nowhere: no CMakeLists.txt names it"
     for name, target in tree.includes(path):
@@ -149,6 +163,9 @@ def check_file(tree, path, table):
         for what, pattern, allowed in CONFINED:
             if re.match(pattern, name) and not re.fullmatch(allowed, path):
                 yield f"includes {name}: {what} may stand only in {allowed}"
+    for what, pattern, allowed in STATEMENTS:
+        if pattern.search(tree.text[path]) and not re.fullmatch(allowed, path):
+            yield f"holds {what}, which docs/architecture.md says may stand only in {allowed}"
     for what, pattern in (("a byte parser", PARSERS), ("a CUDA source", CUDA)):
         if re.fullmatch(pattern, path):
             yield from check_free_of_torch(tree, path, what)
@@ -192,9 +209,15 @@ VIOLATIONS = {  # file -> (content, what the complaint must hold)
     "src/odd/o.cpp": ('#include "kaem/kan/good.h"\n', "'odd' is not in the table"),
     "src/kan/p.cpp": ('#include "kaem/kan/gone.h"\n', "which does not exist"),
     "tests/kan/forgotten_test.cpp": ("", "is compiled nowhere"),
+    "src/kan/q.cpp": ("#ifdef KAEM_CUDA\n", "holds #ifdef of CUDA"),
+    "src/kan/r.cpp": ("bool on = x.is_cuda();\n", "holds a question for the device"),
+    "src/kan/s.cpp": ("thread_local int count = 0;\n", "holds state of the whole program"),
+    "src/kan/t.cpp": ('TORCH_WARN_ONCE("x");\n', "holds a warning"),
+    "src/ops/u.cpp": ("  switch (kind) {\n    case BasisKind::kRbf:\n      return 1;\n    default:\n      return 2;\n  }\n",
+                      "holds a switch that takes any other basis"),
 }
 GOOD = {
-    "src/CMakeLists.txt": "a.cpp b.cpp c.cpp d.cpp e.cpp f.cpp g.cpp i.cpp j.cpp k.cu l.cpp m.cpp n.cpp o.cpp p.cpp own.cpp log.cpp loop.cpp\n"
+    "src/CMakeLists.txt": "a.cpp b.cpp c.cpp d.cpp e.cpp f.cpp g.cpp i.cpp j.cpp k.cu l.cpp m.cpp n.cpp o.cpp p.cpp q.cpp r.cpp s.cpp t.cpp u.cpp own.cpp log.cpp loop.cpp\n"
                           "own_test.cpp",
     "include/kaem/kan/good.h": '#include "kaem/core/heavy.h"\n', "include/kaem/core/heavy.h": "#include <ATen/core/Tensor.h>\n",
     "include/kaem/core/log.h": "", "src/ops/hidden.h": "", "src/ops/own.cpp": '#include "ops/hidden.h"\n#include "hidden.h"\n',

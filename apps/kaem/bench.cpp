@@ -60,8 +60,8 @@ Json machine(const std::string& device) {
 
 void print(std::string_view name, const bench::Result& r) {
   std::cout << std::fixed << std::setprecision(3) << std::left << std::setw(24) << name << std::right << std::setw(10)
-            << r.median_ms << std::setw(10) << r.floor_ms << std::setprecision(2) << std::setw(9)
-            << r.median_ms / r.floor_ms << "   " << r.note << "\n";
+            << r.median_ms << std::setw(10) << r.bound_ms << std::setprecision(2) << std::setw(9)
+            << r.median_ms / r.bound_ms << "   " << r.note << "\n";
   for (const auto& [part, time] : r.parts)
     std::cout << "    " << std::left << std::setw(48) << part << std::right << std::setprecision(3) << std::setw(9)
               << time << "\n";
@@ -90,15 +90,15 @@ void run_bench(const BenchArguments& a, const Common& common) {
     if (!std::regex_search(name, filter)) continue;
     if (results.empty())
       std::cout << std::left << std::setw(24) << "benchmark" << std::right << std::setw(10) << "median ms"
-                << std::setw(10) << "floor ms" << std::setw(9) << "ratio"
+                << std::setw(10) << "bound ms" << std::setw(9) << "ratio"
                 << "\n";
     const bench::Result r = benchmark.run(options);
     print(name, r);
     medians[name] = r.median_ms;
     results.push_back({{"name", name},
                        {"median_ms", r.median_ms},
-                       {"floor_ms", r.floor_ms},
-                       {"floor_ratio", r.median_ms / r.floor_ms}});
+                       {"bound_ms", r.bound_ms},
+                       {"bound_ratio", r.median_ms / r.bound_ms}});
   }
   print_slope(medians);
   if (results.empty()) throw UsageError(str("--filter ", a.filter, ": no benchmark has such a name"));

@@ -29,16 +29,24 @@ struct Command {
   std::vector<std::string> uses;  ///< common options that have an effect here, without dashes
 };
 
-Command add_train(CLI::App& program, const Common& common);
-Command add_sample(CLI::App& program, const Common& common);
-Command add_evaluate(CLI::App& program, const Common& common);
-Command add_prior(CLI::App& program, const Common& common);
-Command add_inspect(CLI::App& program, const Common& common);
-Command add_data(CLI::App& program, const Common& common);
-Command add_info(CLI::App& program, const Common& common);
-Command add_bench(CLI::App& program, const Common& common);
-Command add_jobs(CLI::App& program, const Common& common);
-Command add_tune(CLI::App& program, const Common& common);
+/// The commands in the order of `kaem --help`: ROW(name) is what add_name declares.
+// clang-format off
+#define KAEM_COMMANDS(ROW) \
+  ROW(train)               \
+  ROW(sample)              \
+  ROW(evaluate)            \
+  ROW(prior)               \
+  ROW(inspect)             \
+  ROW(data)                \
+  ROW(info)                \
+  ROW(bench)               \
+  ROW(jobs)                \
+  ROW(tune)
+// clang-format on
+
+#define KAEM_ROW(name) Command add_##name(CLI::App& program, const Common& common);
+KAEM_COMMANDS(KAEM_ROW)
+#undef KAEM_ROW
 
 /// Declares the common options for a command.
 void add_common_options(CLI::App& command, Common& common);

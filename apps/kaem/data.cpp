@@ -36,9 +36,7 @@ void list(const std::string& root) {
 /// The data set's name as the program spells it.
 std::string dataset_of(const DataArguments& a) {
   if (a.name.empty()) throw UsageError(str("kaem data ", a.action, ": expected the NAME of a data set"));
-  for (const auto& name : dataset_names())
-    if (same_name(name, a.name)) return name;
-  throw ConfigError(unknown_name_message("data set", a.name, dataset_names()));
+  return std::string(dataset_traits(a.name).name);
 }
 
 void fetch(const DataArguments& a, const Common& common) {

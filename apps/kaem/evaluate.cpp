@@ -19,6 +19,7 @@
 #include "kaem/data/text.h"
 #include "kaem/io/file.h"
 #include "kaem/io/image.h"
+#include "kaem/mcmc/kernels.h"
 #include "kaem/metrics/log_likelihood.h"
 #include "kaem/train/trainer.h"
 
@@ -209,7 +210,7 @@ void evaluate(const EvaluateArguments& a, const Common& common) {
   const auto methods = words_of(a.methods);
   if (methods.empty()) throw UsageError("--methods: expected at least one of is, ss, ais");
   for (const auto& method : methods) check_word("method", method, {"is", "ss", "ais"});
-  check_word("kernel", a.kernel, {"mala", "automala", "pcnl"});  // those that leave every tempered posterior invariant
+  check_word("kernel", a.kernel, mcmc::exact_kernel_names());
   if (!a.reconstructions.empty() && std::find(methods.begin(), methods.end(), "ais") == methods.end())
     throw UsageError("--reconstructions: they are posterior means of AIS; expected ais among --methods");
   check_target("--json", a.json);
@@ -279,7 +280,7 @@ Command add_evaluate(CLI::App& program, const Common& common) {
   app->add_option("--samples", a->samples, "Draws of importance sampling (10000)")->type_name("N");
   app->add_option("--chains", a->chains, "Chains of each datum (10)")->type_name("N");
   app->add_option("--levels", a->levels, "Temperatures of AIS (500)")->type_name("N");
-  app->add_option("--kernel", a->kernel, "Moves of ss and ais: mala, automala or pcnl (mala)");
+  app->add_option("--kernel", a->kernel, str("Moves of ss and ais: ", listed(mcmc::exact_kernel_names()), " (mala)"));
   app->add_option("--reconstructions", a->reconstructions, "Picture of test data and posterior means")
       ->type_name("F.png");
   app->add_option("--json", a->json, "The table as JSON")->type_name("F");

@@ -73,7 +73,7 @@ struct Missing {
 Missing missing_data(const Config& config) {
   const std::string& file = config.data.darcy_file;
   std::error_code ignored;
-  if (config.data.name.starts_with("DARCY") && !file.empty())
+  if (dataset_traits(config.data.name).kind == DataKind::kFields && !file.empty())
     return {fs::exists(file, ignored) ? "" : "no file " + file, false};
   for (const auto& info : list_datasets(config.data.root))
     if (info.name == config.data.name && !info.trainable)
@@ -109,7 +109,7 @@ class Planner {
   void add(const Job& job, const std::string& where) {
     JobEntry entry = entry_of(job);
     PlannedJob planned = values_of(job, common_, where);
-    entry.dataset = known_dataset(job.dataset);
+    entry.dataset = dataset_traits(job.dataset).name;
     const bool search = job.mode == "tune";
     planned.source = !planned.config.empty() ? planned.config : default_config_path(entry.dataset, search);
     const Config config = load_config(planned.source, planned.overrides, entry.dataset, search ? "" : job.mode);
@@ -120,12 +120,6 @@ class Planner {
     settle_folder(job, entry, plan_.entries.size() + 1);
     plan_.entries.push_back(std::move(entry));
     plan_.jobs.push_back(std::move(planned));
-  }
-
-  static std::string known_dataset(const std::string& name) {
-    for (const auto& known : dataset_names())
-      if (same_name(known, name)) return known;
-    throw ConfigError(unknown_name_message("data set", name, dataset_names()));
   }
 
   /// What the state file says of an unchanged line, else a job that has not begun.

@@ -120,8 +120,9 @@ int run(int argc, char** argv) {
   program.set_version_flag("--version", str("kaem ", version(), " (LibTorch ", libtorch_version(), ")"));
   program.allow_extras();
   std::vector<Command> commands;
-  for (const auto add : {add_train, add_sample, add_evaluate, add_prior, add_inspect, add_data, add_info, add_bench,
-                         add_jobs, add_tune}) {
+#define KAEM_ROW(name) add_##name,
+  for (const auto add : {KAEM_COMMANDS(KAEM_ROW)}) {
+#undef KAEM_ROW
     commands.push_back(add(program, common));
     add_common_options(*commands.back().app, common);
     commands.back().app->allow_extras();

@@ -99,7 +99,7 @@ int64_t step_bytes(const Config& c, const ModelImpl& model) {
   if (generator.seq.use()) {  // logits, their logarithms and gradients at every position of every draw
     const int64_t chains =
         c.run.batch_size * c.posterior.chains_per_datum * std::max<int64_t>(1, c.posterior.tempering.levels);
-    const int64_t draws = c.posterior.sampler == "importance" ? samples : chains;
+    const int64_t draws = sampler_kind(c.posterior.sampler) == SamplerKind::kImportance ? samples : chains;
     return kFloat * (floats + draws * model.data_size() * (4 * generator.seq.vocab_size + 3 * generator.seq.d_model));
   }
   const int64_t features = ops::feature_count(make_basis_spec(generator.basis), generator.basis.grid_size);
@@ -114,10 +114,11 @@ int64_t step_bytes(const Config& c, const ModelImpl& model) {
 /// How the posterior is sampled: "300 importance samples", "10 steps of ula at each of 5 temperatures, 1 chain a
 /// datum".
 std::string posterior_text(const PosteriorOptions& posterior) {
-  if (posterior.sampler == "importance") return str(posterior.samples, " importance samples");
+  if (sampler_kind(posterior.sampler) == SamplerKind::kImportance) return str(posterior.samples, " importance samples");
   const std::string chains =
       str(posterior.chains_per_datum, posterior.chains_per_datum == 1 ? " chain" : " chains", " a datum");
-  if (posterior.sampler == "encoder") return str("an encoder, ", posterior.chains_per_datum, " draws a datum");
+  if (sampler_kind(posterior.sampler) == SamplerKind::kEncoder)
+    return str("an encoder, ", posterior.chains_per_datum, " draws a datum");
   if (posterior.tempering.levels > 1)
     return str(posterior.tempering.iters, " steps of ", posterior.sampler, " at each of ", posterior.tempering.levels,
                " temperatures, ", chains);
@@ -125,8 +126,7 @@ std::string posterior_text(const PosteriorOptions& posterior) {
 }
 
 void print_memory_estimate(const Config& c, const ModelImpl& model, int64_t parameters) {
-  const bool bytes =
-      !c.data.name.starts_with("DARCY") && c.data.resize.empty() && !c.data.use_pca && !c.model.generator.seq.use();
+  const bool bytes = dataset_traits(c.data.name).kind == DataKind::kImages && c.data.resize.empty() && !c.data.use_pca;
   const int64_t copies = 4 + (c.optimizer.ema_decay > 0);  // weights, gradients, two moments, averages
   const std::array<std::pair<const char*, int64_t>, 4> parts = {
       {{"LibTorch", resident_bytes()},

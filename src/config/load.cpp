@@ -26,26 +26,6 @@ std::string config::read_configuration(const std::string& path) {
 
 namespace {
 
-/// Files of a data set: for training, and for searches where there is one of their own.
-struct DefaultFile {
-  std::string_view dataset, training, tuning;
-};
-constexpr auto kDefaultFiles = std::to_array<DefaultFile>({
-    {"MNIST", "nist_config.ini", "nist_tuning_config.ini"},
-    {"FMNIST", "nist_config.ini", "nist_tuning_config.ini"},
-    {"CIFAR10", "cifar_config.ini", ""},
-    {"SVHN", "svhn_config.ini", "svhn_tuning_config.ini"},
-    {"CELEBA", "celeba_config.ini", "celeba_tuning_config.ini"},
-    {"DARCY_FLOW", "darcy_flow_config.ini", ""},
-    {"DARCY_PERM", "darcy_perm_config.ini", ""},
-    {"PTB", "text_config.ini", ""},
-    {"SMS_SPAM", "text_config.ini", ""},
-    {"CIFAR10PANG", "cifar_pang_config.ini", ""},
-    {"SVHNPANG", "svhn_pang_config.ini", ""},
-    {"CELEBAPANG", "celeba_pang_config.ini", ""},
-    {"FOLDER", "folder_config.ini", "celeba_tuning_config.ini"},
-});
-
 /// ./config, the config folder beside the program's (a build folder in the source tree), and the installed one.
 std::vector<fs::path> config_folders() {
   std::vector<fs::path> folders = {"config"};
@@ -91,20 +71,17 @@ Config parse_config(const std::string& text, const std::string& name, const std:
 }
 
 std::string default_config_path(const std::string& dataset, bool search) {
-  const std::string known = config::known_dataset(dataset, str("--dataset ", dataset, ": "));
+  const DatasetTraits known = dataset_traits(config::known_dataset(dataset, str("--dataset ", dataset, ": ")));
+  const std::string_view name = search && !known.tuning.empty() ? known.tuning : known.config;
   std::string looked;
-  for (const auto& row : kDefaultFiles) {
-    if (row.dataset != known) continue;
-    const std::string_view file = search && !row.tuning.empty() ? row.tuning : row.training;
-    for (const auto& folder : config_folders()) {
-      std::error_code fault;
-      const std::string path = (folder / file).lexically_normal().string();
-      if (fs::is_regular_file(path, fault)) return path;
-      looked += " " + path;
-    }
+  for (const auto& folder : config_folders()) {
+    std::error_code fault;
+    const std::string path = (folder / name).lexically_normal().string();
+    if (fs::is_regular_file(path, fault)) return path;
+    looked += " " + path;
   }
   throw ConfigError(
-      str("no configuration file for data set ", known, "; looked for:", looked, " (give one with --config)"));
+      str("no configuration file for data set ", known.name, "; looked for:", looked, " (give one with --config)"));
 }
 
 }  // namespace kaem

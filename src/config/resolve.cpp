@@ -8,12 +8,13 @@
 #include "kaem/core/str.h"
 #include "kaem/core/table.h"
 #include "kaem/data/options.h"
+#include "kaem/objective/criteria.h"
+#include "kaem/posterior/samplers.h"
 
 namespace kaem::config {
 namespace {
 
 constexpr int64_t kMaxBSplineDegree = 10;  // beyond it the Cox-de Boor recursion loses too many digits in float32
-constexpr auto kTextDatasets = std::to_array<std::string_view>({"PTB", "SMS_SPAM"});
 
 /// Replaces the value of field `id` because of the mode, and says so where it was given.
 template <class T>
@@ -26,6 +27,17 @@ void replace(Draft& draft, const std::string& id, T& field, const T& value) {
 
 constexpr int64_t kUsualTemperatures = 5;
 constexpr double kUsualFrequency = 5;  // of the Morlet wavelet
+
+/// The mode says which samples there are, and with them which criteria can be.
+void settle_criterion(Draft& draft) {
+  Config& c = draft.config;
+  const CriterionRow& of_mode = criterion_of_mode(c.run.mode);
+  const CriterionRow& row = c.run.criterion == "auto" ? of_mode : find_criterion(c.run.criterion);
+  const bool encoder = of_mode.needs == Needs::kEncoded;
+  if (row.needs != of_mode.needs && (encoder || row.needs != Needs::kWeighted))
+    draft.fail("TRAINING.criterion", str("needs other samples than mode ", c.run.mode, " makes"));
+  c.objective.criterion = row.name;
+}
 
 void settle_mode(Draft& draft, const std::string& mode) {
   Config& c = draft.config;
@@ -41,15 +53,12 @@ void settle_mode(Draft& draft, const std::string& mode) {
   if (!thermo) replace(draft, "THERMODYNAMIC_INTEGRATION.num_temps", temperatures, int64_t{0});
   if (thermo && temperatures <= 1)
     replace(draft, "THERMODYNAMIC_INTEGRATION.num_temps", temperatures, kUsualTemperatures);
-  if (thermo && sampler == "importance") replace(draft, "POST_LANGEVIN.sampler", sampler, std::string("ula"));
+  if (thermo && sampler_kind(sampler) == SamplerKind::kImportance)
+    replace(draft, "POST_LANGEVIN.sampler", sampler, std::string("ula"));
   if (variational) replace(draft, "POST_LANGEVIN.sampler", sampler, std::string("encoder"));
-  if (!variational && sampler == "encoder")
-    draft.fail("POST_LANGEVIN.sampler",
-               "belongs to mode variational; here one of importance, ula, mala, automala or pcnl");
-  c.objective.kind = thermo                    ? "thermodynamic"
-                     : variational             ? "variational"
-                     : sampler == "importance" ? "importance"
-                                               : "langevin";
+  if (!variational && sampler_kind(sampler) == SamplerKind::kEncoder)
+    draft.fail("POST_LANGEVIN.sampler", "belongs to mode variational; expected another");
+  settle_criterion(draft);
 }
 
 void settle_dataset(Draft& draft, const std::string& dataset) {
@@ -111,7 +120,7 @@ void note_ignored_prior_keys(Draft& draft) {
 void settle_sequences(Draft& draft) {
   GeneratorOptions& generator = draft.config.model.generator;
   const std::string& dataset = draft.config.run.dataset;
-  const bool text = std::find(kTextDatasets.begin(), kTextDatasets.end(), dataset) != kTextDatasets.end();
+  const bool text = dataset_traits(dataset).kind == DataKind::kText;
   if (text && !generator.seq.use()) draft.fail("SEQ.sequence_length", "expected 1 or more for data set " + dataset);
   if (!text && generator.seq.use()) {
     draft.note(str("[SEQ] sequence_length = ", generator.seq.sequence_length, " is replaced by -1: ", dataset,
@@ -150,7 +159,8 @@ void settle_pca(Draft& draft) {
   };
   set("[GeneratorModel] output_activation", generator.output_activation, std::string("identity"));
   set("[DATA] random_flip", c.data.random_flip, false);
-  if (c.posterior.encoder.type == "cnn" && (c.objective.kind == "variational" || c.posterior.chain_start == "encoder"))
+  if (c.posterior.encoder.type == "cnn" &&
+      (sampler_kind(c.posterior.sampler) == SamplerKind::kEncoder || c.posterior.chain_start == "encoder"))
     set("[Encoder] type", c.posterior.encoder.type, std::string("diagonal"));
 }
 
@@ -200,7 +210,8 @@ void check_basis(const Draft& draft, const std::string& section, const BasisOpti
 void check_generator(const Draft& draft) {
   const GeneratorOptions& generator = draft.config.model.generator;
   if (generator.seq.use() && generator.cnn.use) draft.fail("CNN.use_cnn_lkhood", "not with [SEQ] sequence_length > 0");
-  if (generator.seq.use() && generator.seq.autoregressive && draft.config.posterior.sampler == "importance")
+  if (generator.seq.use() && generator.seq.autoregressive &&
+      sampler_kind(draft.config.posterior.sampler) == SamplerKind::kImportance)
     draft.fail(
         "SEQ.autoregressive",
         "importance sampling would need a pass for every datum and draw (choose another [POST_LANGEVIN] sampler)");
@@ -236,7 +247,7 @@ void check_widths(const Draft& draft) {
 void check_model(const Draft& draft) {
   const PriorOptions& prior = draft.config.model.prior;
   if (prior.layer_widths.size() < 2) draft.fail("EbmModel.layer_widths", "expected two widths P,Q");
-  if (prior.is_deep() && draft.config.posterior.sampler == "importance")
+  if (prior.is_deep() && sampler_kind(draft.config.posterior.sampler) == SamplerKind::kImportance)
     draft.fail("EbmModel.layer_widths", "more than two widths make a deep prior, which importance sampling cannot use");
   if (prior.mixture.train_proportions && prior.mixture.use_attention_kernel)
     draft.fail("MixtureModel.use_attention_kernel", "not together with train_proportions = true");

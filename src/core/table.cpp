@@ -40,6 +40,12 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
   return best;
 }
 
+std::string listed(const std::vector<std::string>& names) {
+  std::string text;
+  for (size_t i = 0; i < names.size(); ++i) text += str(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", names[i]);
+  return text;
+}
+
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& names) {
   const std::string near = nearest_name(name, names);
   return near.empty() ? "" : str("; did you mean '", near, "'?");

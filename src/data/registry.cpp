@@ -35,6 +35,8 @@ std::string no_files(const DataSet& set) { return str(set.name, ": ", set.advice
 
 }  // namespace
 
+DatasetTraits dataset_traits(std::string_view name) { return find_data_set(name); }
+
 std::vector<std::string> dataset_names() { return names_of(all_data_sets()); }
 
 std::vector<DatasetInfo> list_datasets(const std::string& root) {

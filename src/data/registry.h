@@ -30,8 +30,8 @@ using CheckData = void (*)(std::string_view content, size_t index, const std::st
 /// Decodes all pictures of a set; see verify_folder.
 using VerifyPictures = void (*)(const std::string& path, const std::function<void(const std::string& line)>& add);
 
-struct DataSet {
-  std::string_view name, description;
+struct DataSet : DatasetTraits {
+  std::string_view description;
   std::string_view folder;                ///< below the root, where downloads go
   std::vector<std::string_view> folders;  ///< where files may lie, in this order; empty: the root itself
   std::vector<DataFile> files;            ///< none for data that need no files of a fixed name

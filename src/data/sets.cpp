@@ -32,7 +32,8 @@ std::vector<DataFile> idx_files(const std::array<IdxSums, 4>& sums) {
 
 DataSet mnist() {
   DataSet set;
-  set.name = "MNIST", set.description = "handwritten digits, 60,000 + 10,000 grey images of 28x28, 10 classes";
+  set.name = "MNIST", set.config = "nist_config.ini", set.tuning = "nist_tuning_config.ini";
+  set.description = "handwritten digits, 60,000 + 10,000 grey images of 28x28, 10 classes";
   set.folder = "mnist", set.folders = {"mnist", "MNIST/raw", "MNIST", ""};
   set.files = idx_files({{{"440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
                            "f68b3c2dcbeaaa9fbdd348bbdeb94873", "6bbc9ace898e44ae57da46a324031adb"},
@@ -50,7 +51,8 @@ DataSet mnist() {
 
 DataSet fashion_mnist() {
   DataSet set;
-  set.name = "FMNIST", set.description = "Fashion-MNIST, 60,000 + 10,000 grey images of 28x28, 10 classes";
+  set.name = "FMNIST", set.config = "nist_config.ini", set.tuning = "nist_tuning_config.ini";
+  set.description = "Fashion-MNIST, 60,000 + 10,000 grey images of 28x28, 10 classes";
   set.folder = "fashion_mnist", set.folders = {"fashion_mnist", "FashionMNIST/raw", "FashionMNIST", ""};
   set.files = idx_files({{{"3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
                            "8d4fb7e6c68d591d4c3dfef9ec88bf0d", "f4a8712d7a061bf5bd6d2ca38dc4d50a"},
@@ -68,7 +70,8 @@ DataSet fashion_mnist() {
 
 DataSet cifar10() {
   DataSet set;
-  set.name = "CIFAR10", set.description = "50,000 + 10,000 colour images of 32x32, 10 classes";
+  set.name = "CIFAR10", set.config = "cifar_config.ini";
+  set.description = "50,000 + 10,000 colour images of 32x32, 10 classes";
   set.folder = "cifar10";
   set.folders = {"cifar10",
                  "cifar10/cifar-10-batches-bin",
@@ -90,7 +93,8 @@ DataSet cifar10() {
 
 DataSet svhn() {
   DataSet set;
-  set.name = "SVHN", set.description = "house numbers, 73,257 + 26,032 colour images of 32x32, 10 classes";
+  set.name = "SVHN", set.config = "svhn_config.ini", set.tuning = "svhn_tuning_config.ini";
+  set.description = "house numbers, 73,257 + 26,032 colour images of 32x32, 10 classes";
   set.folder = "svhn", set.folders = {"svhn", "SVHN", "SVHN2", ""};
   set.files = {{"train_32x32.mat",
                 {"train_32x32.mat", "train_32x32*.mat"},
@@ -117,16 +121,18 @@ DataSet svhn() {
   return set;
 }
 
-DataSet darcy(std::string_view name, std::string_view description) {
+DataSet darcy(std::string_view name, std::string_view config, std::string_view description) {
   DataSet set;
-  set.name = name, set.description = description;
+  set.name = name, set.config = config, set.kind = DataKind::kFields;
+  set.description = description;
   set.shape = {1, 32, 32}, set.advice = "made here", set.load = load_darcy;
   return set;
 }
 
 DataSet penn_treebank() {
   DataSet set;
-  set.name = "PTB", set.description = "Penn Treebank, 42,068 + 3,370 + 3,761 sentences, 10,000 words";
+  set.name = "PTB", set.config = "text_config.ini", set.kind = DataKind::kText;
+  set.description = "Penn Treebank, 42,068 + 3,370 + 3,761 sentences, 10,000 words";
   set.folder = "ptb", set.folders = {"ptb", "PTB", "PennTreebank", "ptb/simple-examples/data", ""};
   set.files = {{"ptb.train.txt",
                 {"ptb.train.txt"},
@@ -153,7 +159,8 @@ DataSet penn_treebank() {
 
 DataSet sms_spam() {
   DataSet set;
-  set.name = "SMS_SPAM", set.description = "SMS Spam Collection, 5,574 short messages";
+  set.name = "SMS_SPAM", set.config = "text_config.ini", set.kind = DataKind::kText;
+  set.description = "SMS Spam Collection, 5,574 short messages";
   set.folder = "sms_spam", set.folders = {"sms_spam", "SMS_SPAM", "sms+spam+collection", ""};
   set.files = {{"SMSSpamCollection", {"SMSSpamCollection", "SMSSpamCollection.txt"}, false, {}, {}, {}}};
   set.advice = "unpack https://archive.ics.uci.edu/static/public/228/sms+spam+collection.zip";
@@ -163,7 +170,8 @@ DataSet sms_spam() {
 
 DataSet celeba() {
   DataSet set;
-  set.name = "CELEBA", set.description = "CelebA, 202,599 aligned colour photographs of faces, cropped to 64x64";
+  set.name = "CELEBA", set.config = "celeba_config.ini", set.tuning = "celeba_tuning_config.ini";
+  set.description = "CelebA, 202,599 aligned colour photographs of faces, cropped to 64x64";
   set.folder = "celeba";
   set.folders = {"celeba/img_align_celeba", "celeba/img_align_celeba/img_align_celeba", "celeba",
                  "CelebA/img_align_celeba", "CelebA/img_align_celeba/img_align_celeba", "CelebA",
@@ -182,14 +190,15 @@ DataSet celeba() {
 
 DataSet folder() {
   DataSet set;
-  set.name = "FOLDER", set.description = "any folder of images: --data-dir names it";
+  set.name = "FOLDER", set.config = "folder_config.ini", set.tuning = "celeba_tuning_config.ini";
+  set.description = "any folder of images: --data-dir names it";
   set.advice = "--data-dir", set.load = load_folder, set.verify = verify_folder;
   return set;
 }
 
 /// A set under the name that chooses the generator of Pang et al. (2020) for it.
-DataSet pang(DataSet set, std::string_view name) {
-  set.name = name;
+DataSet pang(DataSet set, std::string_view name, std::string_view config) {
+  set.name = name, set.config = config, set.tuning = "";
   return set;
 }
 
@@ -199,13 +208,13 @@ std::vector<DataSet> make_table() {
           cifar10(),
           svhn(),
           celeba(),
-          darcy("DARCY_FLOW", "Darcy flow, solved here: pressure fields u of 32x32"),
-          darcy("DARCY_PERM", "Darcy flow: the permeability fields a, as 0 and 1, of 32x32"),
+          darcy("DARCY_FLOW", "darcy_flow_config.ini", "Darcy flow, solved here: pressure fields u of 32x32"),
+          darcy("DARCY_PERM", "darcy_perm_config.ini", "Darcy flow: the permeability fields a, as 0 and 1, of 32x32"),
           penn_treebank(),
           sms_spam(),
-          pang(cifar10(), "CIFAR10PANG"),
-          pang(svhn(), "SVHNPANG"),
-          pang(celeba(), "CELEBAPANG"),
+          pang(cifar10(), "CIFAR10PANG", "cifar_pang_config.ini"),
+          pang(svhn(), "SVHNPANG", "svhn_pang_config.ini"),
+          pang(celeba(), "CELEBAPANG", "celeba_pang_config.ini"),
           folder()};
 }
 

@@ -8,15 +8,9 @@ namespace kaem {
 namespace {
 
 constexpr auto kBases = std::to_array<Named<ops::BasisKind>>({
-    {"B-spline", ops::BasisKind::kBSpline},
-    {"RBF", ops::BasisKind::kRbf},
-    {"RSWAF", ops::BasisKind::kRswaf},
-    {"FFT", ops::BasisKind::kFft},
-    {"Cheby", ops::BasisKind::kCheby},
-    {"DoG", ops::BasisKind::kDog},
-    {"MexicanHat", ops::BasisKind::kMexicanHat},
-    {"Morlet", ops::BasisKind::kMorlet},
-    {"Shannon", ops::BasisKind::kShannon},
+#define KAEM_ROW(name, word, family) {word, ops::BasisKind::k##name},
+    KAEM_BASES(KAEM_ROW)
+#undef KAEM_ROW
 });
 
 /// The wavelet_type word for "Wavelet", and the reference's short form of the Mexican hat.
@@ -29,18 +23,26 @@ std::string canonical_kind(const BasisOptions& options) {
 
 std::vector<std::string> basis_names() { return names_of(kBases); }
 
+std::vector<std::string> wavelet_names() {
+  std::vector<std::string> names = {"MH"};
+  for (const auto& row : kBases)
+    if (ops::is_wavelet(row.value)) names.emplace_back(row.name);
+  return names;
+}
+
 ops::BasisSpec make_basis_spec(const BasisOptions& options) {
   return {find(kBases, "spline_function", canonical_kind(options)), options.degree,
           ops::parse_activation(options.activation)};
 }
 
 bool has_movable_knots(ops::BasisKind kind) {
-  return kind != ops::BasisKind::kFft && kind != ops::BasisKind::kCheby && !ops::is_wavelet(kind);
+  const ops::BasisFamily family = ops::family_of(kind);
+  return family == ops::BasisFamily::kPieces || family == ops::BasisFamily::kRadial;
 }
 
 bool has_bandwidth(ops::BasisKind kind) {
-  using enum ops::BasisKind;
-  return kind == kRbf || kind == kRswaf || kind == kFft || kind == kMorlet;
+  const ops::BasisFamily family = ops::family_of(kind);
+  return family == ops::BasisFamily::kRadial || family == ops::BasisFamily::kFourier || kind == ops::BasisKind::kMorlet;
 }
 
 }  // namespace kaem

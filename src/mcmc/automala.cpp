@@ -95,7 +95,7 @@ Kernel automala(const Target& target, const KernelOptions& options) {
     return std::pair(accept(forward.end.state, state, probability, draws),
                      Info{probability, sizes.of(forward.exponent).to(state.z.scalar_type())});
   };
-  return {init, step, true};
+  return {init, step};
 }
 
 }  // namespace kaem::mcmc

@@ -135,7 +135,7 @@ Tensor take_rows(const Tensor& a, const Tensor& b, const Tensor& rows) {
 }
 
 /// x [T,B,N,latent...] by one number for the whole last axis.
-Tensor unspread(const Tensor& x) { return x.select(-1, 0); }
+Tensor collapsed(const Tensor& x) { return x.select(-1, 0); }
 
 Tensor spread(const Tensor& x, int64_t times) {
   std::vector<int64_t> sizes = x.sizes().vec();
@@ -148,13 +148,13 @@ Tensor spread(const Tensor& x, int64_t times) {
 State join(const State& first, const State& second) {
   return zip(first, second, [](const Tensor& a, const Tensor& b) {
     if (!is_spread(a) || !is_spread(b)) return at::cat({a, b}, 0);
-    return spread(at::cat({unspread(a), unspread(b)}, 0), a.size(-1));
+    return spread(at::cat({collapsed(a), collapsed(b)}, 0), a.size(-1));
   });
 }
 
 void copy_into(const State& to, const State& from) {
   zip(to, from, [](const Tensor& a, const Tensor& b) {
-    return is_spread(a) && is_spread(b) ? unspread(a).copy_(unspread(b)) : a.copy_(b);
+    return is_spread(a) && is_spread(b) ? collapsed(a).copy_(collapsed(b)) : a.copy_(b);
   });
 }
 
@@ -166,8 +166,20 @@ State take_levels(const State& first, const State& second, const Tensor& level) 
     return unflatten_chains(take_rows(flatten_chains(a), flatten_chains(b), rows), level.sizes());
   };
   return zip(first, second, [&](const Tensor& a, const Tensor& b) {
-    return is_spread(a) && is_spread(b) ? spread(take(unspread(a), unspread(b)), a.size(-1)) : take(a, b);
+    return is_spread(a) && is_spread(b) ? spread(take(collapsed(a), collapsed(b)), a.size(-1)) : take(a, b);
   });
+}
+
+LogDensity by_autograd(std::function<Tensor(const Tensor& z)> log_density) {
+  return [density = std::move(log_density)](const Tensor& z, Want want) {
+    const c10::AutoGradMode with_graph(want != Want::kValue);
+    const auto chains = z.sizes().slice(0, 3);
+    const Tensor rows = flatten_chains(z).detach().requires_grad_(want != Want::kValue);
+    const Tensor value = density(rows);
+    if (want == Want::kValue) return Value{unflatten_chains(value, chains), {}};
+    value.sum().backward({}, std::nullopt, false, at::TensorList{rows});  // into `rows` alone, into no parameter
+    return Value{unflatten_chains(value.detach(), chains), unflatten_chains(rows.grad(), chains)};
+  };
 }
 
 Draws make_draws(const Rng& rng, Stream stream, int64_t step) {
@@ -189,23 +201,5 @@ Draws make_draws(const Rng& rng, Stream stream, int64_t step) {
   return {[=](at::IntArrayRef shape, at::TensorOptions options) { return draw(true, shape, options); },
           [=](at::IntArrayRef shape, at::TensorOptions options) { return draw(false, shape, options); }};
 }
-
-namespace {
-
-using MakeKernel = Kernel (*)(const Target&, const KernelOptions&);
-constexpr auto kKernels = std::to_array<Named<MakeKernel>>({
-    {"ula", ula},
-    {"mala", mala},
-    {"automala", automala},
-    {"pcnl", pcnl},
-});
-
-}  // namespace
-
-Kernel make_kernel(const Target& target, const KernelOptions& options) {
-  return find(kKernels, "sampler", options.name)(target, options);
-}
-
-std::vector<std::string> kernel_names() { return names_of(kKernels); }
 
 }  // namespace kaem::mcmc

@@ -27,7 +27,7 @@ Kernel mala(const Target& target, const KernelOptions& options) {
     return std::pair(accept(end.state, state, probability, draws),
                      Info{probability, per_chain(state.z, options.step_size)});
   };
-  return {init, step, true};
+  return {init, step};
 }
 
 }  // namespace kaem::mcmc

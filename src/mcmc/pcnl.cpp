@@ -55,7 +55,7 @@ Kernel pcnl(const Target& target, const KernelOptions& options) {
     const Tensor probability = acceptance_probability(tempered_change(proposal, state, target.temperature) + slopes);
     return std::pair(accept(proposal, state, probability, draws), Info{probability, per_chain(y, delta)});
   };
-  return {init, step, true};
+  return {init, step};
 }
 
 }  // namespace kaem::mcmc

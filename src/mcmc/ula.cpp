@@ -45,7 +45,7 @@ Kernel ula(const Target& target, const KernelOptions& options) {
     if (target.likelihood) last.likelihood.log_density = target.likelihood(last.z, Want::kValue).log_density;
     return std::pair(last, info(last.z));
   };
-  return {init, step, /*exact=*/false, /*recordable=*/true, last_step};
+  return {init, step, last_step};
 }
 
 }  // namespace kaem::mcmc

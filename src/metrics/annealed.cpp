@@ -7,6 +7,9 @@
 #include <vector>
 
 #include "kaem/core/error.h"
+#include "kaem/core/str.h"
+#include "kaem/core/table.h"
+#include "kaem/mcmc/kernels.h"
 #include "kaem/mcmc/tempering.h"
 #include "kaem/metrics/log_likelihood.h"
 #include "kaem/model/model.h"
@@ -53,14 +56,14 @@ class Path {
  public:
   Path(const ModelView& path_view, const Tensor& x, const PathOptions& path_options, const Rng& path_rng)
       : options(path_options),
+        traits(mcmc::find_kernel(options.kernel)),
         rng(path_rng),
         first_run(x.defined() ? 0 : static_cast<int64_t>(kRuns)),
         view(path_view),
         temperatures(mcmc::power_ladder(options.levels, options.power)) {
-    if (options.kernel == "ula")
-      throw UsageError(
-          "annealed importance sampling needs transitions that leave each density invariant: mala, automala "
-          "or pcnl, not ula");
+    if (!traits.exact)
+      throw UsageError(str("annealed importance sampling needs transitions that leave each density invariant: ",
+                           listed(mcmc::exact_kernel_names()), ", not ", traits.name));
     const Tensor zero = at::zeros({1}, x.defined() ? x.options() : view.model.parameters().front().options());
     target = view.prior->tilted() == nullptr ? posterior_target(view, x, zero) : tilted_target(view, x, zero);
   }
@@ -99,7 +102,7 @@ class Path {
 
   std::vector<double> pilot_step_sizes(int64_t data) {
     std::vector<double> step_sizes(temperatures.size(), options.step_size);
-    if (options.kernel != "automala") forward(data, kPilot, step_sizes, /*pilot=*/true);
+    if (!traits.adapts) forward(data, kPilot, step_sizes, /*pilot=*/true);
     acceptance_sum = 0, moves = 0;
     return step_sizes;
   }
@@ -114,7 +117,7 @@ class Path {
     mcmc::KernelOptions setting;
     setting.name = options.kernel;
     setting.step_size = setting.delta = step_size;
-    if (options.kernel != "pcnl") {
+    if (!traits.white) {
       if (!scales.defined()) scales = prior_scales(*view.prior, rng, 0);
       setting.preconditioner = scales;
     }
@@ -143,6 +146,7 @@ class Path {
   }
 
   const PathOptions& options;
+  const mcmc::KernelRow& traits;
   const Rng& rng;
   int64_t first_run;  ///< added to a run's number
   ModelView view;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kaem/core/error.h"
+#include "kaem/mcmc/kernels.h"
 #include "kaem/mcmc/tempering.h"
 #include "kaem/metrics/log_likelihood.h"
 #include "kaem/model/model.h"
@@ -94,7 +95,7 @@ class Run {
     mcmc::KernelOptions setting;
     setting.name = options.kernel;
     setting.step_size = setting.delta = options.step_size;
-    if (options.kernel != "pcnl") setting.preconditioner = prior_scales(*view_.prior, rng, 0);
+    if (!mcmc::find_kernel(options.kernel).white) setting.preconditioner = prior_scales(*view_.prior, rng, 0);
     return setting;
   }
 

@@ -7,7 +7,7 @@
 
 #include "kaem/core/table.h"
 #include "kaem/model/model.h"
-#include "objective/objectives.h"
+#include "kaem/ops/rows.h"
 #include "objective/weighted.h"
 
 namespace kaem {
@@ -72,46 +72,42 @@ constexpr auto kGradients = std::to_array<Named<Weights (*)(const Tensor&, const
 /// The levels of T that carry weight, and the shared draws that do: the others would only cost time. Weights that are
 /// no numbers carry on to the loss, which the trainer then reports.
 constexpr double kLeastWeight = 1e-7;
-/// Numbers of shared draws are rounded up to a multiple of this: for every new shape oneDNN compiles a product and
-/// keeps it.
-constexpr int64_t kShapes = 32;
-WeightedSamples worth_their_time(const Particles& particles, const Weights& weights, at::ScalarType dtype) {
-  WeightedSamples samples;
-  const Tensor largest = weights.first.amax(0);
-  const auto count = (largest <= kLeastWeight).logical_not().sum().item<int64_t>();
-  if (count > 0) {
-    const int64_t taken = std::min(largest.size(0), (count + kShapes - 1) / kShapes * kShapes);
-    const Tensor shared = std::get<0>(std::get<1>(largest.topk(taken)).sort());
-    samples.shared_z = particles.prior_z.index_select(0, shared);
-    samples.shared_weight = weights.first.index_select(1, shared).to(dtype);
+SampleRows rows_with_weight(const Tempered& chains, const Weights& weights, at::ScalarType dtype) {
+  SampleRows samples;
+  const Tensor used = (weights.first.amax(0) <= kLeastWeight).logical_not();
+  const Tensor shared = ops::rows_in_use(used, /*wait=*/true);  // MBAR's weights were waited for already
+  if (!shared.defined() || shared.numel() > 0) {
+    samples.shared_z = shared.defined() ? chains.prior_z.index_select(0, shared) : chains.prior_z;
+    const Tensor weight = shared.defined() ? weights.first.index_select(1, shared) : weights.first;
+    samples.shared_weight = weight.to(dtype);
   }
   const Tensor own = (weights.second.amax({1, 2}) <= kLeastWeight).logical_not().nonzero().squeeze(1);
   if (own.numel() > 0) {
-    samples.own_z = particles.z.index_select(0, own);
+    samples.own_z = chains.z.index_select(0, own);
     samples.own_weight = weights.second.index_select(0, own).to(dtype);
   }
   return samples;
 }
 
-struct Thermodynamic : Objective {
+struct Thermodynamic : Criterion<Tempered> {
   explicit Thermodynamic(const ObjectiveOptions& objective_options)
       : options(objective_options), gradient(find(kGradients, "thermo_gradient", options.thermo_gradient)) {
     find(kEstimators, "estimator", options.estimator);
   }
 
-  Terms evaluate(const ModelView& view, const Tensor& x, const Particles& particles, int64_t step,
-                 const Rng& rng) override {
-    const Tensor level_zero = particles.prior_log_likelihood.to(at::kDouble),
-                 levels = particles.log_likelihood.to(at::kDouble), temperature = particles.temperature.to(at::kDouble);
-    const auto dtype = particles.z.scalar_type();
-    const WeightedSamples samples = worth_their_time(particles, gradient(level_zero, levels, temperature), dtype);
-    WeightedLogProb log_prob = weighted_log_likelihood(view, x, samples, step, rng);
+  Terms loss(const ModelView& view, const Tensor& x, const Tempered& chains, const Particles& all, int64_t step,
+             const Rng& rng) override {
+    const Tensor level_zero = chains.prior_log_likelihood.to(at::kDouble),
+                 levels = chains.log_likelihood.to(at::kDouble), temperature = chains.temperature.to(at::kDouble);
+    const auto dtype = chains.z.scalar_type();
+    const SampleRows rows = rows_with_weight(chains, gradient(level_zero, levels, temperature), dtype);
+    WeightedLogProb log_prob = weighted_log_likelihood(view, x, rows, step, rng);
     // The path rule says nothing of the prior: it takes the chains at t = 1.
     const bool path = options.thermo_gradient == "path";
     log_prob.prior = weighted_log_prior(
-        view, path ? worth_their_time(particles, posterior_weights(level_zero, levels, temperature), dtype) : samples,
-        step, rng);
-    Particles shown = particles;
+        view, path ? rows_with_weight(chains, posterior_weights(level_zero, levels, temperature), dtype) : rows, step,
+        rng);
+    Particles shown = all;
     // With a perceptual term the levels are not those of log p(x).
     if (!view.model.perceptual)
       shown.info.log_evidence = evidence_estimate(options.estimator, level_zero, levels, temperature);

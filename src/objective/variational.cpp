@@ -3,7 +3,6 @@
 #include "kaem/mcmc/kernel.h"
 #include "kaem/model/model.h"
 #include "kaem/prior/prior.h"
-#include "objective/objectives.h"
 #include "objective/weighted.h"
 
 namespace kaem {
@@ -12,23 +11,23 @@ namespace {
 using at::Tensor;
 
 /// -ELBO = -E_q[log p(x|z) + β (log p(z) - log q(z|x))], with reparameterised draws. docs/mathematics.md section 6.
-struct Variational : Objective {
+struct Variational : Criterion<Encoded> {
   explicit Variational(const ObjectiveOptions& objective_options) : options(objective_options) {}
 
-  Terms evaluate(const ModelView& view, const Tensor& x, const Particles& particles, int64_t step,
-                 const Rng& rng) override {
-    WeightedSamples samples;
-    samples.own_z = particles.z, samples.own_weight = particles.log_weight.exp();
+  Terms loss(const ModelView& view, const Tensor& x, const Encoded& draws, const Particles& all, int64_t step,
+             const Rng& rng) override {
+    SampleRows samples;
+    samples.own_z = draws.z.unsqueeze(0);
+    samples.own_weight = at::full_like(draws.log_q, 1.0 / static_cast<double>(draws.z.size(1))).detach().unsqueeze(0);
     WeightedLogProb log_prob = weighted_log_likelihood(view, x, samples, step, rng);
     const Tensor& likelihood = log_prob.likelihood;
-    const Tensor rows = mcmc::flatten_chains(particles.z);
+    const Tensor rows = draws.z.flatten(0, 1);
     // z carries the encoder's graph: this is differentiated in z too.
     const Tensor equal = at::full({rows.size(0)}, 1.0 / static_cast<double>(rows.size(0)), rows.options());
     const Tensor prior = view.prior->weighted_log_prob(rows, equal, rng, step);
-    const Tensor log_q = particles.log_q.mean();
+    const Tensor divergence = draws.log_q.mean() - prior;
     const double beta = options.beta.at(step);
-    const Tensor divergence = log_q - prior;
-    Particles shown = particles;
+    Particles shown = all;
     shown.info.log_evidence = (likelihood - divergence).detach();
     log_prob.prior = prior;
     Terms terms = make_terms(view, x, options, log_prob, shown);

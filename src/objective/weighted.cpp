@@ -4,6 +4,7 @@
 
 #include "kaem/mcmc/kernel.h"
 #include "kaem/model/model.h"
+#include "kaem/ops/rows.h"
 #include "kaem/prior/prior.h"
 
 namespace kaem {
@@ -12,7 +13,7 @@ namespace {
 using at::Tensor;
 
 /// Rows of both parts, one below the other.
-Tensor all_rows(const WeightedSamples& samples) {
+Tensor all_rows(const SampleRows& samples) {
   std::vector<Tensor> parts;
   if (samples.shared_z.defined()) parts.push_back(samples.shared_z);
   if (samples.own_z.defined()) parts.push_back(mcmc::flatten_chains(samples.own_z));
@@ -20,7 +21,7 @@ Tensor all_rows(const WeightedSamples& samples) {
 }
 
 /// The data that belong to the rows, for autoregressive generators (which have samples of each datum's own only).
-Tensor row_data(const ModelImpl& model, const Tensor& x, const WeightedSamples& samples) {
+Tensor row_data(const ModelImpl& model, const Tensor& x, const SampleRows& samples) {
   if (!model.generator->autoregressive()) return {};
   TORCH_CHECK_VALUE(
       !samples.shared_z.defined(),
@@ -29,11 +30,11 @@ Tensor row_data(const ModelImpl& model, const Tensor& x, const WeightedSamples& 
   return mcmc::flatten_chains(x.unsqueeze(0).unsqueeze(2).expand({chains[0], chains[1], chains[2], x.size(1)}));
 }
 
-/// Without the shared samples to which no datum gives a weight: most of them, after resampling. On a GPU one would have
-/// to wait for their number.
-WeightedSamples in_use(const WeightedSamples& samples) {
-  const Tensor used = at::any(samples.shared_weight, 0).nonzero().squeeze(1);
-  WeightedSamples kept = samples;
+/// Without the shared samples to which no datum gives a weight: most of them, after resampling.
+SampleRows in_use(const SampleRows& samples) {
+  const Tensor used = ops::rows_in_use(at::any(samples.shared_weight, 0));
+  if (!used.defined()) return samples;
+  SampleRows kept = samples;
   kept.shared_z = samples.shared_z.index_select(0, used);
   kept.shared_weight = samples.shared_weight.index_select(1, used);
   kept.shared_generated = samples.shared_generated.index_select(0, used);
@@ -42,10 +43,10 @@ WeightedSamples in_use(const WeightedSamples& samples) {
 
 }  // namespace
 
-WeightedLogProb weighted_log_likelihood(const ModelView& view, const Tensor& x, const WeightedSamples& all,
-                                        int64_t step, const Rng& rng) {
+WeightedLogProb weighted_log_likelihood(const ModelView& view, const Tensor& x, const SampleRows& all, int64_t step,
+                                        const Rng& rng) {
   ModelImpl& model = view.model;
-  const WeightedSamples samples = all.shared_generated.defined() && all.shared_generated.is_cpu() ? in_use(all) : all;
+  const SampleRows samples = all.shared_generated.defined() ? in_use(all) : all;
   const Tensor generated = samples.shared_generated.defined()
                                ? model.with_noise(samples.shared_generated, step, rng)
                                : model.generate_for_training(all_rows(samples), row_data(model, x, samples), step, rng);
@@ -67,7 +68,7 @@ WeightedLogProb weighted_log_likelihood(const ModelView& view, const Tensor& x, 
   return sum;
 }
 
-Tensor weighted_log_prior(const ModelView& view, const WeightedSamples& samples, int64_t step, const Rng& rng) {
+Tensor weighted_log_prior(const ModelView& view, const SampleRows& samples, int64_t step, const Rng& rng) {
   std::vector<Tensor> weights;
   if (samples.shared_z.defined()) weights.push_back(samples.shared_weight.mean(0));
   if (samples.own_z.defined())
@@ -76,7 +77,7 @@ Tensor weighted_log_prior(const ModelView& view, const WeightedSamples& samples,
                                        step);
 }
 
-WeightedLogProb weighted_log_prob(const ModelView& view, const Tensor& x, const WeightedSamples& samples, int64_t step,
+WeightedLogProb weighted_log_prob(const ModelView& view, const Tensor& x, const SampleRows& samples, int64_t step,
                                   const Rng& rng) {
   WeightedLogProb log_prob = weighted_log_likelihood(view, x, samples, step, rng);
   log_prob.prior = weighted_log_prior(view, samples, step, rng);
@@ -109,8 +110,8 @@ Terms make_terms(const ModelView& view, const Tensor& x, const ObjectiveOptions&
     show("barrier", particles.info.barrier, Measure::kBarrier);
     show("round_trips", particles.info.round_trips);
   }
-  if (particles.log_q.defined() && options.kind != "variational") {  // the encoder follows the chains
-    const Tensor log_q = particles.log_q.mean();
+  if (particles.encoder_log_q.defined()) {  // the encoder follows the chains
+    const Tensor log_q = particles.encoder_log_q.mean();
     terms.total = terms.total - log_q;
     show("log_q", log_q);
   }

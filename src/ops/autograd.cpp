@@ -22,7 +22,7 @@ Tensor space_like(const Tensor& t, bool wanted) {
 /// A fused backward builds no graph: silence would be a wrong second derivative.
 void refuse_second_order(const char* name) {
   TORCH_CHECK_NOT_IMPLEMENTED(!c10::GradMode::is_enabled(), name,
-                              ": second derivatives need float64 tensors (the plain-ATen twin)");
+                              ": second derivatives need float64 tensors (the plain-ATen reference)");
 }
 
 struct SavedSpec {
@@ -98,27 +98,6 @@ class Tiles {
   int64_t inputs_, row_, count_;
 };
 
-/// The rows of a gradient that are not zero, where leaving out the others pays; undefined: all are taken. Importance
-/// weights leave few: a layer's backward pass costs what these cost. A GPU would have to be waited for. Some rows of
-/// zeros make the count a multiple of kShapes: for every new shape oneDNN compiles a product, which takes longer than
-/// the product.
-Tensor rows_in_use(const Tensor& grad) {
-  constexpr int64_t kShapes = 32;
-  if (!grad.is_cpu()) return {};
-  const Tensor used = at::any(grad, 1);
-  const int64_t count = used.sum().item<int64_t>(), taken = (count + kShapes - 1) / kShapes * kShapes;
-  if (4 * taken > 3 * grad.size(0)) return {};
-  Tensor rows = at::empty({taken}, at::kLong);
-  const bool* in_use = used.const_data_ptr<bool>();
-  int64_t* to = rows.mutable_data_ptr<int64_t>();
-  for (int64_t i = 0, zeros = taken - count; to != rows.const_data_ptr<int64_t>() + taken; ++i) {
-    if (!in_use[i] && zeros == 0) continue;
-    zeros -= static_cast<int64_t>(!in_use[i]);
-    *to++ = i;
-  }
-  return rows;
-}
-
 struct Layer : Function<Layer> {
   /// What the backward pass needs, in the order in which it is saved. The tiles' features follow, then their folded
   /// weights where these are few.
@@ -174,7 +153,7 @@ struct Layer : Function<Layer> {
     const SavedSpec spec(ctx);
     const auto precision = static_cast<Precision>(ctx->saved_data["precision"].toInt());
     const bool want_x = ctx->needs_input_grad(0), want_tau = ctx->needs_input_grad(1);
-    const Tensor used = rows_in_use(grads[0]);
+    const Tensor used = rows_in_use(at::any(grads[0], 1));
     const auto in_use = [&](const Tensor& t) { return used.defined() ? t.index_select(0, used) : t; };
     const Tensor grad = round_to(in_use(grads[0]), precision);
     const BasisSpec basis = {static_cast<BasisKind>(spec.kind), spec.degree, static_cast<Activation>(spec.activation)};

@@ -2,6 +2,7 @@
 
 // Autograd of the fused operators: one node each, whose backward is a fused operator too.
 
+#include "kaem/ops/rows.h"
 #include "ops/raw_ops.h"
 
 namespace kaem::ops::autograd {

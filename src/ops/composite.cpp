@@ -1,4 +1,5 @@
-// The raw operators in plain ATen, made of the twins: for devices and dtypes without a fused kernel.
+// The raw operators in plain ATen, made of the reference implementations: for devices and dtypes without a fused
+// kernel.
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>

@@ -1,4 +1,4 @@
-// What chains ask of densities: argument checks, the plain-ATen twins, and the choice between them and the fused
+// What chains ask of densities: argument checks, the plain-ATen reference, and the choice between them and the fused
 // kernels.
 #include "kaem/ops/density.h"
 

@@ -62,7 +62,7 @@ void load() {
     throw UsageError("device cuda: no CUDA device was found (no NVIDIA driver, or no GPU); use --device cpu");
   at::globalContext().setAllowTF32CuDNN(false);  // LibTorch's default; FP32 is to mean FP32
   const std::string kernels = folder_of(reinterpret_cast<const void*>(&load_cuda)) + "libkaem_cuda.so";
-  // Without it every operator still runs on the GPU, by its twin.
+  // Without it every operator still runs on the GPU, by its reference implementation.
   if (void* library = open_library(kernels)) return check_kernel_version(library, kernels);
   const std::string reason = dlerror();
   if (std::filesystem::exists(kernels)) throw UsageError(str("device cuda: ", kernels, " cannot be opened: ", reason));

@@ -7,22 +7,30 @@
 #include <cstdint>
 
 #include "kaem/core/host_device.h"
+#include "kaem/ops/bases.h"
 
 namespace kaem::ops::math {
 
-// The values of BasisKind and Activation in kaem/ops/ops.h, which needs C++20.
-constexpr int64_t kBSpline = 0, kRbf = 1, kRswaf = 2, kFft = 3, kCheby = 4, kDog = 5, kMexicanHat = 6, kMorlet = 7,
-                  kShannon = 8;
-constexpr int64_t kNone = 0, kIdentity = 1, kRelu = 2, kLeakyRelu = 3, kTanh = 4, kSigmoid = 5, kSilu = 6, kGelu = 7,
-                  kElu = 8, kSelu = 9, kSoftplus = 10;
+// Kinds and activations as the kernels hold them: numbers.
+#define KAEM_ROW(name, word, family) constexpr int64_t k##name = static_cast<int64_t>(BasisKind::k##name);
+KAEM_BASES(KAEM_ROW)
+#undef KAEM_ROW
+constexpr int64_t number(Activation activation) { return static_cast<int64_t>(activation); }
+constexpr int64_t kNone = number(Activation::kNone), kIdentity = number(Activation::kIdentity),
+                  kRelu = number(Activation::kRelu), kLeakyRelu = number(Activation::kLeakyRelu),
+                  kTanh = number(Activation::kTanh), kSigmoid = number(Activation::kSigmoid),
+                  kSilu = number(Activation::kSilu), kGelu = number(Activation::kGelu), kElu = number(Activation::kElu),
+                  kSelu = number(Activation::kSelu), kSoftplus = number(Activation::kSoftplus);
 constexpr double kPi = 3.14159265358979323846;
 constexpr double kMexicanHatScale = 0.86732507058407751832;  // 2/(√3 π^¼)
 constexpr double kSeluAlpha = 1.6732632423543772, kSeluScale = 1.0507009873554805, kLeakySlope = 0.01;
 constexpr int64_t kMaxDegree = 32;
 
-KAEM_HD constexpr bool is_wavelet(int64_t kind) { return kind >= kDog; }
+KAEM_HD constexpr bool is_wavelet(int64_t kind) { return ops::is_wavelet(static_cast<BasisKind>(kind)); }
 /// One function of the distance from a knot, in units of the bandwidth.
-KAEM_HD constexpr bool is_radial(int64_t kind) { return kind == kRbf || kind == kRswaf; }
+KAEM_HD constexpr bool is_radial(int64_t kind) {
+  return family_of(static_cast<BasisKind>(kind)) == BasisFamily::kRadial;
+}
 /// Numbers of an input's row of knots: kaem/ops/ops.h.
 KAEM_HD inline int64_t knot_count(int64_t kind, int64_t intervals) {
   return is_wavelet(kind) ? 2 * intervals : intervals + 1;
@@ -49,12 +57,12 @@ KAEM_HD inline T flush_tiny(T phi) {
 
 /// sin(πv)/(πv).
 template <class T>
-KAEM_HD inline T sinc(T v) {
+KAEM_HD KAEM_INLINE T sinc(T v) {
   return v == T(0) ? T(1) : sin(T(kPi) * v) / (T(kPi) * v);
 }
 
 template <class T>
-KAEM_HD inline T sinc_derivative(T v) {
+KAEM_HD KAEM_INLINE T sinc_derivative(T v) {
   const T a = T(kPi) * v, b = a * a;
   if (b < T(0.25))
     return -T(kPi) * a * (T(1) / 3 - b * (T(1) / 30 - b * (T(1) / 840 - b * (T(1) / 45360 - b / 3991680))));
@@ -63,47 +71,58 @@ KAEM_HD inline T sinc_derivative(T v) {
 
 /// φ(u) of the bases that are one function of a distance u = (x - c)/(τh) or (x - c)/s; `frequency`: the Morlet's.
 template <class T>
-KAEM_HD inline T radial(int64_t kind, T u, T frequency) {
-  if (kind == kRswaf) {
-    const T e = exp(T(-2) * fabs(u));
-    return 4 * e / ((1 + e) * (1 + e));
+KAEM_HD KAEM_INLINE T radial(int64_t kind, T u, T frequency) {
+  const auto gauss = [&] { return exp(T(-0.5) * u * u); };
+  switch (static_cast<BasisKind>(kind)) {
+    case BasisKind::kRbf:
+      return gauss();
+    case BasisKind::kRswaf: {
+      const T e = exp(T(-2) * fabs(u));
+      return 4 * e / ((1 + e) * (1 + e));
+    }
+    case BasisKind::kDog:
+      return -u * gauss();
+    case BasisKind::kMexicanHat:
+      return T(kMexicanHatScale) * (1 - u * u) * gauss();
+    case BasisKind::kMorlet:
+      return cos(frequency * u) * gauss();
+    case BasisKind::kShannon:
+      return sinc(u / 2) * cos(T(1.5 * kPi) * u);
+    case BasisKind::kBSpline:
+    case BasisKind::kFft:
+    case BasisKind::kCheby:
+      break;
   }
-  if (kind == kShannon) return sinc(u / 2) * cos(T(1.5 * kPi) * u);
-  const T gauss = exp(T(-0.5) * u * u);
-  switch (kind) {
-    case kRbf:
-      return gauss;
-    case kDog:
-      return -u * gauss;
-    case kMexicanHat:
-      return T(kMexicanHatScale) * (1 - u * u) * gauss;
-    default:
-      return cos(frequency * u) * gauss;  // Morlet
-  }
+  return T(0);  // the others are no functions of a distance
 }
 
 /// dφ/du.
 template <class T>
-KAEM_HD inline T radial_derivative(int64_t kind, T u, T frequency) {
-  if (kind == kRswaf) {
-    const T e = exp(T(-2) * fabs(u)), slope = 8 * e * (1 - e) / ((1 + e) * (1 + e) * (1 + e));
-    return u > 0 ? -slope : slope;
+KAEM_HD KAEM_INLINE T radial_derivative(int64_t kind, T u, T frequency) {
+  const auto gauss = [&] { return exp(T(-0.5) * u * u); };
+  switch (static_cast<BasisKind>(kind)) {
+    case BasisKind::kRbf:
+      return -u * gauss();
+    case BasisKind::kRswaf: {
+      const T e = exp(T(-2) * fabs(u)), slope = 8 * e * (1 - e) / ((1 + e) * (1 + e) * (1 + e));
+      return u > 0 ? -slope : slope;
+    }
+    case BasisKind::kDog:
+      return (u * u - 1) * gauss();
+    case BasisKind::kMexicanHat:
+      return T(kMexicanHatScale) * (u * u - 3) * u * gauss();
+    case BasisKind::kMorlet:
+      return (-frequency * sin(frequency * u) - u * cos(frequency * u)) * gauss();
+    case BasisKind::kShannon: {
+      const T angle = T(1.5 * kPi) * u;
+      return T(0.5) * sinc_derivative(u / 2) * cos(angle) - T(1.5 * kPi) * sinc(u / 2) * sin(angle);
+    }
+    case BasisKind::kBSpline:
+    case BasisKind::kFft:
+    case BasisKind::kCheby:
+      break;
   }
-  if (kind == kShannon) {
-    const T angle = T(1.5 * kPi) * u;
-    return T(0.5) * sinc_derivative(u / 2) * cos(angle) - T(1.5 * kPi) * sinc(u / 2) * sin(angle);
-  }
-  const T gauss = exp(T(-0.5) * u * u);
-  switch (kind) {
-    case kRbf:
-      return -u * gauss;
-    case kDog:
-      return (u * u - 1) * gauss;
-    case kMexicanHat:
-      return T(kMexicanHatScale) * (u * u - 3) * u * gauss;
-    default:
-      return (-frequency * sin(frequency * u) - u * cos(frequency * u)) * gauss;  // Morlet
-  }
+  return T(0);
 }
 
 template <class T>

@@ -1,4 +1,5 @@
-// The public operators: argument checks, and the choice between the fused kernels (float32) and the plain-ATen twins.
+// The public operators: argument checks, and the choice between the fused kernels (float32) and the plain-ATen
+// reference.
 #include "kaem/ops/ops.h"
 
 #include <ATen/ATen.h>
@@ -16,14 +17,15 @@ namespace {
 
 using at::Tensor;
 
-/// Whether the fused kernels have this tensor's type on its device; all others take the twin, with ATen's own
-/// gradients.
+/// Whether the fused kernels have this tensor's type on its device; all others take the reference implementation, with
+/// ATen's own gradients.
 bool fused(const Tensor& t) { return t.scalar_type() == at::kFloat && (t.is_cpu() || t.is_cuda()); }
 
 bool tracked(const Tensor& t) { return c10::GradMode::is_enabled() && t.requires_grad(); }
 
-/// Whether a gradient of a basis is wanted that only the twin has: that of knots, and of a frequency.
-bool needs_twin(const Tensor& knots, const Tensor& tau, const BasisSpec& spec) {
+/// Whether a gradient of a basis is wanted that only the reference implementation has: that of knots, and of a
+/// frequency.
+bool needs_reference(const Tensor& knots, const Tensor& tau, const BasisSpec& spec) {
   return tracked(knots) || (spec.kind == BasisKind::kMorlet && tracked(tau));
 }
 
@@ -107,8 +109,8 @@ Tensor basis(const Tensor& x, const Tensor& knots, const Tensor& tau, const Basi
     TORCH_CHECK_VALUE(cell.sizes() == x.sizes(), "basis: expected cell ", x.sizes(), ", got ", cell.sizes());
     check_same_kind("basis", "cell", cell, x);
   }
-  return fused(x) && !needs_twin(knots, tau, spec) ? autograd::basis(x, knots, tau, spec, cell)
-                                                   : reference::basis(x, knots, tau, spec, cell);
+  return fused(x) && !needs_reference(knots, tau, spec) ? autograd::basis(x, knots, tau, spec, cell)
+                                                        : reference::basis(x, knots, tau, spec, cell);
 }
 
 Tensor edge_features(const Tensor& z, const Tensor& knots, const Tensor& tau, const BasisSpec& spec) {
@@ -159,7 +161,7 @@ Tensor kan_layer(const Tensor& x, const Tensor& knots, const Tensor& tau, const 
   TORCH_CHECK_VALUE(base_weight.defined() == (spec.activation != Activation::kNone),
                     "kan_layer: expected base_weight if, and only if, there is a base activation");
   check_same_kind("kan_layer", "coefficients", coefficients, x);
-  return fused(x) && !needs_twin(knots, tau, spec)
+  return fused(x) && !needs_reference(knots, tau, spec)
              ? autograd::kan_layer(x, knots, tau, base_weight, spline_weight, coefficients, spec, precision)
              : reference::kan_layer(x, knots, tau, base_weight, spline_weight, coefficients, spec, precision);
 }
@@ -169,15 +171,16 @@ Tensor weighted_edge_sum(const Tensor& z, const Tensor& weight, const Tensor& kn
   check_edges("weighted_edge_sum", z, knots, tau, weights, spec);
   TORCH_CHECK_VALUE(weight.dim() == 1 && weight.size(0) == z.size(0), "weighted_edge_sum: expected weight [", z.size(0),
                     "], got ", weight.sizes());
-  if (fused(z) && !needs_twin(knots, tau, spec) && !tracked(weight) && (tracked(z) || tracked(tau) || tracked(weights)))
+  if (fused(z) && !needs_reference(knots, tau, spec) && !tracked(weight) &&
+      (tracked(z) || tracked(tau) || tracked(weights)))
     return autograd::weighted_edge_sum(z, weight, knots, tau, weights, spec);
   return (weight * edge_sum(z, knots, tau, weights, spec)).sum();
 }
 
 Tensor edge_sum(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights, const BasisSpec& spec) {
   check_edges("edge_sum", z, knots, tau, weights, spec);
-  return fused(z) && !needs_twin(knots, tau, spec) ? autograd::edge_sum(z, knots, tau, weights, spec)
-                                                   : reference::edge_sum(z, knots, tau, weights, spec);
+  return fused(z) && !needs_reference(knots, tau, spec) ? autograd::edge_sum(z, knots, tau, weights, spec)
+                                                        : reference::edge_sum(z, knots, tau, weights, spec);
 }
 
 Tensor edge_values(const Tensor& z, const Tensor& knots, const Tensor& tau, const Tensor& weights,

@@ -1,4 +1,4 @@
-// The operators' twins in plain ATen: slow, short, and the arbiters of the fused kernels. Formulas:
+// The operators' reference implementations in plain ATen: slow, short, and the arbiters of the fused kernels. Formulas:
 // docs/mathematics.md.
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
@@ -72,9 +72,14 @@ Tensor radial(const Tensor& u, const Tensor& tau, BasisKind kind) {
       return 2 / (std::sqrt(3.0) * std::pow(kPi, 0.25)) * (1 - u.square()) * (-0.5 * u.square()).exp();
     case BasisKind::kMorlet:
       return (tau * u).cos() * (-0.5 * u.square()).exp();
-    default:
-      return sinc_of(u / 2) * (1.5 * kPi * u).cos();  // Shannon
+    case BasisKind::kShannon:
+      return sinc_of(u / 2) * (1.5 * kPi * u).cos();
+    case BasisKind::kBSpline:
+    case BasisKind::kFft:
+    case BasisKind::kCheby:
+      break;
   }
+  TORCH_CHECK(false, "this basis is no function of a distance");
 }
 
 /// dφ/du.
@@ -90,9 +95,14 @@ Tensor radial_derivative(const Tensor& u, const Tensor& tau, BasisKind kind) {
       return 2 / (std::sqrt(3.0) * std::pow(kPi, 0.25)) * (u.square() - 3) * u * (-0.5 * u.square()).exp();
     case BasisKind::kMorlet:
       return (-tau * (tau * u).sin() - u * (tau * u).cos()) * (-0.5 * u.square()).exp();
-    default:
+    case BasisKind::kShannon:
       return 0.5 * sinc_derivative(u / 2) * (1.5 * kPi * u).cos() - 1.5 * kPi * at::sinc(u / 2) * (1.5 * kPi * u).sin();
+    case BasisKind::kBSpline:
+    case BasisKind::kFft:
+    case BasisKind::kCheby:
+      break;
   }
+  TORCH_CHECK(false, "this basis is no function of a distance");
 }
 
 /// Knots with `degree` more on each side, a uniform spacing apart: [I,G+1+2·degree].

@@ -1,4 +1,4 @@
-// Schemas of the raw operators, their typed calls, and the registration of the plain-ATen twins for every device.
+// Schemas of the raw operators, their typed calls, and the registration of the plain-ATen reference for every device.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
@@ -36,21 +36,21 @@ TORCH_LIBRARY(kaem, m) {
 }
 
 TORCH_LIBRARY_IMPL(kaem, CompositeExplicitAutograd, m) {
-  namespace twin = kaem::ops::raw::composite;
-  m.impl("basis_forward", twin::basis_forward);
-  m.impl("basis_derivative", twin::basis_derivative);
-  m.impl("basis_backward", twin::basis_backward);
-  m.impl("fold_forward", twin::fold_forward);
-  m.impl("fold_backward", twin::fold_backward);
-  m.impl("edge_sum_forward", twin::edge_sum_forward);
-  m.impl("edge_sum_backward", twin::edge_sum_backward);
-  m.impl("edge_values", twin::edge_values);
-  m.impl("mixture_score", twin::mixture_score);
-  m.impl("output_error", twin::output_error);
-  m.impl("cell_masses", twin::cell_masses);
-  m.impl("langevin_move", twin::langevin_move);
-  m.impl("inverse_cdf", twin::inverse_cdf);
-  m.impl("forward_cdf", twin::forward_cdf);
+  namespace plain = kaem::ops::raw::composite;
+  m.impl("basis_forward", plain::basis_forward);
+  m.impl("basis_derivative", plain::basis_derivative);
+  m.impl("basis_backward", plain::basis_backward);
+  m.impl("fold_forward", plain::fold_forward);
+  m.impl("fold_backward", plain::fold_backward);
+  m.impl("edge_sum_forward", plain::edge_sum_forward);
+  m.impl("edge_sum_backward", plain::edge_sum_backward);
+  m.impl("edge_values", plain::edge_values);
+  m.impl("mixture_score", plain::mixture_score);
+  m.impl("output_error", plain::output_error);
+  m.impl("cell_masses", plain::cell_masses);
+  m.impl("langevin_move", plain::langevin_move);
+  m.impl("inverse_cdf", plain::inverse_cdf);
+  m.impl("forward_cdf", plain::forward_cdf);
 }
 
 namespace kaem::ops::raw {

@@ -24,17 +24,14 @@ struct ImportanceSampling : Posterior {
     const Tensor z = view.prior->sample(options.samples, rng, Stream::kPrior, step);
     const Tensor generated = model.generate_raw(z);
     // Here, where the graph still grows; batch norm needs another pass for the gradient.
-    const Tensor with_axes = model.generator->depends_on_batch() ? Tensor() : generated.unsqueeze(0).unsqueeze(0);
+    const Tensor with_graph = model.generator->depends_on_batch() ? Tensor() : generated;
     const c10::AutoGradMode no_grad(false);
     const Tensor log_likelihood = model.likelihood->all_pairs(x, generated.detach());
     const Tensor log_weight = log_likelihood.log_softmax(1), weight = log_weight.exp();
     const Tensor ess = mcmc::effective_sample_size(weight);
     const double log_samples = std::log(static_cast<double>(options.samples));
     Particles particles;
-    particles.z = z.unsqueeze(0).unsqueeze(0);
-    particles.log_weight = resampled(log_weight, weight, ess, step, rng).unsqueeze(0);
-    particles.temperature = at::ones({1}, z.options());
-    particles.generated = with_axes;
+    particles.weighted = {z.unsqueeze(0), resampled(log_weight, weight, ess, step, rng), /*shared=*/true, with_graph};
     particles.info.ess = ess;
     particles.info.log_evidence = log_likelihood.logsumexp(1) - log_samples;
     return particles;

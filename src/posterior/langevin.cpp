@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "kaem/core/error.h"
+#include "kaem/mcmc/kernels.h"
 #include "kaem/mcmc/tempering.h"
 #include "kaem/ops/gpu.h"
 #include "kaem/posterior/encoder.h"
@@ -21,7 +22,10 @@ using at::Tensor;
 struct LangevinSampling : Posterior {
   LangevinSampling(const PosteriorOptions& posterior_options, ModelImpl& model, PosteriorContext posterior_context,
                    const Rng& rng)
-      : options(posterior_options), context(std::move(posterior_context)), tempered(options.tempering.levels > 1) {
+      : options(posterior_options),
+        traits(mcmc::find_kernel(options.sampler)),
+        context(std::move(posterior_context)),
+        tempered(options.tempering.levels > 1) {
     const int64_t levels = tempered ? options.tempering.levels : 1;
     if (options.chain_start == "encoder") encoder = Encoder(options.encoder, model, rng);
     if (options.chain_start == "persistent")
@@ -38,8 +42,7 @@ struct LangevinSampling : Posterior {
   Particles sample(const ModelView& view, const Batch& batch, int64_t step, const Rng& rng) override {
     Particles particles = tempered ? sample_tempered(view, batch, step, rng) : sample_plain(view, batch, step, rng);
     if (encoder) {  // with its graph: the encoder learns from where the chains of the posterior ended
-      const Tensor last = particles.z.narrow(0, particles.z.size(0) - 1, 1)[0];
-      particles.log_q = encoder->log_prob(batch.x, last).unsqueeze(0);
+      particles.encoder_log_q = encoder->log_prob(batch.x, particles.weighted->z);
     }
     return particles;
   }
@@ -48,8 +51,8 @@ struct LangevinSampling : Posterior {
   ops::Recordable recordable() const override {
     const TemperingOptions& t = options.tempering;
     const bool same_pairs = t.exchange == "none" || (t.exchange == "deo" && t.iters % 2 == 0);
-    const bool same = options.sampler == "ula" && options.chain_start == "prior" &&
-                      (!tempered || (t.schedule != "adaptive" && same_pairs));
+    const bool same =
+        traits.recordable && options.chain_start == "prior" && (!tempered || (t.schedule != "adaptive" && same_pairs));
     return same ? ops::Recordable::kAll : ops::Recordable::kNothing;
   }
 
@@ -79,7 +82,7 @@ struct LangevinSampling : Posterior {
     kernel.step_size_min = options.step_size_bounds.at(0), kernel.step_size_max = options.step_size_bounds.at(1);
     kernel.change_rate = options.change_rate;
     // The prior's scales do not depend on the chains, so that the kernel stays exact.
-    if (options.sampler == "automala") kernel.preconditioner = prior_scales(prior, rng, step);
+    if (traits.adapts) kernel.preconditioner = prior_scales(prior, rng, step);
     return kernel;
   }
 
@@ -101,14 +104,9 @@ struct LangevinSampling : Posterior {
     if (store && batch.index.defined()) store->store(batch.index, z);
   }
 
-  Particles finished(const mcmc::State& state, const Tensor& temperature) const {
-    Particles particles;
-    particles.z = state.z;
-    particles.temperature = temperature;
-    const auto sizes = state.z.sizes().slice(0, 3);
-    particles.log_weight = at::full(sizes, -std::log(static_cast<double>(sizes[2])), state.z.options());
-    particles.log_likelihood = state.likelihood.log_density;
-    return particles;
+  /// Chains [B,N,latent...] that end at t = 1: samples of the same weight.
+  static Weighted equally_weighted(const Tensor& z) {
+    return {z, at::full(z.sizes().slice(0, 2), -std::log(static_cast<double>(z.size(1))), z.options())};
   }
 
   Particles sample_plain(const ModelView& view, const Batch& batch, int64_t step, const Rng& rng) {
@@ -120,16 +118,16 @@ struct LangevinSampling : Posterior {
     mcmc::Draws draws = mcmc::make_draws(rng, Stream::kPosterior, step);
     mcmc::State state = kernel.init(start(view, batch, 1, step, rng));
     int64_t done = 0;
-    if (options.unadjusted > 0 && kernel.exact && !state.white.defined()) {
+    if (options.unadjusted > 0 && traits.exact && !state.white.defined()) {
       const mcmc::Kernel free = mcmc::ula(target, kernel_setting);
       state = free.init(state.z);
       const int64_t unadjusted = std::min(options.unadjusted, options.iters);
       for (; done < unadjusted; ++done) state = free.move(state, draws, done + 1 == unadjusted).first;
       state = kernel.init(state.z);
     }
-    Tensor acceptance = kernel.exact ? at::zeros({1}, state.z.options()) : at::ones({1}, state.z.options());
+    Tensor acceptance = traits.exact ? at::zeros({1}, state.z.options()) : at::ones({1}, state.z.options());
     const auto adjusted = static_cast<double>(std::max<int64_t>(1, options.iters - done));
-    const bool recorded = kernel.recordable && state.z.scalar_type() == at::kFloat && !view.model.perceptual &&
+    const bool recorded = traits.recordable && state.z.scalar_type() == at::kFloat && !view.model.perceptual &&
                           ops::records(state.z.device());
     const auto step_all = [&](bool last) {
       auto [next, info] = kernel.move(state, draws, last);
@@ -137,14 +135,15 @@ struct LangevinSampling : Posterior {
         mcmc::copy_into(state, next);  // what is replayed reads where it wrote
       else
         state = std::move(next);
-      if (kernel.exact) acceptance += info.acceptance.mean({1, 2}) / adjusted;
+      if (traits.exact) acceptance += info.acceptance.mean({1, 2}) / adjusted;
     };
     if (recorded)
       ops::record_and_repeat(state.z.device(), options.iters - done, [&] { step_all(/*last=*/false); });
     else
       for (; done < options.iters; ++done) step_all(done + 1 == options.iters);
     keep(batch, state.z);
-    Particles particles = finished(state, temperature);
+    Particles particles;
+    particles.weighted = equally_weighted(state.z[0]);
     particles.info.acceptance = acceptance;
     return particles;
   }
@@ -201,28 +200,29 @@ struct LangevinSampling : Posterior {
     state = mcmc::join(model.prior->normalised() ? mcmc::slice(state, 0, 1) : refresh(draws), state);
     mcmc::ExchangeLog log(levels + 1, data, options.chains_per_datum, number, before);
     const auto scheme = mcmc::parse_scheme(options.tempering.exchange);
-    Tensor acceptance = kernel.exact ? at::zeros({levels}, number) : at::ones({levels}, number);
+    Tensor acceptance = traits.exact ? at::zeros({levels}, number) : at::ones({levels}, number);
     for (int64_t i = 0; i < options.tempering.iters; ++i) {
       mcmc::Info info;
       state =
           mcmc::tempered_step(state, kernel, refresh, all, scheme, draws, log, &info, i + 1 == options.tempering.iters);
-      if (kernel.exact) acceptance += info.acceptance.mean({1, 2}) / static_cast<double>(options.tempering.iters);
+      if (traits.exact) acceptance += info.acceptance.mean({1, 2}) / static_cast<double>(options.tempering.iters);
     }
     const mcmc::State chains = mcmc::slice(state, 1, levels + 1);
     keep(batch, chains.z);
-    Particles particles = finished(chains, upper);
+    Particles particles;
+    particles.weighted = equally_weighted(chains.z[levels - 1]);
     particles.info = {.ess = {},
                       .log_evidence = {},
                       .acceptance = acceptance,
                       .swap_rate = log.swap_rate(),
                       .barrier = log.barrier().to(number),
                       .round_trips = log.round_trips.to(number).mean()};
-    particles.prior_z =  // behind the numbers of the chains' starts
+    const Tensor prior_z =  // behind the numbers of the chains' starts
         view.prior->sample(options.samples, rng, Stream::kPrior, step, levels * data * options.chains_per_datum);
-    particles.prior_log_likelihood = model.log_likelihood(batch.x, particles.prior_z);
+    Tensor prior_log_likelihood = model.log_likelihood(batch.x, prior_z);
     if (model.perceptual)
-      particles.prior_log_likelihood +=
-          model.perceptual->all_pairs(*model.likelihood, batch.x, model.generate_raw(particles.prior_z));
+      prior_log_likelihood += model.perceptual->all_pairs(*model.likelihood, batch.x, model.generate_raw(prior_z));
+    particles.tempered = {chains.z, chains.likelihood.log_density, upper, prior_z, prior_log_likelihood};
     if (options.tempering.schedule == "adaptive") adapt(log);
     return particles;
   }
@@ -242,6 +242,7 @@ struct LangevinSampling : Posterior {
   }
 
   PosteriorOptions options;
+  const mcmc::KernelRow& traits;
   PosteriorContext context;
   bool tempered;
   Encoder encoder{nullptr};

@@ -3,6 +3,8 @@
 #include <array>
 
 #include "kaem/core/table.h"
+#include "kaem/mcmc/kernels.h"
+#include "kaem/posterior/samplers.h"
 #include "posterior/posteriors.h"
 
 namespace kaem {
@@ -10,18 +12,39 @@ namespace {
 
 using MakePosterior = std::unique_ptr<Posterior> (*)(const PosteriorOptions&, ModelImpl&, const PosteriorContext&,
                                                      const Rng&);
-constexpr auto kPosteriors = std::to_array<Named<MakePosterior>>({{"importance", make_importance},
-                                                                  {"ula", make_langevin},
-                                                                  {"mala", make_langevin},
-                                                                  {"automala", make_langevin},
-                                                                  {"pcnl", make_langevin},
-                                                                  {"encoder", make_encoder_posterior}});
+
+struct PosteriorRow {
+  SamplerKind kind;
+  MakePosterior make;
+};
+
+/// Those that are no Markov chains.
+constexpr auto kPosteriors =
+    std::to_array<Named<PosteriorRow>>({{"importance", {SamplerKind::kImportance, make_importance}},
+                                        {"encoder", {SamplerKind::kEncoder, make_encoder_posterior}}});
+
+PosteriorRow find_posterior(std::string_view name) {
+  for (const auto& row : mcmc::kernels())
+    if (same_name(row.name, name)) return {SamplerKind::kChains, make_langevin};
+  for (const auto& row : kPosteriors)
+    if (same_name(row.name, name)) return row.value;
+  throw ConfigError(unknown_name_message("sampler", name, sampler_names()));
+}
 
 }  // namespace
 
+SamplerKind sampler_kind(std::string_view name) { return find_posterior(name).kind; }
+
+std::vector<std::string> sampler_names() {
+  std::vector<std::string> names = names_of(kPosteriors);
+  const auto kernels = mcmc::kernel_names();
+  names.insert(names.begin() + 1, kernels.begin(), kernels.end());
+  return names;
+}
+
 std::unique_ptr<Posterior> make_posterior(const PosteriorOptions& options, ModelImpl& model,
                                           const PosteriorContext& context, const Rng& rng) {
-  return find(kPosteriors, "sampler", options.sampler)(options, model, context, rng);
+  return find_posterior(options.sampler).make(options, model, context, rng);
 }
 
 }  // namespace kaem

@@ -1,7 +1,5 @@
 #include <ATen/ATen.h>
 
-#include <cmath>
-
 #include "kaem/posterior/encoder.h"
 #include "kaem/prior/prior.h"
 #include "posterior/posteriors.h"
@@ -22,9 +20,7 @@ struct EncoderSampling : Posterior {
     const Tensor noise = rng.normal(Stream::kEncoder, step, sizes, batch.x.options());
     const auto [z, log_q] = encoder->sample(batch.x, noise);
     Particles particles;
-    particles.z = z.unsqueeze(0), particles.log_q = log_q.unsqueeze(0);
-    particles.log_weight = at::full_like(particles.log_q, -std::log(static_cast<double>(draws))).detach();
-    particles.temperature = at::ones({1}, batch.x.options());
+    particles.encoded = {z, log_q};
     return particles;
   }
 

@@ -7,6 +7,7 @@
 
 #include "kaem/core/error.h"
 #include "kaem/ops/density.h"
+#include "kaem/ops/rows.h"
 #include "prior/uniforms.h"
 #include "prior/white.h"
 
@@ -20,12 +21,10 @@ constexpr int64_t kFewFeatures = 4;
 
 namespace {
 
-/// The rows of z [n, ...] that carry weight [n], with their weights: resampled draws leave few. All of them where
-/// leaving out the others would not pay, and on a GPU, which would have to be waited for.
+/// The rows of z [n, ...] that carry weight [n], with their weights: resampled draws leave few.
 std::pair<Tensor, Tensor> in_use(const Tensor& z, const Tensor& weight) {
-  if (!weight.is_cpu()) return {z, weight};
-  const Tensor rows = weight.nonzero().squeeze(1);
-  if (4 * rows.size(0) > 3 * weight.size(0)) return {z, weight};
+  const Tensor rows = ops::rows_in_use(weight != 0);
+  if (!rows.defined()) return {z, weight};
   return {z.index_select(0, rows), weight.index_select(0, rows)};
 }
 

@@ -67,8 +67,8 @@ std::vector<std::string> changed_values(const std::string& before, const std::st
   };
   auto old = values(before);
   std::vector<std::string> changed;
-  for (const auto& [key, value] : values(now))
-    if (old[key] != value) changed.push_back(str(key, " = ", value, " (was ", old[key], ")"));
+  for (const auto& [key, value] : values(now))  // a key that the other lacks is newer than it
+    if (old.contains(key) && old[key] != value) changed.push_back(str(key, " = ", value, " (was ", old[key], ")"));
   return changed;
 }
 
@@ -256,6 +256,7 @@ void Session::warn_of_changes(const Checkpoint& checkpoint) const {
   std::vector<std::string> changed;
   if (!checkpoint.config.empty()) changed = changed_values(checkpoint.config, to_ini(kept_config(config_)));
   const size_t count = changed.size();
+  if (count == 0 && !checkpoint.config.empty()) return;
   if (count > kNamed) changed.resize(kNamed);
   std::string list;
   for (const auto& text : changed) list += (list.empty() ? ": " : "; ") + text;

@@ -18,7 +18,7 @@
 
 namespace kaem {
 
-/// One stay in a run's folder, from opening it to the last checkpoint: the paperwork beside the loop.
+/// One stay in a run's folder, from opening it to the last checkpoint: the bookkeeping beside the loop.
 class Session {
  public:
   explicit Session(Trainer& trainer);

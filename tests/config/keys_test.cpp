@@ -160,13 +160,13 @@ TEST(Keys, ModeAgainstConfiguration) {
   EXPECT_EQ(hinted.run.mode, "thermo");
   EXPECT_EQ(hinted.posterior.tempering.levels, 7);
   EXPECT_EQ(hinted.posterior.sampler, "ula");
-  EXPECT_EQ(hinted.objective.kind, "thermodynamic");
+  EXPECT_EQ(hinted.objective.criterion, "thermodynamic");
 
   const Config vanilla = parse_config("[TRAINING]\nmode = vanilla\n" + thermo, "f.ini");
   EXPECT_TRUE(noted(vanilla, "f.ini:4: [THERMODYNAMIC_INTEGRATION] num_temps = 7 is replaced by 0: mode vanilla"));
   EXPECT_EQ(vanilla.posterior.tempering.levels, 0);
-  EXPECT_EQ(vanilla.objective.kind, "importance");
-  EXPECT_EQ(parse_config("[POST_LANGEVIN]\nuse_langevin = true\n", "f.ini").objective.kind, "langevin");
+  EXPECT_EQ(vanilla.objective.criterion, "maximum_likelihood");
+  EXPECT_EQ(parse_config("[POST_LANGEVIN]\nuse_langevin = true\n", "f.ini").objective.criterion, "maximum_likelihood");
 
   const Config asked = load_config("", {}, "", "thermo");
   EXPECT_EQ(asked.posterior.tempering.levels, 5);
@@ -180,7 +180,7 @@ TEST(Keys, ModeAgainstConfiguration) {
   EXPECT_EQ(variational.run.mode, "variational");
   EXPECT_EQ(variational.posterior.sampler, "encoder");
   EXPECT_EQ(variational.posterior.tempering.levels, 0);
-  EXPECT_EQ(variational.objective.kind, "variational");
+  EXPECT_EQ(variational.objective.criterion, "variational");
   const Config not_so = parse_config("[TRAINING]\nmode = thermo\n[VARIATIONAL]\nuse_variational = true\n", "f.ini");
   EXPECT_TRUE(noted(not_so, "use_variational = true is replaced by false: mode thermo"));
 

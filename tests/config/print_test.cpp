@@ -91,7 +91,7 @@ Config random_config(std::mt19937_64& random) {
   c.posterior.encoder.activation = "gelu";
   c.posterior.tempering.levels = 0;
   c.objective.thermo_gradient = "mbar";
-  c.run.mode = "vanilla", c.run.use_variational = false;
+  c.run.mode = "vanilla", c.run.criterion = "auto", c.run.use_variational = false;
   c.run.dataset = c.data.name = "FMNIST";
   c.run.device = scrambler.coin() ? "cuda:3" : "cpu";
   c.data.train_size += c.run.batch_size;

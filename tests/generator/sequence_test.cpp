@@ -188,11 +188,11 @@ TEST(Sequence, ModelsOfTextTrainByImportanceSamplingUnlessAutoregressive) {
   const auto posterior = make_posterior({.samples = 7, .resampler = "none"}, *model, {}, Rng(1));
   const Particles particles = posterior->sample(model->view(), {x, {}}, 0, Rng(1));
   EXPECT_TRUE(particles.info.log_evidence.isfinite().all().item<bool>());
-  const at::Tensor drawn = model->generate_sequences(particles.z[0][0], Rng(1), Stream::kSample, 0);
+  const at::Tensor drawn = model->generate_sequences(particles.weighted->z[0], Rng(1), Stream::kSample, 0);
   EXPECT_EQ(drawn.sizes(), (at::IntArrayRef{7, kLength}));
   Model causal = small_model(true);
   EXPECT_THROW(posterior->sample(causal->view(), {x, {}}, 0, Rng(1)), ConfigError);
-  EXPECT_EQ(causal->generate_for_training(particles.z[0][0].slice(0, 0, kRows), x, 0, Rng(1)).size(0), kRows);
+  EXPECT_EQ(causal->generate_for_training(particles.weighted->z[0].slice(0, 0, kRows), x, 0, Rng(1)).size(0), kRows);
 }
 
 }  // namespace

@@ -164,7 +164,7 @@ TEST(Exchange, InAStepIsThatOfTheJoinedState) {
 TEST(Exchange, AfterTheLastStepNeedsNoGradients) {
   const State state = labelled(3 * Rng(1).normal(Stream::kTest, 26, {3, 2, 20}, torch::kDouble));
   const auto stay = [](const State& x, Draws&) { return std::pair(x, Info{}); };
-  const Kernel still{{}, stay, false, false, [](const State& x, Draws&) {
+  const Kernel still{{}, stay, [](const State& x, Draws&) {
                        return std::pair(State{.z = x.z, .likelihood = {x.likelihood.log_density}}, Info{});
                      }};
   const auto end = [&](bool last) {

@@ -58,8 +58,7 @@ class Problem {
     const auto [a, b] = model->prior->domain();
     z = torch::where(z.abs() < kMargin, torch::full_like(z, 2 * kMargin), z).clamp(a + kMargin, b - kMargin);
     const at::Tensor weight = rng.uniform(Stream::kTest, 2, {3, 5}, torch::kDouble);
-    particles.z = z.unsqueeze(0).unsqueeze(0);
-    particles.log_weight = (weight / weight.sum(1, true)).log().unsqueeze(0);
+    particles.weighted = {z.unsqueeze(0), (weight / weight.sum(1, true)).log(), /*shared=*/true, {}};
     particles.info.ess = torch::ones({3}), particles.info.log_evidence = torch::zeros({3});
   }
 
@@ -129,14 +128,14 @@ TEST(Gradient, OfContrastiveDivergenceIsThatOfTheTableInExpectation) {
   EXPECT_GT(error.min().item<double>(), 0.0);
 }
 
-TEST(Gradient, OfFusedOperatorsIsThatOfTheTwins) {  // the same loss in float32 and float64
+TEST(Gradient, OfFusedOperatorsIsThatOfTheReferences) {  // the same loss in float32 and float64
   for (const auto& basis : basis_names()) {
     SCOPED_TRACE(basis);
     Problem wide({basis, "gaussian", "silu"}), narrow({basis, "gaussian", "silu"});
     narrow.model->to(torch::kFloat);
     narrow.x = narrow.x.to(torch::kFloat);
-    narrow.particles.z = narrow.particles.z.to(torch::kFloat);
-    narrow.particles.log_weight = narrow.particles.log_weight.to(torch::kFloat);
+    Weighted& samples = *narrow.particles.weighted;
+    samples.z = samples.z.to(torch::kFloat), samples.log_weight = samples.log_weight.to(torch::kFloat);
     wide.loss().backward(), narrow.loss().backward();
     for (const auto& parameter : wide.model->named_parameters()) {
       const at::Tensor expected = parameter.value().grad();

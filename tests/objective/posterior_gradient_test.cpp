@@ -77,9 +77,7 @@ TEST(ImportanceGradient, IsExactWithManySamples) {
 at::Tensor weighted_gradient(ModelImpl& model, Objective& objective, const at::Tensor& x, const at::Tensor& z) {
   const Rng rng(21);
   Particles particles;
-  particles.z = z.unsqueeze(0).unsqueeze(0);
-  particles.log_weight = model.log_likelihood(x, z).log_softmax(1).unsqueeze(0);
-  particles.temperature = torch::ones({1}, z.options());
+  particles.weighted = {z.unsqueeze(0), model.log_likelihood(x, z).log_softmax(1), /*shared=*/true, {}};
   objective.evaluate(model.view(), x, particles, 0, rng).total.backward();
   return take_gradient(model);
 }
@@ -117,7 +115,6 @@ TEST(LangevinGradient, OfMalaIsExact) {
   Model model = linear_gaussian(0.5);
   const at::Tensor x = linear_data(*model, 3).first, exact = exact_gradient(*model, x);
   ObjectiveOptions objective;
-  objective.kind = "langevin";
   EXPECT_LT(deviation(gradient_moments(*model, chains("mala", 0.08, 80, 200), objective, x, 40), exact), 6);
 }
 
@@ -125,7 +122,6 @@ TEST(LangevinGradient, BiasOfUlaGoesToZeroWithTheStepSize) {
   Model model = linear_gaussian(0.5);
   const at::Tensor x = linear_data(*model, 2).first, exact = exact_gradient(*model, x);
   ObjectiveOptions objective;
-  objective.kind = "langevin";
   std::vector<double> bias;
   for (const double eta : {0.16, 0.04, 0.01}) {
     const auto options = chains("ula", eta, static_cast<int64_t>(3 / eta), 400);
@@ -145,7 +141,7 @@ PosteriorOptions tempered(int64_t levels, int64_t iters, int64_t per_datum) {
 
 ObjectiveOptions thermodynamic(const std::string& gradient) {
   ObjectiveOptions options;
-  options.kind = "thermodynamic", options.thermo_gradient = gradient;
+  options.criterion = "thermodynamic", options.thermo_gradient = gradient;
   return options;
 }
 

@@ -148,7 +148,7 @@ TEST(Variational, GradientIsThatOfTheBoundByQuadrature) {
   const auto encoder = std::dynamic_pointer_cast<EncoderImpl>(posterior->module());
   encoder->to(torch::kDouble);
   ObjectiveOptions objective_options;
-  objective_options.kind = "variational", objective_options.beta.beta = 0.7;
+  objective_options.criterion = "variational", objective_options.beta.beta = 0.7;
   const auto objective = make_objective(objective_options);
 
   constexpr int64_t kNodes = 4000;

@@ -1,4 +1,5 @@
-// Features: the fused float32 kernels against the float64 twin; the twin's gradients against central differences.
+// Features: the fused float32 kernels against the float64 reference implementation; the reference implementation's
+// gradients against central differences.
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
@@ -25,7 +26,7 @@ struct Problem {
   Tensor knots, x, tau, weight;
 };
 
-void compare_with_twin(const Case& c, const std::string& what) {
+void compare_with_reference(const Case& c, const std::string& what) {
   const Problem p(c);
   const Tensor x64 = p.x.clone().requires_grad_(true), tau64 = tau_leaf(p.tau, c.kind);
   const Tensor x32 = narrow(p.x).requires_grad_(true), tau32 = tau_leaf(narrow(p.tau), c.kind);
@@ -33,7 +34,7 @@ void compare_with_twin(const Case& c, const std::string& what) {
   expect_close(got.detach(), want.detach(), kTolerance, what + " features");
   (want * p.weight).sum().backward();
   (got * narrow(p.weight)).sum().backward();
-  // The activation's derivative at its kink is a choice; both twins make the same one.
+  // The activation's derivative at its kink is a choice; both reference implementations make the same one.
   expect_close(x32.grad(), x64.grad(), kTolerance, what + " gradient of x");
   if (tau64.grad().defined()) {  // one number, whose terms cancel: measured against the sum of their sizes
     const Tensor terms = reference::basis_tau_derivative(p.x, p.knots, p.tau, p.spec) * p.weight;
@@ -48,31 +49,31 @@ void compare_with_twin(const Case& c, const std::string& what) {
 
 class EveryBasis : public ::testing::TestWithParam<std::pair<BasisKind, const char*>> {};
 
-TEST_P(EveryBasis, AgreesWithTheTwin) {
+TEST_P(EveryBasis, AgreesWithTheReference) {
   for (const bool uniform : {true, false}) {
-    compare_with_twin({.kind = GetParam().first, .uniform = uniform}, uniform ? "uniform knots" : "uneven knots");
+    compare_with_reference({.kind = GetParam().first, .uniform = uniform}, uniform ? "uniform knots" : "uneven knots");
   }
 }
 
-TEST_P(EveryBasis, AgreesWithTheTwinAtOddSizes) {
+TEST_P(EveryBasis, AgreesWithTheReferenceAtOddSizes) {
   for (const auto& [inputs, rows, intervals] : std::vector<std::array<int64_t, 3>>{
            {1, 1, 1}, {1, 9, 2}, {3, 70, 5}, {16, 65, 7}, {33, 2, 3}, {40, 130, 11}, {2, 8, 40}}) {
-    compare_with_twin({.kind = GetParam().first,
-                       .degree = 2,
-                       .activation = Activation::kNone,
-                       .intervals = intervals,
-                       .inputs = inputs,
-                       .rows = rows},
-                      "inputs " + std::to_string(inputs) + " intervals " + std::to_string(intervals));
+    compare_with_reference({.kind = GetParam().first,
+                            .degree = 2,
+                            .activation = Activation::kNone,
+                            .intervals = intervals,
+                            .inputs = inputs,
+                            .rows = rows},
+                           "inputs " + std::to_string(inputs) + " intervals " + std::to_string(intervals));
   }
 }
 
-TEST_P(EveryBasis, AgreesWithTheTwinForEveryDegreeAndBandwidth) {
+TEST_P(EveryBasis, AgreesWithTheReferenceForEveryDegreeAndBandwidth) {
   for (const int64_t degree : {0, 1, 2, 3, 4, 5, 8}) {
-    compare_with_twin({.kind = GetParam().first, .degree = degree}, "degree " + std::to_string(degree));
+    compare_with_reference({.kind = GetParam().first, .degree = degree}, "degree " + std::to_string(degree));
   }
   for (const double tau : {0.05, 0.3, 3.0, 20.0}) {
-    compare_with_twin({.kind = GetParam().first, .tau = tau}, "tau " + std::to_string(tau));
+    compare_with_reference({.kind = GetParam().first, .tau = tau}, "tau " + std::to_string(tau));
   }
 }
 
@@ -90,7 +91,7 @@ TEST_P(EveryBasis, HasNoDenormalFeatures) {
   }
 }
 
-TEST_P(EveryBasis, TwinGradientsAgreeWithCentralDifferences) {
+TEST_P(EveryBasis, ReferenceGradientsAgreeWithCentralDifferences) {
   // Points 1e-3 away from knots and ends; h = 1e-6, so that truncation (h²) and rounding (1e-16/h) stay below 1e-8.
   Case c{.kind = GetParam().first,
          .activation = Activation::kTanh,
@@ -114,7 +115,7 @@ TEST_P(EveryBasis, TwinGradientsAgreeWithCentralDifferences) {
   if (tau.grad().defined()) {
     expect_close(tau.grad(), ((value(x, tau + h) - value(x, tau - h)) / (2 * h)).sum(), 1e-7, "tau");
     expect_close((reference::basis_tau_derivative(x, p.knots, tau, p.spec) * p.weight).sum(), tau.grad(), 1e-10,
-                 "tau twin");
+                 "tau reference implementation");
   }
 }
 
@@ -169,10 +170,11 @@ TEST(Wavelets, OfEdgesAreInputsOfTheirOwn) {
   EXPECT_THROW(basis(at::rand({7, 4}, wide()), knots, tau, c.spec()), c10::ValueError);
 }
 
-TEST(Basis, AgreesWithTheTwinForEveryActivation) {
+TEST(Basis, AgreesWithTheReferenceForEveryActivation) {
   for (int64_t a = 0; a <= static_cast<int64_t>(Activation::kSoftplus); ++a) {
     for (const BasisKind kind : {BasisKind::kRbf, BasisKind::kBSpline, BasisKind::kCheby}) {
-      compare_with_twin({.kind = kind, .activation = static_cast<Activation>(a)}, "activation " + std::to_string(a));
+      compare_with_reference({.kind = kind, .activation = static_cast<Activation>(a)},
+                             "activation " + std::to_string(a));
     }
   }
 }
@@ -214,7 +216,7 @@ TEST(Basis, WavesOfAnyFrequencyKeepFloat32sDigits) {
     }
   }
   expect_within(basis(x, knots, tau, spec), exact, 2.5e-7, "kernel");
-  expect_within(reference::basis(x, knots, tau, spec), exact, 1e-7, "twin in float32");
+  expect_within(reference::basis(x, knots, tau, spec), exact, 1e-7, "reference implementation in float32");
 }
 
 TEST(Basis, SplinesSumToOneInside) {
@@ -287,7 +289,7 @@ TEST(Basis, NamesTheArgumentThatIsWrong) {
 }
 
 /// The scalar formulas that CUDA is built of, in float64 on the host.
-TEST(ScalarFormulas, AgreeWithTheTwin) {
+TEST(ScalarFormulas, AgreeWithTheReference) {
   for (const auto& [kind, name] : kinds()) {
     for (const int64_t degree : {0, 1, 3, 5}) {
       const Case c{.kind = kind, .degree = degree, .intervals = 6, .inputs = 5};
@@ -316,7 +318,8 @@ TEST(ScalarFormulas, AgreeWithTheTwin) {
       const Tensor exact_tau = at::full({}, c.tau, wide());
       expect_close(value, reference::basis(p.x, p.knots, exact_tau, p.spec), 1e-12, what);
       expect_close(slope, reference::basis_derivative(p.x, p.knots, exact_tau, p.spec), 1e-10, what + " slope");
-      if (kind == BasisKind::kMorlet) continue;  // the gradient of its frequency is the twin's alone
+      if (kind == BasisKind::kMorlet)
+        continue;  // the gradient of its frequency is the reference implementation's alone
       expect_close(tau, reference::basis_tau_derivative(p.x, p.knots, exact_tau, p.spec), 1e-10, what + " tau");
     }
   }
@@ -353,7 +356,7 @@ TEST(ScalarFormulas, AreAccurateInFloat32) {
   }
 }
 
-TEST(ScalarFormulas, OfActivationsAgreeWithTheTwin) {
+TEST(ScalarFormulas, OfActivationsAgreeWithTheReference) {
   const Tensor x = at::linspace(-6, 6, 241, wide());
   for (int64_t a = 0; a <= math::kSoftplus; ++a) {
     Tensor value = at::empty_like(x), slope = at::empty_like(x);
@@ -366,7 +369,7 @@ TEST(ScalarFormulas, OfActivationsAgreeWithTheTwin) {
   }
 }
 
-TEST(FoldWeights, AgreesWithTheTwin) {
+TEST(FoldWeights, AgreesWithTheReference) {
   at::manual_seed(3);
   for (const auto& [inputs, functions, outputs] :
        std::vector<std::array<int64_t, 3>>{{1, 1, 1}, {5, 21, 37}, {40, 4, 160}, {3, 2, 7}}) {

@@ -1,4 +1,4 @@
-// The CUDA kernels against the float64 twin on the CPU. Without a GPU they are skipped, and say so.
+// The CUDA kernels against the float64 reference implementation on the CPU. Without a GPU they are skipped, and say so.
 #include <limits>
 #include <string>
 #include <vector>
@@ -17,7 +17,7 @@ Tensor on_gpu(const Tensor& t) { return t.to(at::kFloat).to(at::kCUDA); }
 
 using Kernels_CUDA = test::OnGpu<::testing::TestWithParam<std::pair<BasisKind, const char*>>>;
 
-TEST_P(Kernels_CUDA, BasisAgreesWithTheTwin) {
+TEST_P(Kernels_CUDA, BasisAgreesWithTheReference) {
   for (const int64_t degree : {0, 1, 3}) {
     at::manual_seed(4);
     const Case c{.kind = GetParam().first, .degree = degree, .intervals = 9, .inputs = 7, .rows = 45};
@@ -85,13 +85,13 @@ void expect_edges(const Edges& e) {
   }
 }
 
-TEST_P(Kernels_CUDA, EdgesAgreeWithTheTwin) {
+TEST_P(Kernels_CUDA, EdgesAgreeWithTheReference) {
   at::manual_seed(6);
   expect_edges({GetParam().first, 5, 4});
   expect_edges({GetParam().first, 17, 35});  // more than a tile each way
 }
 
-/// A layer of `outputs` on the GPU against the twin in float64, there too: it is large.
+/// A layer of `outputs` on the GPU against the reference implementation in float64, there too: it is large.
 void expect_layer(BasisKind kind, int64_t inputs, int64_t outputs) {
   const Case c{.kind = kind, .intervals = 9, .inputs = inputs, .rows = 37};
   const auto wide_gpu = wide().device(at::kCUDA);
@@ -106,26 +106,26 @@ void expect_layer(BasisKind kind, int64_t inputs, int64_t outputs) {
     std::vector<Tensor> own;
     for (const Tensor& leaf : leaves) own.push_back(leaf.clone().to(type).requires_grad_(true));
     own[1] = tau_leaf(own[1].detach(), kind);
-    const bool twin = type == at::kDouble;
-    Tensor& y = twin ? want_y : got_y;
-    y = twin ? reference::kan_layer(own[0], knots, own[1], own[2], own[3], own[4], c.spec(), Precision::kFull)
-             : kan_layer(own[0], knots.to(type), own[1], own[2], own[3], own[4], c.spec());
+    const bool in_full = type == at::kDouble;
+    Tensor& y = in_full ? want_y : got_y;
+    y = in_full ? reference::kan_layer(own[0], knots, own[1], own[2], own[3], own[4], c.spec(), Precision::kFull)
+                : kan_layer(own[0], knots.to(type), own[1], own[2], own[3], own[4], c.spec());
     y.backward(weighting.to(type));
-    for (const Tensor& leaf : own) (twin ? want : got).push_back(leaf.grad());
+    for (const Tensor& leaf : own) (in_full ? want : got).push_back(leaf.grad());
   }
   expect_close(got_y.detach(), want_y.detach(), 1e-5, "outputs");
   for (size_t i = 0; i < leaves.size(); ++i) {
-    if (i == 1) continue;  // τ's is a sum with cancellations: BasisAgreesWithTheTwin
+    if (i == 1) continue;  // τ's is a sum with cancellations: BasisAgreesWithTheReference
     expect_close(got[i], want[i], 1e-5, "gradient " + std::to_string(i));
   }
 }
 
-TEST_P(Kernels_CUDA, LayersAgreeWithTheTwin) {
+TEST_P(Kernels_CUDA, LayersAgreeWithTheReference) {
   at::manual_seed(7);
   expect_layer(GetParam().first, 19, 33);
 }
 
-TEST_P(Kernels_CUDA, MixtureScoresAgreeWithTheTwin) {
+TEST_P(Kernels_CUDA, MixtureScoresAgreeWithTheReference) {
   at::manual_seed(5);
   for (const int64_t inputs : {1, 9, 40}) {
     const Case c{.kind = GetParam().first, .intervals = 8, .inputs = inputs};
@@ -144,7 +144,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, Kernels_CUDA, ::testing::ValuesIn(kinds()),
 
 using Tables_CUDA = test::OnGpu<>;
 
-TEST_F(Tables_CUDA, MassesAgreeWithTheTwin) {
+TEST_F(Tables_CUDA, MassesAgreeWithTheReference) {
   at::manual_seed(10);
   for (const bool split : {false, true})
     for (const int64_t cells : {1, 37, 256, 257, 700})  // within a block, and more than one
@@ -174,7 +174,7 @@ TEST_F(Tables_CUDA, NanReachesMassesAndScores) {
   expect_nan_reaches_scores(on_gpu);
 }
 
-TEST_F(Tables_CUDA, OutputErrorsAgreeWithTheTwin) {
+TEST_F(Tables_CUDA, OutputErrorsAgreeWithTheReference) {
   at::manual_seed(8);
   for (const double steepness : {0.0, 1.0, 2.0})
     for (const int64_t width : {1, 35, 784}) {
@@ -190,7 +190,7 @@ TEST_F(Tables_CUDA, OutputErrorsAgreeWithTheTwin) {
     }
 }
 
-TEST_F(Tables_CUDA, InverseTransformsAgreeWithTheTwin) {
+TEST_F(Tables_CUDA, InverseTransformsAgreeWithTheReference) {
   at::manual_seed(8);
   const Tensor density = as_float_sees(at::randn({9, 75}, wide()) * 2),
                widths = as_float_sees(at::rand({3, 37}, wide()) + 0.1);
@@ -210,7 +210,7 @@ TEST_F(Tables_CUDA, InverseTransformsAgreeWithTheTwin) {
   expect_close(forward_cdf(z, table).cpu(), u, 2e-5, "round trip");
 }
 
-TEST_F(Tables_CUDA, LayersInTilesAgreeWithTheTwin) {
+TEST_F(Tables_CUDA, LayersInTilesAgreeWithTheReference) {
   at::manual_seed(7);
   expect_layer(BasisKind::kRbf, 151, 16'000);  // more folded weights than a tile has
 }
@@ -226,7 +226,7 @@ TEST_F(Tables_CUDA, RandomNumbersAreThoseOfTheProcessor) {
     }
 }
 
-TEST_F(Tables_CUDA, LangevinMovesAgreeWithTheTwin) {
+TEST_F(Tables_CUDA, LangevinMovesAgreeWithTheReference) {
   at::manual_seed(9);
   const std::vector<int64_t> shape = {3, 4, 2, 5, 7};
   const Tensor z = as_float_sees(at::rand(shape, wide()) * 2 - 1), prior = as_float_sees(at::randn(shape, wide()) * 30),

@@ -1,4 +1,5 @@
-// What chains ask of densities: fused float32 against the float64 twins, and the twins against their definitions.
+// What chains ask of densities: fused float32 against the float64 reference implementations, and the reference
+// implementations against their definitions.
 #include "kaem/ops/density.h"
 
 #include "support.h"
@@ -17,10 +18,11 @@ void compare_scores(const Case& c, int64_t samples, int64_t q_count, const std::
   const Tensor want = reference::mixture_score(z, knots, tau, weights, constant, c.spec());
   const Tensor got = mixture_score(narrow(z), narrow(knots), narrow(tau), narrow(weights), narrow(constant), c.spec());
   expect_close(got, want, 1e-5, what);
-  EXPECT_TRUE(mixture_score(z, knots, tau, weights, constant, c.spec()).equal(want)) << "float64 takes the twin";
+  EXPECT_TRUE(mixture_score(z, knots, tau, weights, constant, c.spec()).equal(want))
+      << "float64 takes the reference implementation";
 }
 
-TEST_P(EveryMixture, ScoreAgreesWithTheTwin) {
+TEST_P(EveryMixture, ScoreAgreesWithTheReference) {
   compare_scores({.kind = GetParam().first, .inputs = 9}, 37, 5, "uneven");
   compare_scores({.kind = GetParam().first, .inputs = 4, .uniform = true}, 300, 3, "more samples than a chunk");
   compare_scores({.kind = GetParam().first, .activation = Activation::kNone, .intervals = 3, .inputs = 1}, 1, 1,
@@ -56,10 +58,10 @@ TEST(MixtureScore, FarApartComponentsDoNotOverflow) {
 
 TEST(MixtureScore, OfNanIsNan) {
   expect_nan_reaches_scores(narrow);
-  expect_nan_reaches_scores([](const Tensor& t) { return t; });  // the twin
+  expect_nan_reaches_scores([](const Tensor& t) { return t; });  // the reference implementation
 }
 
-TEST(OutputError, AgreesWithTheTwin) {
+TEST(OutputError, AgreesWithTheReference) {
   at::manual_seed(8);
   for (const double steepness : {0.0, 1.0, 2.0}) {
     for (const int64_t width : {1, 15, 16, 35, 784}) {

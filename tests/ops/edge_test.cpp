@@ -1,4 +1,5 @@
-// The prior's edges: fused float32 against the float64 twin, and the same bits whatever the number of threads.
+// The prior's edges: fused float32 against the float64 reference implementation, and the same bits whatever the number
+// of threads.
 #include <ATen/Parallel.h>
 
 #include "support.h"
@@ -24,9 +25,9 @@ struct Problem {
   Tensor z, knots, tau, weights, grad;
 };
 
-void compare_with_twin(const Case& c, int64_t samples, int64_t q_count, const std::string& name,
-                       bool rows_of_edges = false) {
-  if (is_wavelet(c.kind) && !rows_of_edges) compare_with_twin(c, samples, q_count, name + " edges", true);
+void compare_with_reference(const Case& c, int64_t samples, int64_t q_count, const std::string& name,
+                            bool rows_of_edges = false) {
+  if (is_wavelet(c.kind) && !rows_of_edges) compare_with_reference(c, samples, q_count, name + " edges", true);
   const std::string& what = name;
   const Problem p(c, samples, q_count, rows_of_edges);
   Tensor wides[] = {p.z.clone(), p.tau.clone(), p.weights.clone()};
@@ -73,21 +74,21 @@ void compare_with_twin(const Case& c, int64_t samples, int64_t q_count, const st
 
 class EveryEdge : public ::testing::TestWithParam<std::pair<BasisKind, const char*>> {};
 
-TEST_P(EveryEdge, AgreesWithTheTwin) {
-  compare_with_twin({.kind = GetParam().first, .inputs = 9}, 37, 5, "uneven");
-  compare_with_twin({.kind = GetParam().first, .inputs = 4, .uniform = true}, 16, 33, "uniform");
-  compare_with_twin(
+TEST_P(EveryEdge, AgreesWithTheReference) {
+  compare_with_reference({.kind = GetParam().first, .inputs = 9}, 37, 5, "uneven");
+  compare_with_reference({.kind = GetParam().first, .inputs = 4, .uniform = true}, 16, 33, "uniform");
+  compare_with_reference(
       {.kind = GetParam().first, .degree = 5, .activation = Activation::kNone, .intervals = 3, .inputs = 1}, 1, 1,
       "single");
 }
 
-TEST_P(EveryEdge, AgreesWithTheTwinBeyondOneChunkOfSamples) {
-  compare_with_twin(
+TEST_P(EveryEdge, AgreesWithTheReferenceBeyondOneChunkOfSamples) {
+  compare_with_reference(
       {.kind = GetParam().first, .degree = 2, .activation = Activation::kTanh, .intervals = 5, .inputs = 2}, 2051, 3,
       "chunks");
 }
 
-TEST_P(EveryEdge, TwinGradientsAgreeWithCentralDifferences) {
+TEST_P(EveryEdge, ReferenceGradientsAgreeWithCentralDifferences) {
   Case c{.kind = GetParam().first, .activation = Activation::kTanh, .intervals = 4, .inputs = 2, .uniform = true};
   Problem p(c, 3, 2);
   p.z = (at::rand(p.z.sizes(), wide()) * 0.4 + 0.1) * 0.6 + (at::rand(p.z.sizes(), wide()) * 4).floor() * 0.6 - 1.2;

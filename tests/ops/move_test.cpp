@@ -1,4 +1,4 @@
-// The fused Langevin move against its twin.
+// The fused Langevin move against its reference implementation.
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -30,16 +30,16 @@ Chains make_chains(int64_t levels = 3) {
 Tensor move(const Chains& c, double step, double lower = -1, double upper = 1) {
   return langevin_move(c.z, c.prior, c.likelihood, c.noise, c.temperature, step, lower, upper);
 }
-Tensor twin(const Chains& c, double step, double lower = -1, double upper = 1) {
+Tensor plain_move(const Chains& c, double step, double lower = -1, double upper = 1) {
   return reference::langevin_move(c.z, c.prior, c.likelihood, c.noise, c.temperature, step, lower, upper);
 }
 
-TEST(LangevinMove, AgreesWithTheTwinInAndOutOfTheBox) {
+TEST(LangevinMove, AgreesWithTheReferenceInAndOutOfTheBox) {
   at::manual_seed(11);
   for (const double step : {1e-4, 1e-2, 0.3})
     for (const double bound : {1.0, kInfinity}) {
       const Chains c = make_chains();
-      const Tensor want = twin(c, step, -bound, bound), got = move(c.to(at::kFloat), step, -bound, bound);
+      const Tensor want = plain_move(c, step, -bound, bound), got = move(c.to(at::kFloat), step, -bound, bound);
       // Each reflection doubles what float32 lost on the way.
       const double reach = (c.z + step * (c.prior.abs() + c.likelihood.abs())).abs().max().item<double>();
       expect_within(got, want, 1e-6 * (1 + reach), "step " + std::to_string(step));

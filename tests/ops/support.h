@@ -17,11 +17,10 @@ using at::Tensor;
 
 inline const std::vector<std::pair<BasisKind, const char*>>& kinds() {
   static const std::vector<std::pair<BasisKind, const char*>> all = {
-      {BasisKind::kBSpline, "BSpline"},       {BasisKind::kRbf, "Rbf"},
-      {BasisKind::kRswaf, "Rswaf"},           {BasisKind::kFft, "Fft"},
-      {BasisKind::kCheby, "Cheby"},           {BasisKind::kDog, "Dog"},
-      {BasisKind::kMexicanHat, "MexicanHat"}, {BasisKind::kMorlet, "Morlet"},
-      {BasisKind::kShannon, "Shannon"}};
+#define KAEM_ROW(name, word, family) {BasisKind::k##name, #name},
+      KAEM_BASES(KAEM_ROW)
+#undef KAEM_ROW
+  };
   return all;
 }
 
@@ -42,11 +41,11 @@ inline at::TensorOptions wide() { return at::TensorOptions().dtype(at::kDouble);
 
 inline Tensor narrow(const Tensor& t) { return t.defined() ? t.to(at::kFloat) : t; }
 
-/// What float32 sees of a float64 tensor: the twin must be given the same numbers.
+/// What float32 sees of a float64 tensor: the reference implementation must be given the same numbers.
 inline Tensor as_float_sees(const Tensor& t) { return t.to(at::kFloat).to(at::kDouble); }
 
-/// tau as a leaf with a gradient; not that of a Morlet, whose frequency has one by the twin alone: the kernels would
-/// not be looked at.
+/// tau as a leaf with a gradient; not that of a Morlet, whose frequency has one by the reference implementation alone:
+/// the kernels would not be looked at.
 inline Tensor tau_leaf(const Tensor& tau, BasisKind kind) {
   return tau.clone().requires_grad_(kind != BasisKind::kMorlet);
 }

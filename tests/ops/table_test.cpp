@@ -1,4 +1,5 @@
-// Cell masses and inverse transforms: fused float32 against the float64 twin, round trips, nodes of density zero.
+// Cell masses and inverse transforms: fused float32 against the float64 reference implementation, round trips, nodes of
+// density zero.
 #include <cmath>
 
 #include "support.h"
@@ -28,7 +29,7 @@ struct Curves {
 
 class Masses : public ::testing::TestWithParam<bool> {};
 
-TEST_P(Masses, AgreeWithTheTwin) {
+TEST_P(Masses, AgreeWithTheReference) {
   for (const int64_t cells : {1, 2, 7, 15, 16, 17, 31, 32, 200, 201}) {
     for (const double energy : {1e-4, 1.0, 10.0, 80.0}) {
       for (const int64_t per_row : {1, 3}) {
@@ -52,7 +53,7 @@ TEST_P(Masses, AgreeWithTheTwin) {
   }
 }
 
-TEST_P(Masses, TwinGradientAgreesWithCentralDifferences) {
+TEST_P(Masses, ReferenceGradientAgreesWithCentralDifferences) {
   const Curves c(2, 5, 1, 2.0, GetParam());
   const Tensor d = c.log_density.clone().requires_grad_(true);
   reference::cell_masses(d, c.widths, c.split).log_normaliser.sum().backward();
@@ -92,7 +93,7 @@ TEST_P(Masses, TakeNodesOfDensityZero) {
 
 TEST(MassesOfNan, AreNan) {
   expect_nan_reaches_masses(narrow);
-  expect_nan_reaches_masses([](const Tensor& t) { return t; });  // the twin
+  expect_nan_reaches_masses([](const Tensor& t) { return t; });  // the reference implementation
 }
 
 INSTANTIATE_TEST_SUITE_P(Edges, Masses, ::testing::Bool(), [](const auto& p) { return p.param ? "Split" : "Shared"; });
@@ -149,7 +150,7 @@ TEST(InverseCdf, RoundTripsMeetTheirBars) {
       const Tensor excess = (back - u).abs() - (1e-6 + 1.2e-7 * density * 3.0);
       EXPECT_LE(excess.max().item<double>(), 0.0) << "energy " << energy << " samples " << samples;
       expect_close(forward_cdf(z, r.table), back, 1e-5, "fused distribution");
-      expect_close(z, reference::inverse_cdf(u, r.exact), 5e-4, "twin");
+      expect_close(z, reference::inverse_cdf(u, r.exact), 5e-4, "reference implementation");
     }
   }
 }

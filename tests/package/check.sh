@@ -13,5 +13,12 @@ cmake -S "$here" -B "$work/build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILE
   -DCMAKE_CXX_COMPILER_LAUNCHER="$(command -v ccache || true)" -DCMAKE_PREFIX_PATH="$work/prefix" -DKAEM_TORCH_ROOT="$torch"
 cmake --build "$work/build"
 "$work/build/consumer"
+cmake -S "$here/../../examples" -B "$work/examples" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER="$compiler" \
+  -DCMAKE_CXX_COMPILER_LAUNCHER="$(command -v ccache || true)" -DCMAKE_PREFIX_PATH="$work/prefix" -DKAEM_TORCH_ROOT="$torch"
+cmake --build "$work/examples" -j2
+for example in kan_layer sampler by_hand train; do
+  echo "== $example"
+  (cd "$work" && "examples/$example")
+done
 if [ -e "$work/prefix/bin/kaem" ]; then "$work/prefix/bin/kaem" --version; fi
 rm -rf "$work"

@@ -36,7 +36,7 @@ at::Tensor chains_of(Model& model, const at::Tensor& x, int64_t iters) {
   const PosteriorContext context{
       .shape = model->shape, .train_size = 0, .total_steps = 10, .storage_folder = "", .options = x.options()};
   const auto posterior = make_posterior(options, *model, context, Rng(4));
-  return posterior->sample(model->view(), {x, {}}, 0, Rng(4)).z.cpu();
+  return posterior->sample(model->view(), {x, {}}, 0, Rng(4)).weighted->z.cpu();
 }
 
 TEST(Recording, IsOffWithoutAGpu) {

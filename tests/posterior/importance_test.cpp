@@ -48,9 +48,9 @@ TEST(ImportanceSampling, WeightsAreTheSoftmaxOfTheLikelihood) {
   const auto posterior = make_posterior({.samples = 7, .resampler = "none"}, *model, {}, Rng(1));
   const at::Tensor x = data(4);
   const Particles particles = posterior->sample(model->view(), {x, {}}, 3, Rng(1));
-  ASSERT_EQ(particles.z.sizes(), (std::vector<int64_t>{1, 1, 7, 3, 2}));
-  const at::Tensor log_likelihood = model->log_likelihood(x, particles.z[0][0]);
-  EXPECT_TRUE(torch::allclose(particles.log_weight[0], log_likelihood.log_softmax(1), 1e-4, 1e-4));
+  ASSERT_EQ(particles.weighted->z.sizes(), (std::vector<int64_t>{1, 7, 3, 2}));
+  const at::Tensor log_likelihood = model->log_likelihood(x, particles.weighted->z[0]);
+  EXPECT_TRUE(torch::allclose(particles.weighted->log_weight, log_likelihood.log_softmax(1), 1e-4, 1e-4));
   EXPECT_TRUE(torch::allclose(particles.info.log_evidence, log_likelihood.logsumexp(1) - std::log(7.0), 1e-4, 1e-4));
 }
 
@@ -59,9 +59,9 @@ TEST(ImportanceSampling, ResamplesOnlyBelowTheThreshold) {
   Model sharp = small_model(0.02), blunt = small_model(5.0);
   const PosteriorOptions options{.samples = 10, .resampler = "systematic"};
   const auto posterior = make_posterior(options, *sharp, {}, Rng(1));
-  const at::Tensor sharp_counts = posterior->sample(sharp->view(), {x, {}}, 0, Rng(1)).log_weight.exp() * 10;
+  const at::Tensor sharp_counts = posterior->sample(sharp->view(), {x, {}}, 0, Rng(1)).weighted->log_weight.exp() * 10;
   EXPECT_TRUE(torch::allclose(sharp_counts, sharp_counts.round(), 0, 1e-4));
-  const at::Tensor blunt_counts = posterior->sample(blunt->view(), {x, {}}, 0, Rng(1)).log_weight.exp() * 10;
+  const at::Tensor blunt_counts = posterior->sample(blunt->view(), {x, {}}, 0, Rng(1)).weighted->log_weight.exp() * 10;
   EXPECT_FALSE(torch::allclose(blunt_counts, blunt_counts.round(), 0, 1e-4));
   EXPECT_TRUE(torch::allclose(sharp_counts.sum(-1), torch::full({1, 4}, 10.0F), 1e-4));
 }
@@ -85,7 +85,7 @@ TEST(Objective, IsTheWeightedJointDensity) {
   const auto posterior = make_posterior({.samples = 6, .resampler = "none"}, *model, {}, Rng(1));
   const at::Tensor x = data(4);
   const Particles particles = posterior->sample(model->view(), {x, {}}, 0, Rng(1));
-  const at::Tensor z = particles.z[0][0], weight = particles.log_weight[0].exp();
+  const at::Tensor z = particles.weighted->z[0], weight = particles.weighted->log_weight.exp();
   const at::Tensor expected =
       -(weight * (model->prior->view()->log_prob(z).unsqueeze(0) + model->log_likelihood(x, z))).sum(1).mean();
   const Terms terms = make_objective({})->evaluate(model->view(), x, particles, 0, Rng(1));

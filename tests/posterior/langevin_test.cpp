@@ -82,10 +82,10 @@ TEST(Posterior, OfEverySamplerIsThatOfQuadrature) {
     const torch::NoGradGuard no_grad;
     const auto posterior = make_posterior(c.options, *model, context_of(*model), Rng(2));
     const Particles particles = posterior->sample(model->view(), {x, {}}, 0, Rng(2));
-    const int64_t last = particles.z.size(0) - 1;
+    const Weighted& samples = *particles.weighted;
     for (int64_t b = 0; b < 3; ++b) {
-      const at::Tensor weight = particles.log_weight[last][b].exp();
-      const at::Tensor z = particles.z[last][particles.z.size(1) == 1 ? 0 : b];
+      const at::Tensor weight = samples.log_weight[b].exp();
+      const at::Tensor z = samples.z[samples.shared ? 0 : b];
       const double d = distance_to_posterior(*model, x.slice(0, b, b + 1), z, weight);
       // Weighted draws count as their effective number (before resampling).
       const double n = particles.info.ess.defined() ? particles.info.ess[b].item<double>() : 4000.0;
@@ -105,7 +105,8 @@ TEST(Posterior, BiasOfUlaFallsWithTheStepSize) {
     options.chains_per_datum = 20'000;
     const auto posterior = make_posterior(options, *model, context_of(*model), Rng(2));
     const Particles particles = posterior->sample(model->view(), {x, {}}, 0, Rng(2));
-    distances.push_back(distance_to_posterior(*model, x, particles.z[0][0], particles.log_weight[0][0].exp()));
+    distances.push_back(
+        distance_to_posterior(*model, x, particles.weighted->z[0], particles.weighted->log_weight[0].exp()));
   }
   // Noise of 20,000 draws is about .006.
   EXPECT_GT(distances[0], distances[1] + 0.01);
@@ -164,10 +165,11 @@ TEST(PersistentChains, GoOnWhereTheyWereAndOthersStartFromThePrior) {
   options.chains_per_datum = 2, options.chain_start = "persistent";
   const auto posterior = make_posterior(options, *model, context_of(*model, 10), Rng(2));
   const at::Tensor x = linear_data(*model, 3).first, index = torch::tensor({7, 0, 4}, torch::kLong);
-  const at::Tensor first = posterior->sample(model->view(), {x, index}, 0, Rng(2)).z;
-  const at::Tensor again = posterior->sample(model->view(), {x, index.flip(0)}, 1, Rng(2)).z;
-  EXPECT_TRUE(torch::allclose(again, first.flip(1), 1e-3, 1e-2));  // float16 on the way
-  const at::Tensor others = posterior->sample(model->view(), {x, torch::tensor({1, 2, 3}, torch::kLong)}, 2, Rng(2)).z;
+  const at::Tensor first = posterior->sample(model->view(), {x, index}, 0, Rng(2)).weighted->z;
+  const at::Tensor again = posterior->sample(model->view(), {x, index.flip(0)}, 1, Rng(2)).weighted->z;
+  EXPECT_TRUE(torch::allclose(again, first.flip(0), 1e-3, 1e-2));  // float16 on the way
+  const at::Tensor others =
+      posterior->sample(model->view(), {x, torch::tensor({1, 2, 3}, torch::kLong)}, 2, Rng(2)).weighted->z;
   EXPECT_FALSE(torch::allclose(others, first, 1e-2, 1e-1));
   // The state that a checkpoint keeps is all that is needed to go on.
   const auto restored = make_posterior(options, *model, context_of(*model, 10), Rng(2));
@@ -175,8 +177,8 @@ TEST(PersistentChains, GoOnWhereTheyWereAndOthersStartFromThePrior) {
   auto into = restored->named_state();
   ASSERT_EQ(from.size(), into.size());
   for (size_t i = 0; i < from.size(); ++i) into[i].second.copy_(from[i].second);
-  EXPECT_TRUE(torch::equal(restored->sample(model->view(), {x, index}, 3, Rng(2)).z,
-                           posterior->sample(model->view(), {x, index}, 3, Rng(2)).z));
+  EXPECT_TRUE(torch::equal(restored->sample(model->view(), {x, index}, 3, Rng(2)).weighted->z,
+                           posterior->sample(model->view(), {x, index}, 3, Rng(2)).weighted->z));
 }
 
 TEST(AdaptiveLadder, MovesBetweenUpdatesAndIsKept) {
@@ -193,9 +195,10 @@ TEST(AdaptiveLadder, MovesBetweenUpdatesAndIsKept) {
   const Particles before = posterior->sample(model->view(), {x, {}}, 0, Rng(2));
   posterior->sample(model->view(), {x, {}}, 1, Rng(2));  // 120 exchanges: the first round of 100 has ended
   const Particles after = posterior->sample(model->view(), {x, {}}, 2, Rng(2));
-  EXPECT_FALSE(torch::allclose(before.temperature, after.temperature));
-  EXPECT_EQ(after.temperature[-1].item<double>(), 1.0);
-  EXPECT_TRUE((after.temperature.diff() > 0).all().item<bool>());
+  const at::Tensor temperature = after.tempered->temperature;
+  EXPECT_FALSE(torch::allclose(before.tempered->temperature, temperature));
+  EXPECT_EQ(temperature[-1].item<double>(), 1.0);
+  EXPECT_TRUE((temperature.diff() > 0).all().item<bool>());
   // t = 1/5 is far too large a first step: rejections are more even afterwards.
   EXPECT_LT(spread(after), spread(before) - 0.1);
 }

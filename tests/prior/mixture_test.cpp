@@ -259,7 +259,7 @@ TEST(Mixture, GridUpdatesKeepTheInputsKnotsEqual) {
   }
 }
 
-TEST(Mixture, FusedOperatorsGiveWhatTheTwinsGive) {
+TEST(Mixture, FusedOperatorsGiveWhatTheReferenceGives) {
   for (const bool trained_knots : {false, true}) {
     const auto wide = random_prior({.size = 3, .mixture = kTrained, .trainable_knots = trained_knots}, 37);
     const auto narrow =

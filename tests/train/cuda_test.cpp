@@ -100,10 +100,10 @@ struct Trained {
 
 std::vector<std::pair<std::string, Config>> recorded_ways(const std::string& out) {
   std::vector<std::pair<std::string, Config>> ways = {{"importance", tiny_config(out)}, {"ula", tiny_config(out)}};
-  ways[1].second.posterior.sampler = "ula", ways[1].second.objective.kind = "langevin";
+  ways[1].second.posterior.sampler = "ula";
   ways[1].second.posterior.iters = 4, ways[1].second.posterior.step_size = 0.01;
   ways.emplace_back("thermo", ways[1].second);
-  ways[2].second.objective.kind = "thermodynamic";
+  ways[2].second.objective.criterion = "thermodynamic";
   ways[2].second.posterior.tempering.levels = 3, ways[2].second.posterior.tempering.iters = 4;
   return ways;
 }

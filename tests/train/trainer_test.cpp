@@ -191,7 +191,8 @@ TEST(TrainerTest, ADivergingTemperedRunIsSaidInOurWords) {
   for (const std::string gradient : {"mbar", "posterior", "path"}) {
     const TempFolder temp("diverging");
     auto config = tiny_config(temp.path);
-    config.run.mode = "thermo", config.objective.kind = "thermodynamic", config.objective.thermo_gradient = gradient;
+    config.run.mode = "thermo", config.objective.criterion = "thermodynamic",
+    config.objective.thermo_gradient = gradient;
     config.posterior.sampler = "ula", config.posterior.tempering.levels = 3, config.posterior.tempering.iters = 2;
     config.optimizer.learning_rate = config.optimizer.prior_learning_rate = 1e36, config.optimizer.max_grad_norm = 0;
     config.optimizer.type = "sgd", config.schedule = {};

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "kaem/objective/criteria.h"
 #include "train/tiny_run.h"
 
 namespace kaem {
@@ -15,10 +16,7 @@ inline std::vector<std::pair<std::string, Config>> ways_of_training(const std::s
     Config c = tiny_config(out + "/" + name);
     c.run.mode = mode, c.run.use_variational = mode == "variational";
     c.posterior.sampler = sampler, c.posterior.iters = 3, c.posterior.step_size = 0.01;
-    c.objective.kind = mode == "thermo"          ? "thermodynamic"
-                       : mode == "variational"   ? "variational"
-                       : sampler == "importance" ? "importance"
-                                                 : "langevin";
+    c.objective.criterion = criterion_of_mode(mode).name;
     c.posterior.encoder.widths = {6};
     if (mode == "thermo") c.posterior.tempering.levels = 3, c.posterior.tempering.iters = 4;
     change(c);

@@ -52,10 +52,11 @@ struct GridSchedule {
 struct RunOptions {
   std::string dataset = "DARCY_FLOW";
   std::string mode = "vanilla";
-  std::string name;             ///< empty: time stamp
-  std::string out = "runs";     ///< folder of all runs
-  std::string device = "auto";  ///< auto | cpu | cuda | cuda:N
-  int64_t threads = 0;          ///< 0: all
+  std::string criterion = "auto";  ///< auto: the mode's
+  std::string name;                ///< empty: time stamp
+  std::string out = "runs";        ///< folder of all runs
+  std::string device = "auto";     ///< auto | cpu | cuda | cuda:N
+  int64_t threads = 0;             ///< 0: all
   uint64_t seed = 1;
   int64_t batch_size = 100;
   int64_t epochs = 16;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kaem/config/config.h"
+#include "kaem/objective/criteria.h"
 
 /// The one list of configuration keys: what a section holds, and each key's spelling, meaning and range. Parsing,
 /// checking, printing, `--set`, `--help-config` and docs/configuration.md all walk it.
@@ -84,10 +85,14 @@ template <class V>
 void visit_run(Config& c, V&& v) {
   v(Key{.name = "dataset", .help = "Data set; --dataset goes before it"}, c.run.dataset);
   v(Key{.name = "mode",
-        .help = "Training criterion; --mode goes before it",
-        .choices = {"vanilla", "thermo", "variational"},
+        .help = "How samples of the posterior are made, and with them the criterion; --mode goes before it",
+        .choices = mode_names(),
         .absent = "use_variational, else num_temps > 1, else vanilla"},
     c.run.mode);
+  std::vector<std::string> criteria = criterion_names();
+  criteria.insert(criteria.begin(), "auto");
+  v(Key{.name = "criterion", .help = "Training criterion; auto: that of the mode", .choices = std::move(criteria)},
+    c.run.criterion);
   v(Key{.name = "seed", .help = "The seed that decides everything", .min = 0}, c.run.seed);
   v(Key{.name = "device",
         .help = "auto, cpu, cuda or cuda:N; auto takes a GPU where there is one",

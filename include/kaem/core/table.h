@@ -22,6 +22,9 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
 /// "; did you mean 'NAME'?" with the nearest of `names`; empty if none is near.
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& names);
 
+/// "a, b or c".
+std::string listed(const std::vector<std::string>& names);
+
 /// True if the two are the same but for the case of ASCII letters.
 bool same_name(std::string_view a, std::string_view b);
 

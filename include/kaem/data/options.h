@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace kaem {
@@ -11,8 +12,22 @@ namespace kaem {
 /// unknown.
 using DataProgress = std::function<void(const std::string& what, int64_t done, int64_t total)>;
 
+/// What the records of a data set are.
+enum class DataKind { kImages, kFields, kText };
+
+/// What is known of a data set without its data.
+struct DatasetTraits {
+  std::string_view name;
+  DataKind kind = DataKind::kImages;
+  std::string_view config;  ///< its configuration file in config/
+  std::string_view tuning;  ///< that of a search; empty: the same
+};
+
 /// What --dataset may be.
 std::vector<std::string> dataset_names();
+
+/// The data set of that name (case ignored); ConfigError if there is none.
+DatasetTraits dataset_traits(std::string_view name);
 
 struct DatasetOptions {
   std::string name = "DARCY_FLOW";   ///< as typed after --dataset (case ignored)

@@ -39,14 +39,15 @@ inline constexpr double kMinTau = 0.05;
 /// too.
 std::vector<std::string> basis_names();
 
+/// Those that are wavelets, and the reference's short form of one.
+std::vector<std::string> wavelet_names();
+
 template <class Self, class V>
 void BasisOptions::visit(Self& o, V&& v) {
   auto kinds = basis_names();
   kinds.insert(kinds.end(), {"Wavelet", "MH"});
   v(Key{.name = "spline_function", .help = "Basis of the univariate functions", .choices = kinds}, o.kind);
-  v(Key{.name = "wavelet_type",
-        .help = "Wavelet when spline_function = Wavelet",
-        .choices = {"DoG", "MH", "MexicanHat", "Morlet", "Shannon"}},
+  v(Key{.name = "wavelet_type", .help = "Wavelet when spline_function = Wavelet", .choices = wavelet_names()},
     o.wavelet);
   v(Key{.name = "spline_degree",
         .help = "Degree of B-spline and Chebyshev bases; ignored by the others",

@@ -35,6 +35,10 @@ enum class Want { kGradient, kBoth, kValue };
 /// z [T,B,N,latent...] -> value; each chain's depends on its own z (and its own datum) alone.
 using LogDensity = std::function<Value(const at::Tensor& z, Want want)>;
 
+/// A log-density whose gradient autograd takes: `log_density` maps rows z [n,latent...] to [n]. Kernels call theirs
+/// with gradients disabled; this one enables them for `log_density` alone.
+LogDensity by_autograd(std::function<at::Tensor(const at::Tensor& z)> log_density);
+
 /// Coordinates y in which the prior is N(0,I) (times exp of `residual`): z = z(y) coordinate by coordinate.
 struct Whitening {
   /// y -> z and dz/dy, all [T,B,N,latent...].
@@ -80,7 +84,7 @@ struct Draws {
 Draws make_draws(const Rng& rng, Stream stream, int64_t step);
 
 struct KernelOptions {
-  std::string name = "ula";     ///< ula | mala | automala | pcnl
+  std::string name = "ula";     ///< of a row of kaem/mcmc/kernels.h
   double step_size = 1e-3;      ///< η of ula and mala; where automala's search starts
   double delta = 1e-2;          ///< δ of pcnl
   double step_size_min = 1e-7;  ///< automala's η stays within these
@@ -95,8 +99,6 @@ struct KernelOptions {
 struct Kernel {
   std::function<State(const at::Tensor& z)> init;
   std::function<std::pair<State, Info>(const State& state, Draws& draws)> step;
-  bool exact = false;       ///< leaves the target invariant (Metropolis kernels)
-  bool recordable = false;  ///< every step is the same work, whatever the chains do: a GPU may record it
   /// As `step`, but of the new state only z and the likelihood's value are there; empty: the kernel needs more for its
   /// step itself.
   std::function<std::pair<State, Info>(const State& state, Draws& draws)> last_step = {};
@@ -109,7 +111,6 @@ struct Kernel {
 
 /// Throws ConfigError for an unknown name, UsageError if the target lacks what the kernel needs (pcnl: a whitening).
 Kernel make_kernel(const Target& target, const KernelOptions& options);
-std::vector<std::string> kernel_names();
 
 /// Unadjusted Langevin: z <- fold(z + η s² ∇ log π_t + √(2η) s ξ).
 Kernel ula(const Target& target, const KernelOptions& options);

@@ -29,7 +29,7 @@ LogLikelihood importance_log_likelihood(ModelImpl& model, const at::Tensor& x, i
 
 /// Chains between prior (t = 0) and posterior (t = 1).
 struct PathOptions {
-  std::string kernel = "mala";  ///< mala | automala | pcnl: leaves each π_t invariant
+  std::string kernel = "mala";  ///< an exact one: leaves each π_t invariant
   int64_t levels = 500;         ///< temperatures after t = 0
   double power = 4;             ///< t_k = (k/levels)^power
   int64_t chains = 10;          ///< of each datum

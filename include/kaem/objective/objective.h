@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "kaem/core/error.h"
 #include "kaem/objective/options.h"
 #include "kaem/posterior/posterior.h"
 
@@ -36,11 +37,30 @@ struct Terms {
 struct Objective {
   virtual ~Objective() = default;
 
-  /// x [B,D] and its particles -> loss.
+  /// x [B,D] and its particles -> loss. Error if they are not such that the criterion needs.
   virtual Terms evaluate(const ModelView& view, const at::Tensor& x, const Particles& particles, int64_t step,
                          const Rng& rng) = 0;
 
   virtual ops::Recordable recordable() const = 0;
+};
+
+inline const std::optional<Weighted>& samples_of(const Particles& p, const Weighted*) { return p.weighted; }
+inline const std::optional<Tempered>& samples_of(const Particles& p, const Tempered*) { return p.tempered; }
+inline const std::optional<Encoded>& samples_of(const Particles& p, const Encoded*) { return p.encoded; }
+
+/// A criterion of one kind of samples: Weighted, Tempered or Encoded.
+template <class Samples>
+struct Criterion : Objective {
+  Terms evaluate(const ModelView& view, const at::Tensor& x, const Particles& particles, int64_t step,
+                 const Rng& rng) final {
+    const std::optional<Samples>& samples = samples_of(particles, static_cast<const Samples*>(nullptr));
+    if (!samples) throw Error("this criterion needs samples of another kind than this sampler makes");
+    return loss(view, x, *samples, particles, step, rng);
+  }
+
+  /// Of these samples; `all` has what else their maker reports.
+  virtual Terms loss(const ModelView& view, const at::Tensor& x, const Samples& samples, const Particles& all,
+                     int64_t step, const Rng& rng) = 0;
 };
 
 std::unique_ptr<Objective> make_objective(const ObjectiveOptions& options);

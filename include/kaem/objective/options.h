@@ -58,7 +58,7 @@ struct BetaOptions {
 };
 
 struct ObjectiveOptions {
-  std::string kind = "importance";       ///< importance | langevin | thermodynamic | variational
+  std::string criterion = "maximum_likelihood";  ///< of criterion_names()
   std::string estimator = "ss";          ///< value of log p(x) that is reported: ss | ti_left | ti_right | ti_trapezoid
   std::string thermo_gradient = "mbar";  ///< mbar | posterior | path
   RegulariserOptions regulariser = {};

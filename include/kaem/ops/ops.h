@@ -9,7 +9,8 @@
 
 #include "kaem/ops/spec.h"
 
-/// The differentiable operators that the models are made of, each with a `reference::` twin in plain ATen.
+/// The differentiable operators that the models are made of, each with a `reference::` reference implementation in
+/// plain ATen.
 ///
 /// Letters: N rows, I inputs, O outputs, G grid intervals, F features of an input (basis functions, and one more if
 /// the base activation is on: it comes LAST), S samples, Q and P the prior's axes, K table nodes, M table cells.
@@ -17,7 +18,8 @@
 /// and operators on edges (z [S,Q,P]) also take a row for every edge, [P·Q,2G], that of (q,p) at p·Q + q. `tau` [] is
 /// the bandwidth, of the Morlet wavelet the frequency; the other wavelets have none and ignore it.
 /// float32 CPU tensors take the fused kernels (instruction set picked at run time), CUDA tensors those of
-/// libkaem_cuda.so, everything else (float64 included) the twin. Formulas: docs/mathematics.md section 1.
+/// libkaem_cuda.so, everything else (float64 included) the reference implementation. Formulas: docs/mathematics.md
+/// section 1.
 namespace kaem::ops {
 
 /// Number of features F for a grid of size G (the activation included).
@@ -27,8 +29,8 @@ int64_t feature_count(const BasisSpec& spec, int64_t grid_size);
 int64_t grid_size_of(const BasisSpec& spec, const at::Tensor& knots);
 
 /// Features of every input: x [N,I], knots, tau -> [N,I,F]. Differentiable in x, tau and knots (in knots and in the
-/// Morlet's frequency by the twin, whatever the dtype). `cell` (optional, like x): the point that decides which
-/// B-spline piece is used, for one-sided values at knots.
+/// Morlet's frequency by the reference implementation, whatever the dtype). `cell` (optional, like x): the point that
+/// decides which B-spline piece is used, for one-sided values at knots.
 at::Tensor basis(const at::Tensor& x, const at::Tensor& knots, const at::Tensor& tau, const BasisSpec& spec,
                  const at::Tensor& cell = {});
 
@@ -46,7 +48,7 @@ at::Tensor fold_weights(const at::Tensor& base_weight, const at::Tensor& spline_
 
 /// A KAN layer: features of x [N,I] times the folded weights -> [N,O]. Knots, tau and weights as above. Tiles of inputs
 /// are folded, multiplied and forgotten, forward and backward, so that no folded weight or gradient of one is stored
-/// whole. Differentiable in x, tau and the weights and, by the twin, knots.
+/// whole. Differentiable in x, tau and the weights and, by the reference implementation, knots.
 at::Tensor kan_layer(const at::Tensor& x, const at::Tensor& knots, const at::Tensor& tau, const at::Tensor& base_weight,
                      const at::Tensor& spline_weight, const at::Tensor& coefficients, const BasisSpec& spec,
                      Precision precision = Precision::kFull);
@@ -56,7 +58,7 @@ at::Tensor edge_features(const at::Tensor& z, const at::Tensor& knots, const at:
 
 /// Sum of univariate functions: z [S,Q,P], knots, weights [P,F,Q] -> [S], Σ_qp Σ_f weights[p,f,q] φ_f(z_sqp).
 /// Nothing of size S·Q·P·F is stored, unless the knots require gradients. Differentiable in z, tau, weights and, by the
-/// twin, knots.
+/// reference implementation, knots.
 at::Tensor edge_sum(const at::Tensor& z, const at::Tensor& knots, const at::Tensor& tau, const at::Tensor& weights,
                     const BasisSpec& spec);
 
@@ -75,7 +77,7 @@ at::Tensor edge_values(const at::Tensor& z, const at::Tensor& knots, const at::T
 /// `rows_per_width`..., M] is given as [C/R, M] where R consecutive components share one row.
 struct CellMasses {
   at::Tensor log_normaliser;  ///< [C], differentiable in log_density (d/d node is the derivative of this very sum) and,
-                              ///< by the twin, in widths
+                              ///< by the reference implementation, in widths
   at::Tensor error;  ///< [C] max of 0.128 max |L2 - L1| (the cdf's) and 3 Σ min(d²/180, 2/3) |L2 - L1| (log Z's), over
                      ///< Z; detached
   at::Tensor cdf;    ///< [C,M+1] running sum scaled to [0,1], summed in float64, of log_density's dtype, detached
@@ -119,7 +121,7 @@ std::string_view product_library();
 at::Tensor activate(const at::Tensor& x, Activation activation);
 at::Tensor activate_derivative(const at::Tensor& x, Activation activation);
 
-/// The twins: plain ATen, any dtype and device, differentiable by autograd where the operator is.
+/// The reference implementations: plain ATen, any dtype and device, differentiable by autograd where the operator is.
 namespace reference {
 at::Tensor basis(const at::Tensor& x, const at::Tensor& knots, const at::Tensor& tau, const BasisSpec& spec,
                  const at::Tensor& cell = {});

@@ -5,29 +5,10 @@
 #include <string_view>
 #include <vector>
 
+#include "kaem/ops/bases.h"
+
 /// The words and numbers that say which functions an operator computes: free of tensors, so that options can hold them.
 namespace kaem::ops {
-
-/// Basis families, in the order of docs/mathematics.md section 1. The values are part of the operators' schemas.
-enum class BasisKind : int64_t { kBSpline, kRbf, kRswaf, kFft, kCheby, kDog, kMexicanHat, kMorlet, kShannon };
-
-/// True for the bases whose functions are φ((x - c)/s) with a translation c and a scale s of their own.
-constexpr bool is_wavelet(BasisKind kind) { return kind >= BasisKind::kDog; }
-
-/// Base activations; `kNone` switches the base branch off (no feature).
-enum class Activation : int64_t {
-  kNone,
-  kIdentity,
-  kRelu,
-  kLeakyRelu,
-  kTanh,
-  kSigmoid,
-  kSilu,
-  kGelu,
-  kElu,
-  kSelu,
-  kSoftplus
-};
 
 /// What operands of a product are rounded to; sums are float32, results of bfloat16 operands are rounded once more.
 enum class Precision : int64_t { kFull, kBFloat16 };

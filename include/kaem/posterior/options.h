@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kaem/core/options.h"
+#include "kaem/posterior/samplers.h"
 
 namespace kaem {
 
@@ -82,7 +83,7 @@ struct EncoderOptions {
 
 /// How expectations under p(z|x) are taken ([POST_LANGEVIN]). docs/mathematics.md section 4.
 struct PosteriorOptions {
-  std::string sampler = "importance";  ///< importance | ula | mala | automala | pcnl; variational mode: encoder
+  std::string sampler = "importance";  ///< of sampler_names()
   int64_t samples = 100;               ///< S ([TRAINING] importance_sample_size; absent: batch_size)
   std::string resampler = "residual";  ///< [GeneratorModel] resampler
   double resampling_threshold = 0.5;   ///< ESS below this share of S resamples ([TRAINING])
@@ -101,10 +102,7 @@ struct PosteriorOptions {
   /// [POST_LANGEVIN]
   template <class Self, class V>
   static void visit(Self& o, V&& v) {
-    v(Key{.name = "sampler",
-          .help = "Posterior sampler",
-          .choices = {"importance", "ula", "mala", "automala", "pcnl", "encoder"}},
-      o.sampler);
+    v(Key{.name = "sampler", .help = "Posterior sampler", .choices = sampler_names()}, o.sampler);
     v(Key{.name = "ula_η",
           .help = "Step size η of ula and mala; where automala's search starts",
           .aliases = {"ula_eta", "initial_step_size"},

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,18 +32,37 @@ struct Diagnostics {
   at::Tensor round_trips;   ///< [] mean number of trips from level 0 to the last and back, per datum and chain
 };
 
-/// Weighted samples of p(z|x), whatever made them. T temperatures, B data, N particles: a B axis of 1 is shared by all
-/// data.
-struct Particles {
-  at::Tensor z;            ///< [T, B or 1, N, latent...]
-  at::Tensor log_weight;   ///< [T,B,N], normalised over N; -inf where a resampler dropped the particle
-  at::Tensor temperature;  ///< [T]
-  at::Tensor generated;    ///< g(z) before the activation, [T, B or 1, N, D], with its graph; undefined: the objective
-                           ///< computes it
-  at::Tensor log_likelihood;  ///< [T,B,N] log p(x|z), detached; undefined where the sampler does not know it
-  at::Tensor log_q;           ///< [T,B,N] log q(z|x) of the encoder with its graph; undefined without one
-  at::Tensor prior_z;         ///< [S, latent...] draws of the prior shared by all data (level 0 of tempered chains)
+/// Samples of p(z|x) and their weights: B data, N samples of each.
+struct Weighted {
+  at::Tensor z;               ///< [B,N,latent...]; [1,N,latent...] if `shared`
+  at::Tensor log_weight;      ///< [B,N], normalised over N; -inf where a resampler dropped the sample
+  bool shared = false;        ///< the samples serve all data, each with weights of its own
+  at::Tensor generated = {};  ///< of shared ones: g(z) before the activation, [N,D], with its graph; undefined: the
+                              ///< criterion computes it
+};
+
+/// Chains at temperatures 0 < t_1 < ... < t_T = 1, and exact draws of the prior for level 0.
+struct Tempered {
+  at::Tensor z;                     ///< [T,B,N,latent...]
+  at::Tensor log_likelihood;        ///< [T,B,N] log p(x|z), detached
+  at::Tensor temperature;           ///< [T]
+  at::Tensor prior_z;               ///< [S,latent...], shared by all data
   at::Tensor prior_log_likelihood;  ///< [B,S] of them, detached
+};
+
+/// Reparameterised draws of q(z|x), with their graphs.
+struct Encoded {
+  at::Tensor z;      ///< [B,N,latent...]
+  at::Tensor log_q;  ///< [B,N] log q(z|x)
+};
+
+/// What a posterior makes of a batch; a criterion says which of it it needs (kaem/objective/criteria.h).
+struct Particles {
+  std::optional<Weighted> weighted;
+  std::optional<Tempered> tempered;
+  std::optional<Encoded> encoded;
+  at::Tensor encoder_log_q;  ///< [B,N] log q(z|x) where chains ended that started from an encoder, with its graph: what
+                             ///< trains the encoder; undefined without one
   Diagnostics info;
 };
 
@@ -56,7 +76,7 @@ struct Batch {
 struct Posterior {
   virtual ~Posterior() = default;
 
-  /// With gradients enabled `generated` and `log_q` carry their graphs, so that nothing is computed twice.
+  /// With gradients enabled `generated` and log q carry their graphs, so that nothing is computed twice.
   virtual Particles sample(const ModelView& view, const Batch& batch, int64_t step, const Rng& rng) = 0;
 
   /// Puts what the host alone makes of update `step` where `sample` finds it: before a recorded `sample` is replayed.

@@ -25,7 +25,7 @@ struct Cell {
   float mass, gap, slope, left, middle, right;  // gap = |L2 - L1|, then the mass' derivatives in the three nodes
 };
 
-/// What is no number stays so, as in the twin: it has to reach the loss.
+/// What is no number stays so, as in the reference implementation: it has to reach the loss.
 __device__ inline float relative_to(float top, float value) {
   const float relative = value - top;
   return relative < -1000.0F ? -1000.0F : relative;

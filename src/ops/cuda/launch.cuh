@@ -26,25 +26,12 @@ __device__ inline int64_t element_step() { return static_cast<int64_t>(gridDim.x
 /// time of one for all.
 template <class Launch>
 void with_kind(int64_t kind, Launch launch) {
-  switch (kind) {
-    case math::kBSpline:
-      return launch(std::integral_constant<int64_t, math::kBSpline>());
-    case math::kRbf:
-      return launch(std::integral_constant<int64_t, math::kRbf>());
-    case math::kRswaf:
-      return launch(std::integral_constant<int64_t, math::kRswaf>());
-    case math::kFft:
-      return launch(std::integral_constant<int64_t, math::kFft>());
-    case math::kCheby:
-      return launch(std::integral_constant<int64_t, math::kCheby>());
-    case math::kDog:
-      return launch(std::integral_constant<int64_t, math::kDog>());
-    case math::kMexicanHat:
-      return launch(std::integral_constant<int64_t, math::kMexicanHat>());
-    case math::kMorlet:
-      return launch(std::integral_constant<int64_t, math::kMorlet>());
-    default:
-      return launch(std::integral_constant<int64_t, math::kShannon>());
+  switch (static_cast<BasisKind>(kind)) {
+#define KAEM_ROW(name, word, family) \
+  case BasisKind::k##name:           \
+    return launch(std::integral_constant<int64_t, math::k##name>());
+    KAEM_BASES(KAEM_ROW)
+#undef KAEM_ROW
   }
 }
 

@@ -16,26 +16,14 @@ using namespace kaem::ops::math;  // the numbers of kinds and activations
 /// Calls run(kind as a constant).
 template <class Run>
 inline auto with_kind(int64_t kind, Run run) {
-  switch (kind) {
-    case kBSpline:
-      return run(std::integral_constant<int64_t, kBSpline>());
-    case kRbf:
-      return run(std::integral_constant<int64_t, kRbf>());
-    case kRswaf:
-      return run(std::integral_constant<int64_t, kRswaf>());
-    case kFft:
-      return run(std::integral_constant<int64_t, kFft>());
-    case kCheby:
-      return run(std::integral_constant<int64_t, kCheby>());
-    case kDog:
-      return run(std::integral_constant<int64_t, kDog>());
-    case kMexicanHat:
-      return run(std::integral_constant<int64_t, kMexicanHat>());
-    case kMorlet:
-      return run(std::integral_constant<int64_t, kMorlet>());
-    default:
-      return run(std::integral_constant<int64_t, kShannon>());
+  switch (static_cast<BasisKind>(kind)) {
+#define KAEM_ROW(name, word, family) \
+  case BasisKind::k##name:           \
+    return run(std::integral_constant<int64_t, k##name>());
+    KAEM_BASES(KAEM_ROW)
+#undef KAEM_ROW
   }
+  __builtin_unreachable();
 }
 
 /// φ(u) and dφ/du of a function of one distance; what the caller does not use is not computed. `frequency`: the
@@ -57,6 +45,14 @@ inline void radial_pair(const V& u, float frequency, V& phi, V& slope) {
     phi = flush_tiny(sinc * cos3);
     const V sinc_slope = choose(less(b, V(0.25F)), series, (c - sinc) / u);
     slope = fma(sinc_slope, cos3, V(static_cast<float>(-1.5 * kPi)) * sinc * sin3);
+  } else if constexpr (kind != kRbf && kind != kDog && kind != kMexicanHat && kind != kMorlet) {
+    float at[W], value[W], derivative[W];  // a basis without a form of its own for vectors
+    u.store(at);
+    for (int64_t i = 0; i < W; ++i) {
+      value[i] = radial(kind, at[i], frequency);
+      derivative[i] = radial_derivative(kind, at[i], frequency);
+    }
+    phi = flush_tiny(V::loadu(value)), slope = V::loadu(derivative);
   } else {
     const V e = gaussian(u);
     if constexpr (kind == kRbf) {

@@ -1,4 +1,4 @@
-#include "floor.h"
+#include "lower_bound.h"
 
 #include <ATen/ATen.h>
 
@@ -44,18 +44,18 @@ void finish(const Tensor& t) {
 
 int64_t features_of(const BasisOptions& basis) { return ops::feature_count(make_basis_spec(basis), basis.grid_size); }
 
-Tensor Floor::random(at::IntArrayRef shape) const { return at::rand(shape, device_) + 0.1; }
+Tensor LowerBound::random(at::IntArrayRef shape) const { return at::rand(shape, device_) + 0.1; }
 
-void Floor::add(const std::string& name, std::function<void()> call, double count) {
+void LowerBound::add(const std::string& name, std::function<void()> call, double count) {
   parts_.push_back({count == 1 ? name : str(name, " x", count), std::move(call), count});
 }
 
-void Floor::product(const std::string& name, const Tensor& a, const Tensor& b, double count) {
+void LowerBound::product(const std::string& name, const Tensor& a, const Tensor& b, double count) {
   add(
       str(name, " ", sizes_text(a), "x", sizes_text(b)), [a, b] { finish(ops::product(a, b)); }, count);
 }
 
-void Floor::exponentials(const std::string& name, int64_t values, double count) {
+void LowerBound::exponentials(const std::string& name, int64_t values, double count) {
   const int64_t block = std::min(values, kInCache);
   const Tensor in = random({block});
   const int64_t blocks = (values + block - 1) / block;
@@ -68,7 +68,7 @@ void Floor::exponentials(const std::string& name, int64_t values, double count) 
       count * static_cast<double>(values) / static_cast<double>(blocks * block));
 }
 
-void Floor::adam(const torch::nn::Module& module) {
+void LowerBound::adam(const torch::nn::Module& module) {
   std::vector<Tensor> values, gradients, first, second, steps;
   int64_t numbers = 0;
   for (const auto& p : module.parameters()) {
@@ -116,7 +116,7 @@ void backward(const Convolution& c, bool inputs) {
 
 }  // namespace
 
-void Floor::generator_forward(const ModelImpl& model, int64_t rows, double count) {
+void LowerBound::generator_forward(const ModelImpl& model, int64_t rows, double count) {
   for (const auto& c : convolutions(model, rows, device_))
     add(
         str("convolution ", sizes_text(c.x), "*", sizes_text(c.weight)),
@@ -132,7 +132,7 @@ void Floor::generator_forward(const ModelImpl& model, int64_t rows, double count
             random({widths[i] * features, widths[i + 1]}), count);
 }
 
-void Floor::generator_inputs(const ModelImpl& model, int64_t rows, double count, bool of_parameters) {
+void LowerBound::generator_inputs(const ModelImpl& model, int64_t rows, double count, bool of_parameters) {
   const auto& generator = model.options.generator;
   bool wanted = !of_parameters || (!generator.cnn.use && generator.basis.tau_trainable);
   for (const auto& c : convolutions(model, rows, device_)) {
@@ -150,7 +150,7 @@ void Floor::generator_inputs(const ModelImpl& model, int64_t rows, double count,
               random({widths[i] * features, widths[i + 1]}).t(), count);
 }
 
-void Floor::generator_weights(const ModelImpl& model, int64_t rows) {
+void LowerBound::generator_weights(const ModelImpl& model, int64_t rows) {
   for (const auto& c : convolutions(model, rows, device_))
     add(str("its weights ", sizes_text(c.weight)), [c] { backward(c, false); });
   if (model.options.generator.cnn.use) return;
@@ -160,12 +160,12 @@ void Floor::generator_weights(const ModelImpl& model, int64_t rows) {
     product(str("layer ", i + 1, " weights"), random({rows, widths[i] * features}).t(), random({rows, widths[i + 1]}));
 }
 
-void Floor::prior_values(const PriorOptions& prior, int64_t rows, double count) {
+void LowerBound::prior_values(const PriorOptions& prior, int64_t rows, double count) {
   exponentials("the prior's basis", rows * prior.layer_widths[0] * prior.layer_widths[1] * features_of(prior.basis),
                count);
 }
 
-void Floor::prior_table(const PriorOptions& prior) {
+void LowerBound::prior_table(const PriorOptions& prior) {
   const int64_t inputs = prior.layer_widths[0], outputs = prior.layer_widths[1], features = features_of(prior.basis),
                 nodes = 2 * prior.quadrature_nodes + 1;
   exponentials("the table", nodes * inputs * (features + outputs));
@@ -177,7 +177,7 @@ void Floor::prior_table(const PriorOptions& prior) {
   });
 }
 
-void Floor::draws(const PriorOptions& options, int64_t rows, double count) {
+void LowerBound::draws(const PriorOptions& options, int64_t rows, double count) {
   const auto prior = make_prior(options, Rng(1));  // its own, which no training changes
   prior->to(device_);
   std::vector<int64_t> shape = prior->latent_shape();
@@ -187,30 +187,30 @@ void Floor::draws(const PriorOptions& options, int64_t rows, double count) {
       str("draws ", sizes_text(u)), [prior, view = prior->view(), u] { finish(view->distribution()->icdf(u)); }, count);
 }
 
-double Floor::run() {
+double LowerBound::run() {
   const at::NoGradGuard no_grad;
   double sum = 0;
   for (auto& part : parts_) sum += part.count * part.times.emplace_back(milliseconds(part.call));
   return sum;
 }
 
-std::vector<std::pair<std::string, double>> Floor::medians() {
+std::vector<std::pair<std::string, double>> LowerBound::medians() {
   std::vector<std::pair<std::string, double>> list;
   for (auto& part : parts_) list.emplace_back(part.name, part.count * median(part.times));
   return list;
 }
 
-Result measure(const std::function<void()>& task, Floor& floor, double seconds, int64_t least) {
-  for (int64_t i = 0; i < kWarmUp; ++i) task(), floor.run();
-  std::vector<double> times, floors;
+Result measure(const std::function<void()>& task, LowerBound& bound, double seconds, int64_t least) {
+  for (int64_t i = 0; i < kWarmUp; ++i) task(), bound.run();
+  std::vector<double> times, bounds;
   double spent = 0;
   for (int64_t i = 0; i < kMost && (i < least || spent < seconds * 1000); ++i) {
-    times.push_back(milliseconds(task)), floors.push_back(floor.run());
-    spent += times.back() + floors.back();
+    times.push_back(milliseconds(task)), bounds.push_back(bound.run());
+    spent += times.back() + bounds.back();
   }
   Result result;
   result.note = str(times.size(), " times");
-  result.median_ms = median(times), result.floor_ms = median(floors), result.parts = floor.medians();
+  result.median_ms = median(times), result.bound_ms = median(bounds), result.parts = bound.medians();
   return result;
 }
 

@@ -14,9 +14,9 @@ namespace kaem::bench {
 
 /// What a task cannot do without: bare products, convolutions, exponentials, draws, Adam. Each is timed by itself, and
 /// counts as often as the task needs it.
-class Floor {
+class LowerBound {
  public:
-  explicit Floor(at::Device device) : device_(device) {}
+  explicit LowerBound(at::Device device) : device_(device) {}
 
   void add(const std::string& name, std::function<void()> call, double count = 1);
 
@@ -65,8 +65,8 @@ void finish(const at::Tensor& t);
 /// Features of an input.
 int64_t features_of(const BasisOptions& basis);
 
-/// Medians of the task and of its floor, measured in turn so that a busy machine slows them alike: for `seconds`, but
+/// Medians of the task and of its bound, measured in turn so that a busy machine slows them alike: for `seconds`, but
 /// `least` times at least and 200 times at most.
-Result measure(const std::function<void()>& task, Floor& floor, double seconds = 8, int64_t least = 9);
+Result measure(const std::function<void()>& task, LowerBound& bound, double seconds = 8, int64_t least = 9);
 
 }  // namespace kaem::bench
