@@ -94,18 +94,12 @@ bench: build ## Run the benchmarks, each against its lower bound, then the same 
 	$(call set_up,--peers)
 	.venv/bin/python benches/peers.py --against build/bench.json --json build/peers.json $(PEERS)
 
-.PHONY: sample evaluate plot report
+.PHONY: sample evaluate
 sample: build ## Draw samples from the trained RUN (a run's folder, or last)
 	$(KAEM) sample $(RUN) $(ARGS)
 
 evaluate: build ## Evaluate the trained RUN
 	$(KAEM) evaluate $(RUN) $(ARGS)
-
-plot: build ## Pictures of RUN
-	$(KAEM) plot $(RUN) $(ARGS)
-
-report: build ## One page about RUN
-	$(KAEM) report $(RUN) $(ARGS)
 
 ##@ Checking
 .PHONY: test check-asan check-tsan fuzz gpu-check portable

@@ -21,7 +21,7 @@ int main() {
   mcmc::Draws draws = mcmc::make_draws(Rng(1), Stream::kTest, 0);
   mcmc::State state = kernel.init(at::zeros({1, 1, 2000, 2}));
   double acceptance = 0;
-  constexpr int kSteps = 1000;
+  constexpr int kSteps = 3000;
   for (int i = 0; i < kSteps; ++i) {
     auto [next, info] = kernel.step(state, draws);
     state = std::move(next);

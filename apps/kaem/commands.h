@@ -81,7 +81,8 @@ std::string grouped(int64_t number);
 /// "40x21x81"; "scalar" for no dimensions.
 std::string shape_text(std::span<const int64_t> sizes);
 
-/// UsageError unless a file could be written at `path` (empty: none is wanted): found out before the work, not after.
+/// UsageError unless a file could be written at `path` that is none of a run's own (empty: none is wanted): found out
+/// before the work, not after.
 void check_target(const std::string& option, const std::string& path);
 
 /// Resident memory of the program now, and the most so far, in bytes (0 where unknown).

@@ -29,7 +29,9 @@ void list(const std::string& root) {
     std::cout << std::left << "  " << std::setw(13) << info.name << std::setw(11) << info.state << info.description
               << "\n";
     for (size_t i = 0; i < info.files.size(); ++i)
-      std::cout << "      " << std::setw(30) << info.files[i] << (info.found[i].empty() ? "-" : info.found[i]) << "\n";
+      if (i == 0 || info.files[i] != info.files[i - 1] || info.found[i] != info.found[i - 1])
+        std::cout << "      " << std::setw(30) << info.files[i] << (info.found[i].empty() ? "-" : info.found[i])
+                  << "\n";
   }
 }
 
@@ -48,7 +50,8 @@ void fetch(const DataArguments& a, const Common& common) {
     if (info.name != name) continue;
     if (info.files.empty())
       std::cout << name << ": nothing to download, "
-                << (name == "FOLDER" ? "--data-dir names the folder" : "the program makes these data itself") << "\n";
+                << (info.state == "--data-dir" ? "--data-dir names the data" : "the program makes these data itself")
+                << "\n";
     for (const auto& path : info.found)
       if (!path.empty()) std::cout << path << "\n";
   }
@@ -59,7 +62,8 @@ void run_data(const DataArguments& a, const Common& common) {
   if (a.action == "list") return list(data_dir_of(common));
   if (a.action == "fetch") return fetch(a, common);
   if (a.action == "verify") {
-    verify_dataset(dataset_of(a), data_dir_of(common), [](const std::string& line) { std::cout << line << std::endl; });
+    verify_dataset(dataset_of(a), data_dir_of(common),
+                   [](const std::string& line) { std::cout << log::printable(line) << std::endl; });
     return;
   }
   if (a.action.empty()) throw UsageError("kaem data: expected list, fetch NAME or verify NAME");

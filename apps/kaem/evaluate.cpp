@@ -44,7 +44,8 @@ struct Row {
   std::string name;
   double value = 0, error = 0;  ///< mean over the data, and the standard error of that mean from the estimates' own
   double spread = 0;            ///< standard error of the mean over data
-  double ess = 0, seconds = 0;
+  double ess = std::nan("");    ///< mean over the data; not a number where there are no weights
+  double seconds = 0;
   std::vector<double> values = {};  ///< of each datum
 };
 
@@ -154,10 +155,15 @@ void print_table(const std::vector<Row>& rows, const TestData& test, const Loade
   for (const auto& row : rows)
     std::cout << std::left << std::setw(24) << row.name << std::right << std::fixed << std::setprecision(2)
               << std::setw(12) << row.value << std::setw(10) << number_or_dash(row.error) << std::setw(12)
-              << number_or_dash(row.spread) << std::setw(10) << row.ess << std::setw(9) << std::setprecision(1)
-              << row.seconds << "\n";
+              << number_or_dash(row.spread) << std::setw(10) << number_or_dash(row.ess) << std::setw(9)
+              << std::setprecision(1) << row.seconds << "\n";
   std::cout
       << "lower bounds in expectation, but for a right sum; s.e. of the draws, beside that of the choice of data\n";
+  constexpr double kFew = 3;
+  for (const auto& row : rows)
+    if (row.ess < kFew)
+      std::cout << row.name << " rests on " << std::setprecision(2) << row.ess
+                << " draws a datum: it may lie far below log p(x), and its s.e. does not show it\n";
   if (test.tokens > 0) print_per_token(rows, test);
   if (!test.bits) return;
   for (const auto& row : rows)
@@ -196,7 +202,7 @@ nlohmann::ordered_json to_json(const std::vector<Row>& rows, const LoadedRun& ru
     json["log_likelihood"][row.name] = {{"mean", row.value},
                                         {"standard_error", number_or_null(row.error)},
                                         {"over_data", number_or_null(row.spread)},
-                                        {"ess", row.ess},
+                                        {"ess", number_or_null(row.ess)},
                                         {"seconds", row.seconds},
                                         {"values", row.values}};
     if (test.tokens > 0) json["log_likelihood"][row.name]["per_token"] = per_token(row, test);

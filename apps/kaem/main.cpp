@@ -69,12 +69,13 @@ void refuse_leftovers(const CLI::App& app, const std::string& name) {
                        hint.empty() ? str("; see ", name, " --help") : hint));
 }
 
-/// `--seed ""`, which is what a script makes of a variable without a value.
-void refuse_empty_values(const CLI::App& app, const std::string& name) {
-  for (const auto* option : app.get_options()) {
-    const auto& values = option->results();
-    if (option->count() > 0 && option->get_expected_min() > 0 && std::count(values.begin(), values.end(), "") > 0)
-      throw UsageError(str(name, ": ", option->get_name(), ": the value is missing"));
+/// `--seed ""` and `--seed=`, which is what a script makes of a variable without a value.
+void refuse_empty_values(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i], before = argv[i - 1];
+    if (word.starts_with("--") && word.find('=') + 1 == word.size())
+      throw UsageError(str("kaem: ", word.substr(0, word.size() - 1), ": the value is missing"));
+    if (word.empty() && before.starts_with('-')) throw UsageError(str("kaem: ", before, ": the value is missing"));
   }
 }
 
@@ -95,8 +96,10 @@ void warn_unused(const Command& command) {
   for (const auto* option : command.app->get_options()) {
     if (option->get_group() != "Common options" || option->count() == 0) continue;
     const std::string name = option->get_lnames().front();
-    if (std::find(command.uses.begin(), command.uses.end(), name) == command.uses.end())
-      log::warn(str("--", name, " has no effect on ", command.app->get_name()));
+    const bool used = std::find(command.uses.begin(), command.uses.end(), name) != command.uses.end();
+    if (!used && name == "dry-run")  // nothing must happen that was not to happen
+      throw UsageError(str("kaem ", command.app->get_name(), ": has no --dry-run"));
+    if (!used) log::warn(str("--", name, " has no effect on ", command.app->get_name()));
   }
 }
 
@@ -127,6 +130,7 @@ int run(int argc, char** argv) {
     add_common_options(*commands.back().app, common);
     commands.back().app->allow_extras();
   }
+  refuse_empty_values(argc, argv);
   try {
     program.parse(argc, argv);
   } catch (const CLI::Success& done) {
@@ -134,13 +138,14 @@ int run(int argc, char** argv) {
     check_written();
     return status;
   } catch (const CLI::ParseError& error) {
-    throw UsageError(error.what());
+    const std::string text = error.what();
+    const size_t most = text.find(": At Most ");
+    throw UsageError(most == std::string::npos ? text : text.substr(0, most) + ": given more than once");
   }
   for (const auto& command : commands) {
     if (!command.app->parsed()) continue;
     refuse_leftovers(program, "kaem");
     refuse_leftovers(*command.app, "kaem " + command.app->get_name());
-    refuse_empty_values(*command.app, "kaem " + command.app->get_name());
     prepare_log(common);
     warn_unused(command);
     command.run();
@@ -156,7 +161,7 @@ std::string first_line(const std::string& text) {
   constexpr std::string_view kRefused = "can't allocate memory: you tried to allocate ";
   if (const size_t at = text.find(kRefused); at != std::string::npos) {
     const int64_t bytes = std::strtoll(text.c_str() + at + kRefused.size(), nullptr, 10);
-    return str("out of memory: ", grouped(bytes / 1000000), " MB more were needed at once");
+    return str("out of memory: ", grouped(bytes / 1000000 + 1), " MB more were needed at once");
   }
   const std::string line = text.substr(0, text.find('\n'));
   return line.empty() ? "an error without a message" : line;

@@ -3,6 +3,7 @@
 
 #include <ATen/Context.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
@@ -15,6 +16,7 @@
 #include "kaem/core/log.h"
 #include "kaem/core/memory.h"
 #include "kaem/core/str.h"
+#include "kaem/core/table.h"
 #include "kaem/core/threads.h"
 
 namespace kaem::app {
@@ -56,6 +58,10 @@ std::vector<Override> overrides_of(const Common& c) {
   const auto add = [&](const char* section, const char* key, const std::string& value, const std::string& origin) {
     if (!value.empty()) list.push_back({section, key, value, origin});
   };
+  const auto given = [&](std::string_view section, std::string_view key) {
+    return std::any_of(list.begin(), list.end(),
+                       [&](const Override& o) { return same_name(o.section, section) && o.key == key; });
+  };
   add("TRAINING", "device", c.device, "--device " + c.device);
   add("TRAINING", "threads", c.threads, "--threads " + c.threads);
   add("TRAINING", "seed", c.seed, "--seed " + c.seed);
@@ -66,7 +72,7 @@ std::vector<Override> overrides_of(const Common& c) {
   if (c.verbose) add("TRAINING", "verbose", "true", "--verbose");
   if (!c.data_dir.empty())
     add("DATA", "root", c.data_dir, "--data-dir " + c.data_dir);
-  else if (const char* root = std::getenv("KAEM_DATA_DIR"))
+  else if (const char* root = std::getenv("KAEM_DATA_DIR"); root != nullptr && !given("DATA", "root"))
     add("DATA", "root", root, str("KAEM_DATA_DIR=", root));
   return list;
 }
@@ -144,6 +150,10 @@ void check_target(const std::string& option, const std::string& path) {
   if (!parent.empty() && !std::filesystem::is_directory(parent, ignored))
     throw UsageError(str(option, " ", path, ": there is no folder ", parent.string()));
   if (std::filesystem::is_directory(path, ignored)) throw UsageError(str(option, " ", path, ": is a folder"));
+  const bool in_run =
+      std::filesystem::exists(parent / "config.ini", ignored) && std::filesystem::exists(parent / "meta.json", ignored);
+  if (in_run && std::filesystem::exists(path, ignored))
+    throw UsageError(str(option, " ", path, ": is a file of a run, which would not be one any more"));
 }
 
 }  // namespace kaem::app

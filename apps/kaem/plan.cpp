@@ -36,16 +36,31 @@ DataShape data_shape(const DatasetOptions& options) {
 
 std::ostream& label(const char* name) { return std::cout << std::left << std::setw(kLabel) << name; }
 
-/// Records for training and test: those asked for, of a folder no more than it has.
+/// True if what a plan says of the data can be had by reading them: a second's work.
+bool is_quick_to_read(const Config& config) {
+  const DataKind kind = dataset_traits(config.data.name).kind;
+  if (kind != DataKind::kImages && kind != DataKind::kText) return false;
+  for (const auto& info : list_datasets(config.data.root))
+    if (info.name == config.data.name) return info.trainable;
+  return false;
+}
+
+/// Records for training and test: those that there are of the ones asked for, if that is quickly known.
 std::pair<int64_t, int64_t> record_counts(const Config& config) {
-  const int64_t train = config.data.train_size, test = config.data.test_size;
-  if (config.data.name != "FOLDER") return {train, test};
-  const int64_t pictures = folder_pictures(config.data.root), taken = folder_test_size(pictures, test);
-  const int64_t left = std::min(train, pictures - taken);
-  if (config.run.batch_size > left)
-    throw ConfigError(str("[TRAINING] batch_size = ", config.run.batch_size, ": expected 1 to ", left,
-                          ", the number of training records of FOLDER"));
-  return {left, taken};
+  std::pair<int64_t, int64_t> counts = {config.data.train_size, config.data.test_size};
+  if (is_quick_to_read(config)) {
+    DatasetOptions options = config.data;
+    options.offline = true, options.use_pca = false, options.progress = nullptr;
+    const Dataset data = make_dataset(options);
+    counts = {data.train.size(0), data.test.size(0)};
+  } else if (config.data.name == "FOLDER") {
+    const int64_t pictures = folder_pictures(config.data.root), taken = folder_test_size(pictures, counts.second);
+    counts = {std::min(counts.first, pictures - taken), taken};
+  }
+  if (config.run.batch_size > counts.first)
+    throw ConfigError(str("[TRAINING] batch_size = ", config.run.batch_size, ": expected 1 to ", counts.first,
+                          ", the number of training records of ", config.data.name));
+  return counts;
 }
 
 void print_data(const Config& config, const DataShape& shape, int64_t train, int64_t test) {
@@ -59,8 +74,9 @@ void print_data(const Config& config, const DataShape& shape, int64_t train, int
   for (const auto& info : list_datasets(config.data.root)) {
     if (info.name != config.data.name) continue;
     const auto found = std::ssize(info.found) - std::count(info.found.begin(), info.found.end(), "");
-    if (info.files.empty() && info.name == "FOLDER")
-      label("") << "all images below " << config.data.root << "\n";
+    if (info.files.empty() && info.state == "--data-dir")
+      label("") << (config.model.generator.seq.use() ? "the text of " : "all images below ") << config.data.root
+                << "\n";
     else if (info.files.empty())
       label("") << "made by the program itself, kept in its cache\n";
     else if (info.complete)
@@ -126,7 +142,8 @@ std::string posterior_text(const PosteriorOptions& posterior) {
 }
 
 void print_memory_estimate(const Config& c, const ModelImpl& model, int64_t parameters) {
-  const bool bytes = dataset_traits(c.data.name).kind == DataKind::kImages && c.data.resize.empty() && !c.data.use_pca;
+  const bool bytes =
+      dataset_traits(c.data.name).kind <= DataKind::kPictures && c.data.resize.empty() && !c.data.use_pca;
   const int64_t copies = 4 + (c.optimizer.ema_decay > 0);  // weights, gradients, two moments, averages
   const std::array<std::pair<const char*, int64_t>, 4> parts = {
       {{"LibTorch", resident_bytes()},

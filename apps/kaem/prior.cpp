@@ -2,7 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 
@@ -16,8 +18,10 @@ namespace kaem::app {
 namespace {
 
 struct PriorArguments {
-  std::string run, points = "2001";
+  std::string run, points;
 };
+
+constexpr int64_t kMostRows = 1000000, kLeastPoints = 101, kMostPoints = 2001;
 
 constexpr const char* kPriorExamples = R"(
 Example:
@@ -63,20 +67,27 @@ void write_curves(const PriorCurves& curves, CsvFile& file) {
 void print_prior(const PriorArguments& a, const Common& common) {
   const std::string out = common.out.empty() ? "prior.csv" : common.out;
   check_target("--out", common.out);
-  const int64_t points = integer_of("--points", a.points, 2, 1000000);
+  std::error_code ignored;
+  if (!out.ends_with(".csv") && !std::filesystem::is_other(out, ignored) &&
+      !std::filesystem::is_character_file(out, ignored) && !std::filesystem::is_fifo(out, ignored))
+    throw UsageError(str("--out ", out, ": expected a name that ends in .csv"));
+  const int64_t asked = a.points.empty() ? 0 : integer_of("--points", a.points, 2, 1000000);
   prepare_threads(common);
   const at::NoGradGuard no_grad;
   const LoadedRun run = load_run(a.run, common.device.empty() ? "auto" : common.device);
   const auto prior = run.model->prior->view();
   if (prior->distribution() == nullptr) throw UsageError(run.folder + ": a deep prior has no univariate curves");
   CsvFile file(out);
+  const auto& widths = run.config.model.prior.layer_widths;
+  const int64_t points = asked > 0 ? asked : std::clamp(kMostRows / (widths[0] * widths[1]), kLeastPoints, kMostPoints);
   const auto curves = prior->distribution()->curves(points);
   write_curves(curves, file);
   file.close();
   const auto [low, high] = run.model->prior->domain();
-  std::cout << out << ": " << grouped(curves.density.numel()) << " rows, " << curves.density.size(1) << "x"
-            << curves.density.size(2) << " components on [" << low << "," << high << "] of " << run.folder
-            << " after update " << run.step << "\n";
+  std::ostream& told = out == "/dev/stdout" ? std::cerr : std::cout;
+  told << out << ": " << grouped(curves.density.numel()) << " rows, " << curves.density.size(1) << "x"
+       << curves.density.size(2) << " components on [" << low << "," << high << "] of " << run.folder
+       << " after update " << run.step << "\n";
 }
 
 }  // namespace
@@ -85,7 +96,9 @@ Command add_prior(CLI::App& program, const Common& common) {
   CLI::App* app = program.add_subcommand("prior", "Write the prior's energies and densities as CSV");
   const auto a = std::make_shared<PriorArguments>();
   app->add_option("RUN", a->run, "Folder of a run, or last");
-  app->add_option("--points", a->points, "Evenly spaced z of each component (2001)")->type_name("N");
+  app->add_option("--points", a->points,
+                  "Evenly spaced z of each component (2001; fewer, but 101, where that would be over a million rows)")
+      ->type_name("N");
   app->footer(kPriorExamples);
   const auto run = [a, &common] {
     if (a->run.empty()) throw UsageError("kaem prior: expected a RUN (a run's folder, or last); see kaem prior --help");

@@ -42,6 +42,8 @@ struct Source {
 /// What is wrong with a line that inih would cut or misread; empty if nothing is.
 std::string Source::fault(std::string_view content) const {
   if (content.find('\0') != std::string_view::npos) return "holds a zero byte; is this a text file?";
+  if (content.find('\r') != std::string_view::npos)
+    return "holds a carriage return without a line feed (line ends of old Macs?)";
   if (content.size() > kLongestLine) return str("longer than ", kLongestLine, " bytes");
   if (content.empty() || content[0] != '[') return {};
   if (content.back() != ']' || content.find(']') != content.size() - 1) return "expected '[section]' alone on its line";
@@ -53,7 +55,8 @@ std::string Source::fault(std::string_view content) const {
 char* Source::next(char* buffer, int size) {
   if (rest.empty() || !error.empty()) return nullptr;
   const size_t end = std::min(rest.find('\n'), rest.size());
-  const std::string_view content = without_comment(trim(rest.substr(0, end)));
+  const std::string_view whole = trim(rest.substr(0, end));
+  const std::string_view content = whole.find('\r') == std::string_view::npos ? without_comment(whole) : whole;
   rest.remove_prefix(std::min(end + 1, rest.size()));
   ++line;
   error = fault(content);

@@ -217,6 +217,9 @@ std::shared_ptr<ImageStore> make_store(Dataset& data, const std::shared_ptr<Imag
 void set_pictures(Dataset& data, const std::shared_ptr<ImageSource>& source, Order order, const ImageRecipe& recipe,
                   const DatasetOptions& options) {
   data.sources.emplace_back(source->path(), io::sha256(source->identity()));
+  if (source->unknown() > 0)
+    data.notes.push_back(
+        str(data.name, ": pictures left out whose kind is not read here (.tif, .webp, ...): ", source->unknown()));
   if (source->left_out() > 0)
     data.notes.push_back(
         str(data.name,
@@ -288,7 +291,9 @@ void verify_pictures(ImageSource& source, int64_t smallest, const std::function<
       add(error.what());
     }
   }
-  const std::string hidden = source.left_out() > 0 ? str(" (hidden files left out: ", source.left_out(), ")") : "";
+  const std::string hidden =
+      str(source.left_out() > 0 ? str(" (hidden files left out: ", source.left_out(), ")") : "",
+          source.unknown() > 0 ? str(" (pictures of kinds that are not read left out: ", source.unknown(), ")") : "");
   if (damaged > 0)
     throw DataError(str(source.path(), ": ", damaged, " of ", source.names().size(), " pictures cannot be read", hidden,
                         ", the first: ", first));

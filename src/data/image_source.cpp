@@ -1,8 +1,11 @@
 #include "data/image_source.h"
 
+#include <sys/stat.h>
 #include <zip.h>
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <filesystem>
 #include <mutex>
 #include <set>
@@ -26,6 +29,22 @@ bool is_hidden(const std::string& name) {
   return false;
 }
 
+/// When the file's content or properties were last changed, which nobody can set back as they can its time of writing.
+std::string changed(const fs::path& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return "";
+  return str(info.st_ctim.tv_sec, ".", info.st_ctim.tv_nsec);
+}
+
+/// Endings of pictures that are not read here.
+bool is_other_picture(const std::string& name) {
+  std::string ending = fs::path(name).extension().string();
+  for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  constexpr auto kOthers = std::to_array<std::string_view>(
+      {".tif", ".tiff", ".webp", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".svg", ".raw", ".exr", ".ico"});
+  return std::find(kOthers.begin(), kOthers.end(), ending) != kOthers.end();
+}
+
 struct Entry {
   std::string name, identity;
   uint64_t index = 0;  ///< in the archive
@@ -46,7 +65,9 @@ class Folder final : public ImageSource {
       if (entry->is_directory(unreadable) && !folders.insert(fs::canonical(entry->path(), unreadable).string()).second)
         entry.disable_recursion_pending();
       const std::string name = entry->path().lexically_relative(folder).string();
-      if (!io::is_image_name(name) || !entry->is_regular_file(unreadable)) continue;
+      if (!entry->is_regular_file(unreadable)) continue;
+      if (!is_hidden(name) && is_other_picture(name)) ++unknown_;
+      if (!io::is_image_name(name)) continue;
       if (is_hidden(name)) {
         ++left_out_;
       } else {
@@ -59,7 +80,7 @@ class Folder final : public ImageSource {
     for (const auto& name : names_) {
       const fs::path path = fs::path(folder) / name;
       identity_ += str(name, " ", fs::file_size(path, error), " ",
-                       fs::last_write_time(path, error).time_since_epoch().count(), "\n");
+                       fs::last_write_time(path, error).time_since_epoch().count(), " ", changed(path), "\n");
     }
   }
 
@@ -77,6 +98,7 @@ class Archive final : public ImageSource {
       zip_stat_t info{};
       if (zip_stat_index(archive.get(), static_cast<zip_uint64_t>(i), 0, &info) != 0)
         throw DataError(str(path, ": damaged zip archive: ", zip_strerror(archive.get())));
+      if (!is_hidden(info.name) && is_other_picture(info.name)) ++unknown_;
       if (!io::is_image_name(info.name)) continue;
       if (is_hidden(info.name))
         ++left_out_;

@@ -17,6 +17,8 @@ class ImageSource {
 
   /// Pictures that are no data: hidden ones and what macOS adds to archives.
   int64_t left_out() const { return left_out_; }
+  /// Pictures of kinds that are not read here (.tif, .webp, ...).
+  int64_t unknown() const { return unknown_; }
 
   /// Tells this source from others and from itself with other content: a line for each image, of name, size, and time
   /// or checksum.
@@ -27,7 +29,7 @@ class ImageSource {
 
  protected:
   std::string path_, identity_;
-  int64_t left_out_ = 0;
+  int64_t left_out_ = 0, unknown_ = 0;
   std::vector<std::string> names_;
 };
 

@@ -20,6 +20,11 @@ Dataset load_darcy(const DataSet& set, const DatasetOptions& options);
 Dataset load_sentences(const DataSet& set, const DatasetOptions& options);
 Dataset load_messages(const DataSet& set, const DatasetOptions& options);
 
+/// Lines of the text file that `options.root` names, or of all .txt files below it; the last ones are the test set (a
+/// fifth, where N_test asks for more than half). And what there is, a line for each file.
+Dataset load_own_text(const DataSet& set, const DatasetOptions& options);
+void verify_own_text(const std::string& root, const std::function<void(const std::string&)>& add);
+
 /// SVHN's cropped digits from MATLAB 5 files.
 Dataset load_svhn(const DataSet& set, const DatasetOptions& options);
 void check_svhn(std::string_view content, size_t index, const std::string& path);

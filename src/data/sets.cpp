@@ -170,7 +170,8 @@ DataSet sms_spam() {
 
 DataSet celeba() {
   DataSet set;
-  set.name = "CELEBA", set.config = "celeba_config.ini", set.tuning = "celeba_tuning_config.ini";
+  set.name = "CELEBA", set.kind = DataKind::kPictures, set.config = "celeba_config.ini",
+  set.tuning = "celeba_tuning_config.ini";
   set.description = "CelebA, 202,599 aligned colour photographs of faces, cropped to 64x64";
   set.folder = "celeba";
   set.folders = {"celeba/img_align_celeba", "celeba/img_align_celeba/img_align_celeba", "celeba",
@@ -190,9 +191,18 @@ DataSet celeba() {
 
 DataSet folder() {
   DataSet set;
-  set.name = "FOLDER", set.config = "folder_config.ini", set.tuning = "celeba_tuning_config.ini";
+  set.name = "FOLDER", set.kind = DataKind::kPictures, set.config = "folder_config.ini",
+  set.tuning = "celeba_tuning_config.ini";
   set.description = "any folder of images: --data-dir names it";
   set.advice = "--data-dir", set.load = load_folder, set.verify = verify_folder;
+  return set;
+}
+
+DataSet own_text() {
+  DataSet set;
+  set.name = "TEXT", set.config = "text_config.ini", set.kind = DataKind::kText;
+  set.description = "any text, a line is a sequence: --data-dir names a file or a folder of .txt files";
+  set.advice = "--data-dir", set.load = load_own_text, set.verify = verify_own_text;
   return set;
 }
 
@@ -215,7 +225,8 @@ std::vector<DataSet> make_table() {
           pang(cifar10(), "CIFAR10PANG", "cifar_pang_config.ini"),
           pang(svhn(), "SVHNPANG", "svhn_pang_config.ini"),
           pang(celeba(), "CELEBAPANG", "celeba_pang_config.ini"),
-          folder()};
+          folder(),
+          own_text()};
 }
 
 }  // namespace

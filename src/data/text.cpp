@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <iomanip>
 #include <sstream>
 
@@ -36,6 +37,26 @@ Records read_sentences(std::string_view file, const std::string& path) {
 Records read_labelled(std::string_view file, const std::string& path) {
   auto [lines, labels] = text::read_messages(file, path);
   return {std::move(lines), std::move(labels)};
+}
+
+Records read_plain(std::string_view file, const std::string& path) { return {text::read_lines(file, path), {}}; }
+
+/// The file that `root` names, or all .txt files below it, in the order of their names.
+std::vector<std::string> text_files(const std::string& root) {
+  namespace fs = std::filesystem;
+  std::error_code fault;
+  if (fs::is_regular_file(root, fault)) return {root};
+  std::vector<std::string> paths;
+  for (fs::recursive_directory_iterator entry(root, fs::directory_options::skip_permission_denied, fault), end;
+       !fault && entry != end; entry.increment(fault)) {
+    const std::string name = entry->path().filename().string();
+    std::error_code ignored;
+    if (name.ends_with(".txt") && !name.starts_with('.') && entry->is_regular_file(ignored))
+      paths.push_back(entry->path().string());
+  }
+  if (paths.empty()) throw DataError(root + ": expected a text file, or a folder with .txt files (--data-dir)");
+  std::sort(paths.begin(), paths.end());
+  return paths;
 }
 
 /// Records of a file, which is noted with its SHA-256 in `sources`.
@@ -128,10 +149,26 @@ void note_losses(const Records& train, const DatasetOptions& options, Dataset& d
   data.notes.push_back(note);
 }
 
-Dataset load(const DataSet& set, const DatasetOptions& options, Read read) {
+void check_options(const DataSet& set, const DatasetOptions& options) {
   if (options.sequence_length < 1 || options.vocab_size < 2)
     throw ConfigError(str("data set ", set.name, ": expected [SEQ] sequence_length >= 1 and vocab_size >= 2, got ",
                           options.sequence_length, " and ", options.vocab_size));
+}
+
+/// Vocabulary and word indices of both sets.
+void finish(Records train, Records test, const DatasetOptions& options, Dataset& data) {
+  keep_first(train, options.train_size, "training", "N_train", data);
+  keep_first(test, options.test_size, "test", "N_test", data);
+  data.vocabulary = text::make_vocabulary(train.lines, options.vocab_size);
+  data.train = indices(train, data.vocabulary, options.sequence_length);
+  data.test = indices(test, data.vocabulary, options.sequence_length);
+  data.train_labels = labels(train), data.test_labels = labels(test);
+  data.shape = {1, 1, options.sequence_length};
+  note_losses(train, options, data);
+}
+
+Dataset load(const DataSet& set, const DatasetOptions& options, Read read) {
+  check_options(set, options);
   const LocatedFiles files = locate_files(set, options.root, options.offline, options.progress);
   Dataset data;
   data.name = set.name;
@@ -143,14 +180,7 @@ Dataset load(const DataSet& set, const DatasetOptions& options, Read read) {
     test = read_source(read, path, data);
     if (files.paths.back().empty()) data.notes.push_back(str(data.name, ": no test file, so ", path, " serves"));
   }
-  keep_first(train, options.train_size, "training", "N_train", data);
-  keep_first(test, options.test_size, "test", "N_test", data);
-  data.vocabulary = text::make_vocabulary(train.lines, options.vocab_size);
-  data.train = indices(train, data.vocabulary, options.sequence_length);
-  data.test = indices(test, data.vocabulary, options.sequence_length);
-  data.train_labels = labels(train), data.test_labels = labels(test);
-  data.shape = {1, 1, options.sequence_length};
-  note_losses(train, options, data);
+  finish(std::move(train), std::move(test), options, data);
   return data;
 }
 
@@ -158,6 +188,29 @@ Dataset load(const DataSet& set, const DatasetOptions& options, Read read) {
 
 Dataset load_sentences(const DataSet& set, const DatasetOptions& options) { return load(set, options, read_sentences); }
 Dataset load_messages(const DataSet& set, const DatasetOptions& options) { return load(set, options, read_labelled); }
+
+Dataset load_own_text(const DataSet& set, const DatasetOptions& options) {
+  check_options(set, options);
+  Dataset data;
+  data.name = set.name;
+  Records train;
+  for (const auto& path : text_files(options.root)) {
+    const Records more = read_source(read_plain, path, data);
+    train.lines.insert(train.lines.end(), more.lines.begin(), more.lines.end());
+  }
+  const int64_t lines = train.size();
+  Records test = split_off_test(train, 2 * options.test_size <= lines ? options.test_size : lines / 5, data);
+  finish(std::move(train), std::move(test), options, data);
+  return data;
+}
+
+void verify_own_text(const std::string& root, const std::function<void(const std::string&)>& add) {
+  for (const auto& path : text_files(root)) {
+    const std::string file = io::read_file(path);
+    const Records records = read_plain(io::is_gzip(file) ? io::gunzip(file, path) : file, path);
+    add(str(path, ": ", records.size(), " lines of text, readable, SHA-256 ", io::sha256(file)));
+  }
+}
 
 void check_sentences(std::string_view content, size_t, const std::string& path) { read_sentences(content, path); }
 void check_messages(std::string_view content, size_t, const std::string& path) { read_labelled(content, path); }

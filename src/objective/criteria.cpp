@@ -13,10 +13,11 @@ std::unique_ptr<Objective> make_variational(const ObjectiveOptions& options);
 
 namespace {
 
-constexpr auto kCriteria =
-    std::to_array<CriterionRow>({{"maximum_likelihood", Needs::kWeighted, make_maximum_likelihood, "vanilla"},
-                                 {"thermodynamic", Needs::kTempered, make_thermodynamic, "thermo"},
-                                 {"variational", Needs::kEncoded, make_variational, "variational"}});
+constexpr auto kCriteria = std::to_array<CriterionRow>({
+    {"maximum_likelihood", Needs::kWeighted, make_maximum_likelihood, "vanilla"},
+    {"thermodynamic", Needs::kTempered, make_thermodynamic, "thermo"},
+    {"variational", Needs::kEncoded, make_variational, "variational"},
+});
 
 }  // namespace
 

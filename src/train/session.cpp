@@ -165,26 +165,24 @@ void Session::warn_of_bad_sampling(const std::vector<Number>& terms) {
   for (const auto& [name, value, measure] : terms) {
     if (measure == Measure::kEss && value < kFewSamples && !warned_of_few_) {
       warned_of_few_ = true;
-      log::warn(str(
-          "the posterior's weights rest on ", value, " of ", config_.posterior.samples,
-          " samples (effective sample size): each datum is fitted by its nearest sample. More samples ([TRAINING] "
-          "importance_sample_size)",
-          config_.model.generator.likelihood == "gaussian" ? " or a larger [GeneratorModel] generator_variance" : "",
-          " raise it; this is said once"));
+      log::warn(str("effective sample size ", value, " of ", config_.posterior.samples,
+                    ": each datum is fitted by its nearest sample; a larger [TRAINING] importance_sample_size",
+                    config_.model.generator.likelihood == "gaussian" ? " or [GeneratorModel] generator_variance" : "",
+                    " raises it"));
     }
     if (measure == Measure::kAcceptance && value < kRareMove && !warned_of_moves_) {
       warned_of_moves_ = true;
       log::warn(
           str("the chains accept ", 100 * value,
               " % of their moves: they hardly leave where they start. A smaller step ([POST_LANGEVIN] ula_η, pcnl_δ) "
-              "may help; this is said once"));
+              "may help"));
     }
     if (measure == Measure::kSwapRate) ++pair;
     if (measure == Measure::kSwapRate && value < kRareSwap && !warned_of_swaps_) {
       warned_of_swaps_ = true;
       log::warn(str("temperatures ", pair, " and ", pair + 1, " exchange in ", 100 * value,
                     " % of the attempts only: more temperatures ([THERMODYNAMIC_INTEGRATION] num_temps), "
-                    "another p_start and p_end, or schedule = adaptive may help; this is said once"));
+                    "another p_start and p_end, or schedule = adaptive may help"));
     }
   }
 }
@@ -261,8 +259,7 @@ void Session::warn_of_changes(const Checkpoint& checkpoint) const {
   std::string list;
   for (const auto& text : changed) list += (list.empty() ? ": " : "; ") + text;
   if (count > kNamed) list += str("; ", count - kNamed, " more");
-  log::warn("the configuration is not the one that the checkpoint was written with, the run goes on with the new one" +
-            list);
+  log::warn("the run goes on with another configuration than its checkpoint's" + list);
 }
 
 /// The components: what this run means by a coordinate. A resumed run has its data projected on them already.

@@ -44,9 +44,16 @@ TEST_F(Usage, CommandsAndOptionsGetTheNearestName) {
   EXPECT_HAS(refused("train --dataset MNIST extra"), "unexpected argument 'extra'");
   EXPECT_HAS(refused("train --dataset"), "--dataset");
   EXPECT_HAS(refused("train"), "expected --dataset");
-  for (const char* option : {"--seed", "--threads", "--resize", "--name"})
-    EXPECT_HAS(refused(str("train --dataset MNIST ", option, " ''")),
-               str("kaem train: ", option, ": the value is missing"));
+  for (const char* option : {"--seed", "--threads", "--resize", "--name", "--resume"})
+    EXPECT_HAS(refused(str("train --dataset MNIST ", option, " ''")), str("kaem: ", option, ": the value is missing"));
+  EXPECT_HAS(refused("train --dataset="), "kaem: --dataset: the value is missing");
+  EXPECT_HAS(refused("train --dataset MNIST --mode thermo --mode vanilla"), "--mode: given more than once");
+  EXPECT_HAS(refused("sample last --dry-run"), "kaem sample: has no --dry-run");
+  EXPECT_HAS(refused("sample last --out z.npy --latents z.npy"), "name the same file");
+  EXPECT_HAS(refused("sample last --latents z.txt"), "ends in .npy");
+  EXPECT_HAS(refused("prior last --out p.ini"), "ends in .csv");
+  write("config.ini", ""), write("meta.json", "{}"), write("metrics.csv", "step\n");
+  EXPECT_HAS(refused("prior last --out " + (folder / "metrics.csv").string()), "is a file of a run");
   EXPECT_HAS(refused("prior last --out nowhere/p.csv"), "--out nowhere/p.csv: there is no folder nowhere");
   EXPECT_HAS(refused("sample"), "expected a RUN");
   EXPECT_HAS(refused("data delete MNIST"), "action 'delete' is not known; one of: list fetch verify");

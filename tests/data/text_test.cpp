@@ -157,6 +157,28 @@ TEST(Ptb, OtherFilesServeWhereTheTestFileIsMissing) {
   EXPECT_EQ(valid.train.size(0), 4);
 }
 
+TEST(OwnText, IsAFileOrAFolderOfLines) {
+  const TemporaryFolder folder;
+  const std::string mark = "\xEF\xBB\xBF";
+  test::put(folder / "own/a.txt", mark + "Ab, c!\r\n\r\nd\n");
+  test::put(folder / "own/deep/b.txt", "c c\nd\nd\n");
+  test::put(folder / "own/c.md", "nothing\n");
+  DatasetOptions options = options_for(folder, "TEXT", 100, 1);
+  options.root = folder / "own", options.vocab_size = 50;
+  const Dataset all = make_dataset(options);
+  EXPECT_TRUE(all.is_text() && all.test_from_training);
+  EXPECT_EQ(all.train.size(0), 4);
+  EXPECT_EQ(all.test.size(0), 1);
+  EXPECT_EQ(all.sources.size(), 2U);
+  EXPECT_EQ(all.vocabulary.size(), 4U + 3U) << "<unk> <eos> c d ab , !";
+  options.root = folder / "own/deep/b.txt";
+  EXPECT_EQ(make_dataset(options).train.size(0), 2);
+  options.test_size = 5;  // more than half: a fifth
+  EXPECT_EQ(make_dataset(options).test.size(0), 0);
+  options.root = folder / "own/c";
+  expect_message(message_of<DataError>([&] { make_dataset(options); }), {"expected a text file"});
+}
+
 TEST(SmsSpam, LabelsFollowTheirMessages) {
   const TemporaryFolder folder;
   test::put(folder / "sms_spam/SMSSpamCollection", "ham\tok ok\nspam\tWIN 100!\nham\tU ok?\nspam\twin\n");

@@ -13,7 +13,12 @@ namespace kaem {
 using DataProgress = std::function<void(const std::string& what, int64_t done, int64_t total)>;
 
 /// What the records of a data set are.
-enum class DataKind { kImages, kFields, kText };
+enum class DataKind {
+  kImages,    ///< arrays of pixels
+  kPictures,  ///< encoded pictures, which are decoded when they are first asked for
+  kFields,    ///< made by the program
+  kText
+};
 
 /// What is known of a data set without its data.
 struct DatasetTraits {

@@ -121,6 +121,14 @@ std::vector<Words> read_tokenised(std::string_view file, const std::string& name
   return lines;
 }
 
+std::vector<Words> read_lines(std::string_view file, const std::string& name) {
+  std::vector<Words> lines;
+  each_line(file, name, [&](std::string_view line, int64_t) {
+    if (Words words = tokenise(line); !words.empty()) lines.push_back(std::move(words));
+  });
+  return lines;
+}
+
 Messages read_messages(std::string_view file, const std::string& name) {
   Messages messages;
   each_line(file, name, [&](std::string_view line, int64_t number) {

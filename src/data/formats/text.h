@@ -21,6 +21,9 @@ using Words = std::vector<std::string>;
 /// `<eos>` ends; empty ones are left out. DataError names `name`, the line and the byte that is no UTF-8 text.
 std::vector<Words> read_tokenised(std::string_view file, const std::string& name);
 
+/// Lines of plain text, each taken apart by `tokenise`; those without a word are left out. DataError as above.
+std::vector<Words> read_lines(std::string_view file, const std::string& name);
+
 struct Messages {
   std::vector<Words> lines;
   std::vector<int64_t> labels;  ///< 0 ham, 1 spam
