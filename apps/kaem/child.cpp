@@ -1,7 +1,6 @@
 #include "child.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -85,6 +84,14 @@ int wait_and_reap(pid_t child) {
   return status;
 }
 
+/// The path, once its folder is there.
+const std::string& made(const std::string& path) {
+  std::error_code fault;
+  std::filesystem::create_directories(path, fault);
+  if (fault) throw Error(str("cannot make the folder ", path, ": ", fault.message(), "; --out names another place"));
+  return path;
+}
+
 }  // namespace
 
 bool ChildEnd::interrupted() const {
@@ -144,36 +151,16 @@ ChildEnd ChildProcesses::run(const std::vector<std::string>& arguments, bool sil
 }
 
 bool wait_for_folder(const std::string& folder, double seconds) {
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return true;
-  bool is_free = false, said = false;
   const auto start = std::chrono::steady_clock::now();
-  while (true) {
-    is_free = ::flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+  for (bool told = false; !io::FolderLock::is_free(folder); told = true) {
     const double waited = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    if (is_free || waited > seconds || ChildProcesses::received() != 0) break;
-    if (!said) log::info(str("waiting for the program that still trains in ", folder));
-    said = true;
+    if (waited > seconds || ChildProcesses::received() != 0) return false;
+    if (!told) log::info(str("waiting for the program that still trains in ", folder));
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
-  ::close(descriptor);
-  return is_free;
+  return true;
 }
 
-LockedFolder::LockedFolder(std::string path) : path_(std::move(path)) {
-  std::error_code fault;
-  std::filesystem::create_directories(path_, fault);
-  if (fault) throw Error(str("cannot make the folder ", path_, ": ", fault.message(), "; --out names another place"));
-  descriptor_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const bool locked = descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0;
-  if (locked) io::sweep_temporaries(path_);
-  if (locked || descriptor_ < 0 || errno != EWOULDBLOCK) return;
-  ::close(descriptor_);
-  throw UsageError(str("another program is at work in ", path_));
-}
-
-LockedFolder::~LockedFolder() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
+LockedFolder::LockedFolder(const std::string& path) : lock_(made(path), "at work in") { io::sweep_temporaries(path); }
 
 }  // namespace kaem::app

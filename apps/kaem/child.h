@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "kaem/io/lock.h"
+
 /// Further runs of this very program, for the commands that start others.
 namespace kaem::app {
 
@@ -50,19 +52,14 @@ class ChildProcesses {
 /// checkpoint. False if it is still there.
 bool wait_for_folder(const std::string& folder, double seconds = 60);
 
-/// A folder that only one program at a time works in. Made if it is not there.
+/// Makes a folder if it is not there, and holds it for this program alone; what killed ones left there goes. Error if
+/// it cannot be made, UsageError if another program holds it.
 class LockedFolder {
  public:
-  /// Error if it cannot be made; UsageError if another program holds it.
-  explicit LockedFolder(std::string path);
-  ~LockedFolder();
-  LockedFolder(const LockedFolder&) = delete;
-  LockedFolder& operator=(const LockedFolder&) = delete;
-  const std::string& path() const { return path_; }
+  explicit LockedFolder(const std::string& path);
 
  private:
-  std::string path_;
-  int descriptor_ = -1;
+  io::FolderLock lock_;
 };
 
 }  // namespace kaem::app

@@ -11,6 +11,7 @@
 #include "kaem/core/table.h"
 #include "kaem/data/dataset.h"
 #include "kaem/io/file.h"
+#include "kaem/train/run.h"
 
 namespace kaem::app {
 namespace {
@@ -56,12 +57,6 @@ PlannedJob values_of(const Job& job, const Common& common, const std::string& wh
     plan.overrides.push_back({key.substr(0, dot), key.substr(dot + 1), value, origin});
   }
   return plan;
-}
-
-void check_name(const std::string& name) {
-  const bool plain = !name.empty() && name.find('/') == std::string::npos && name != "." && name != ".." &&
-                     name != "last" && name.front() != '-';
-  if (!plain) throw ConfigError(str("name=", name, ": expected a plain folder name (no '/', not 'last')"));
 }
 
 /// What training lacks, empty if nothing, and whether it can be downloaded.
@@ -152,7 +147,7 @@ class Planner {
       return str(runs_folder(common_), "/", entry.dataset, "/", entry.mode, "/", name);
     };
     const std::string own = job.value("name");
-    if (!own.empty()) check_name(own);
+    if (!own.empty() && !is_run_name(own)) throw ConfigError(str("name=", own, ": ", kRunNameExpected));
     if (entry.name.empty()) {
       const std::string made = str(fs::path(path_).stem().string(), number < 10 ? "_0" : "_", number);
       entry.name = own.empty() ? made : own;

@@ -36,8 +36,7 @@ std::string newest_search(const fs::path& parent) {
 std::string folder_of(const TuneArguments& a, const Common& common, const Config& base) {
   const std::string parent = searches_folder(common, base);
   if (common.name.empty()) return a.resume ? newest_search(parent) : str(parent, "/", time_name());
-  if (common.name.find('/') != std::string::npos || common.name == "." || common.name == "..")
-    throw UsageError("--name '" + common.name + "': expected a plain folder name");
+  if (!is_run_name(common.name)) throw UsageError(str("--name '", common.name, "': ", kRunNameExpected));
   const std::string folder = str(parent, "/", common.name);
   std::error_code ignored;
   if (!a.resume && fs::exists(folder, ignored))

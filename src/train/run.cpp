@@ -26,11 +26,6 @@ bool make_folder(const fs::path& path) {
   return made;
 }
 
-void check_name(const std::string& name) {
-  if (name.find('/') != std::string::npos || name == "." || name == ".." || name == "last")
-    throw UsageError("--name '" + name + "': expected a plain folder name (no '/', not 'last')");
-}
-
 /// True for what is left of a program that was killed while it made a run's folder: no configuration, no checkpoint.
 bool is_unborn(const fs::path& path) {
   std::error_code ignored;
@@ -46,7 +41,7 @@ bool is_unborn(const fs::path& path) {
 /// A new folder below `parent`, named by the configuration or the time.
 fs::path make_run_folder(const fs::path& parent, const std::string& name) {
   if (!name.empty()) {
-    check_name(name);
+    if (!is_run_name(name)) throw UsageError(str("--name '", name, "': ", kRunNameExpected));
     if (!make_folder(parent / name) && !is_unborn(parent / name))
       throw UsageError(
           str("the run ", (parent / name).string(), " exists: choose another --name, or go on with it by --resume"));
@@ -120,6 +115,11 @@ std::string newest_run(const std::string& runs) {
 }
 
 }  // namespace
+
+bool is_run_name(std::string_view name) {
+  return !name.empty() && name.find('/') == std::string_view::npos && name != "." && name != ".." && name != "last" &&
+         name.front() != '-';
+}
 
 std::string time_name() {
   const std::time_t now = std::time(nullptr);

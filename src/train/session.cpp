@@ -6,12 +6,8 @@
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -28,17 +24,6 @@
 
 namespace kaem {
 namespace {
-
-/// Two programs in one folder would overwrite each other's checkpoints. Returns a descriptor that holds the lock, or -1
-/// where the file system has no locks.
-int lock_folder(const std::string& path) {
-  const int folder = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder >= 0 && ::flock(folder, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    ::close(folder);
-    throw UsageError("another program is training in " + path);
-  }
-  return folder;
-}
 
 io::NamedTensors data_state(const Dataset& data) {
   return {{"data.scale", at::tensor({data.scale_min, data.scale_max}, at::kDouble)},
@@ -83,7 +68,7 @@ Session::Session(Trainer& trainer)
       meta_{trainer.options().command_line, trainer.device(), at::get_num_threads(), data_.sources},
       folder_(resumed_ ? RunFolder::open(trainer.options().resume, config_.run.out)
                        : RunFolder::create(config_, meta_)),
-      lock_(lock_folder(folder_.path())),
+      lock_(folder_.path(), "training in"),
       metrics_(folder_.file(kMetricsFile)),
       config_hash_(config_hash(config_)) {
   log::set_file(folder_.file("log.txt"));
@@ -101,7 +86,6 @@ Session::Session(Trainer& trainer)
 Session::~Session() {
   progress_.reset();
   log::set_file("");
-  if (lock_ >= 0) ::close(lock_);
 }
 
 void Session::restore() {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "device.h"
+#include "kaem/io/lock.h"
 #include "kaem/kan/layer.h"
 #include "kaem/objective/objective.h"
 #include "kaem/train/ema.h"
@@ -61,7 +62,7 @@ class Session {
   bool resumed_;
   RunMeta meta_;
   RunFolder folder_;
-  int lock_ = -1;
+  io::FolderLock lock_;
   Metrics metrics_;
   std::string config_hash_;
   std::map<std::string, std::string> files_;  ///< as Checkpoint::files

@@ -49,8 +49,8 @@ TEST_P(ExactKernel, KeepsExactDrawsExact) {
     if (GetParam().preconditioned) options.preconditioner = c.preconditioner;
     const double acceptance = mean_acceptance(c, options, 3);
     std::cout << GetParam().kernel << " " << c.name << ": acceptance " << acceptance << "\n";
-    EXPECT_LT(acceptance, 0.85);
-    EXPECT_GT(acceptance, 0.1);
+    EXPECT_LT(acceptance, 0.98);  // there are rejections whose absence would show, and moves
+    EXPECT_GT(acceptance, 0.02);
   }
 }
 

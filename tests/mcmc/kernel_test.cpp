@@ -91,7 +91,7 @@ TEST(ChainDraws, AreDifferentEachTimeAndTheSameAgain) {
 
 TEST(MakeKernel, KnowsItsTableAndItsNeeds) {
   const Target target = exponential_case(row({1.0})).target;
-  EXPECT_THROW(make_kernel(target, {.name = "hmc"}), ConfigError);
+  EXPECT_THROW(make_kernel(target, {.name = "no_such_kernel"}), ConfigError);
   Target without = target;
   without.whitening = {};
   Target half = target;

@@ -83,6 +83,10 @@ inline constexpr const char* kMetricsFile = "metrics.csv";
 /// What a run keeps of its configuration: not where a session stops, and folders that hold wherever it is used from.
 Config kept_config(const Config& config);
 
+/// True for the name of one folder that can be told from options and from `last`: what runs and searches are called.
+bool is_run_name(std::string_view name);
+inline constexpr const char* kRunNameExpected = "expected a plain folder name (no '/', not 'last')";
+
 /// The local time as a folder's name, YYYY-MM-DD_hh-mm-ss.
 std::string time_name();
 
