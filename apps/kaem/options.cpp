@@ -18,6 +18,7 @@
 #include "kaem/core/str.h"
 #include "kaem/core/table.h"
 #include "kaem/core/threads.h"
+#include "kaem/train/run.h"
 
 namespace kaem::app {
 
@@ -152,7 +153,10 @@ void check_target(const std::string& option, const std::string& path) {
   if (std::filesystem::is_directory(path, ignored)) throw UsageError(str(option, " ", path, ": is a folder"));
   const bool in_run =
       std::filesystem::exists(parent / "config.ini", ignored) && std::filesystem::exists(parent / "meta.json", ignored);
-  if (in_run && std::filesystem::exists(path, ignored))
+  const std::filesystem::path name = std::filesystem::path(path).filename();
+  const bool own = name == "config.ini" || name == "meta.json" || name == "log.txt" || name == kMetricsFile ||
+                   name == kPcaFile || name == kVocabularyFile;
+  if ((in_run && own) || parent.filename() == "checkpoints")
     throw UsageError(str(option, " ", path, ": is a file of a run, which would not be one any more"));
 }
 

@@ -52,8 +52,10 @@ TEST_F(Usage, CommandsAndOptionsGetTheNearestName) {
   EXPECT_HAS(refused("sample last --out z.npy --latents z.npy"), "name the same file");
   EXPECT_HAS(refused("sample last --latents z.txt"), "ends in .npy");
   EXPECT_HAS(refused("prior last --out p.ini"), "ends in .csv");
-  write("config.ini", ""), write("meta.json", "{}"), write("metrics.csv", "step\n");
+  write("config.ini", ""), write("meta.json", "{}"), write("metrics.csv", "step\n"), write("scores.json", "{}");
   EXPECT_HAS(refused("prior last --out " + (folder / "metrics.csv").string()), "is a file of a run");
+  EXPECT_HAS(refused("evaluate last --json " + (folder / "scores.json").string()),
+             "no run");  // beside a run's own files
   EXPECT_HAS(refused("prior last --out nowhere/p.csv"), "--out nowhere/p.csv: there is no folder nowhere");
   EXPECT_HAS(refused("sample"), "expected a RUN");
   EXPECT_HAS(refused("data delete MNIST"), "action 'delete' is not known; one of: list fetch verify");
