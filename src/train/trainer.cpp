@@ -198,9 +198,10 @@ Report Trainer::fit() {
     while (steps_ < length_.last) session.tick(step(next_batch()));
     return session.finish();
   } catch (const NotFinite& e) {
-    const Error whole(str(e.what(), "; the last good checkpoint is ", session.last_checkpoint(), ". ", e.advice));
-    Session::record_failure(whole);
-    throw whole;
+    const std::string whole =
+        str(e.what(), "; the last good checkpoint is ", session.last_checkpoint(), ". ", e.advice);
+    Session::record_failure(Error(whole));
+    throw Error(whole);
   } catch (const std::exception& e) {
     Session::record_failure(e);
     throw;
