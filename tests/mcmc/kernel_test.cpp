@@ -109,6 +109,24 @@ TEST(MakeKernel, KnowsItsTableAndItsNeeds) {
   }
 }
 
+// The gradient is that of the density in z alone: what else it depends on gets none.
+TEST(ByAutograd, GivesValueAndGradient) {
+  const at::Tensor scale = torch::full({}, 3.0, torch::kDouble).requires_grad_(true);
+  const LogDensity density = by_autograd([&](const at::Tensor& z) { return -(scale * z.square()).sum(1); });
+  const torch::NoGradGuard no_grad;  // as kernels call it
+  const at::Tensor z = Rng(1).normal(Stream::kTest, 3, {2, 3, 4, 5}, torch::kDouble);
+  for (const Want want : {Want::kBoth, Want::kGradient, Want::kValue}) {
+    const Value value = density(z, want);
+    EXPECT_TRUE(torch::allclose(value.log_density, -3 * z.square().sum(3)));
+    EXPECT_EQ(value.gradient.defined(), want != Want::kValue);
+    if (want != Want::kValue) {
+      EXPECT_TRUE(torch::allclose(value.gradient, -6 * z));
+    }
+    EXPECT_FALSE(value.log_density.requires_grad());
+  }
+  EXPECT_FALSE(scale.grad().defined());
+}
+
 /// A likelihood that is infinite left of 0.
 Value cliff(const at::Tensor& z, Want) {
   return {torch::where(z.sum(-1) < 0, -kInfinity, 0.0), torch::where(z < 0, kInfinity, 0.0)};

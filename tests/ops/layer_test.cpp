@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "kaem/core/str.h"
+#include "kaem/ops/rows.h"
 #include "support.h"
 
 namespace kaem::ops {
@@ -226,6 +227,18 @@ TEST(KanLayer, NeedsLittleMoreThanWeightsAndGradients) {
   }
   EXPECT_GE(meter->peak, weights) << "the gradients at least";
   EXPECT_LE(weights + meter->peak, 2 * weights + 2 * weights / 5) << meter->peak << " bytes beside " << weights;
+}
+
+TEST(RowsInUse, AreAllThatCountAndSomeThatFillUp) {
+  Tensor used = at::zeros({200}, at::kBool);
+  EXPECT_EQ(rows_in_use(used).numel(), 0);
+  used[7] = used[150] = used[199] = true;
+  const Tensor rows = rows_in_use(used);
+  ASSERT_EQ(rows.numel(), 32);
+  EXPECT_GT(rows.diff().min().item<int64_t>(), 0) << "ascending";
+  EXPECT_EQ(used.index_select(0, rows).sum().item<int64_t>(), 3);
+  used.slice(0, 0, 130).fill_(true);  // 132 of 200, with those that fill up 160: leaving out 40 would not pay
+  EXPECT_FALSE(rows_in_use(used).defined());
 }
 
 }  // namespace
