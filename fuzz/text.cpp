@@ -44,9 +44,10 @@ void attempt(Read&& read) {
 
 }  // namespace
 
-/// Texts of both kinds and vocabularies.
+/// Texts of all kinds and vocabularies.
 void kaem_fuzz(std::string_view bytes) {
   attempt([&] { check(kaem::text::read_tokenised(bytes, "input")); });
+  attempt([&] { check(kaem::text::read_lines(bytes, "input")); });
   attempt([&] {
     const auto messages = kaem::text::read_messages(bytes, "input");
     demand(messages.labels.size() == messages.lines.size());
