@@ -45,12 +45,18 @@ std::vector<Setting> settings() {
 TEST_P(ExactKernel, KeepsExactDrawsExact) {
   for (const Case& c : all_cases(row({0.4, 1.0}))) {
     SCOPED_TRACE(c.name);
-    KernelOptions options{.name = GetParam().kernel, .step_size = c.large_step, .delta = c.large_delta};
-    if (GetParam().preconditioned) options.preconditioner = c.preconditioner;
-    const double acceptance = mean_acceptance(c, options, 3);
-    std::cout << GetParam().kernel << " " << c.name << ": acceptance " << acceptance << "\n";
-    EXPECT_LT(acceptance, 0.98);  // there are rejections whose absence would show, and moves
-    EXPECT_GT(acceptance, 0.02);
+    // Steps that are often rejected: the case's own, or for kernels of another stride twice or half of it.
+    double acceptance = 0;
+    for (const double factor : {1.0, 2.0, 0.5}) {
+      KernelOptions options{
+          .name = GetParam().kernel, .step_size = factor * c.large_step, .delta = factor * c.large_delta};
+      if (GetParam().preconditioned) options.preconditioner = c.preconditioner;
+      acceptance = mean_acceptance(c, options, 3);
+      std::cout << GetParam().kernel << " " << c.name << ": acceptance " << acceptance << "\n";
+      if (acceptance > 0.1 && acceptance < 0.85) break;
+    }
+    EXPECT_LT(acceptance, 0.85);
+    EXPECT_GT(acceptance, 0.1);
   }
 }
 
