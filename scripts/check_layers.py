@@ -33,7 +33,7 @@ STATEMENTS = [
      r"src/(ops|core|train|mcmc)/.*|src/generator/transposed_convolution\.cpp|src/prior/mixture\.cpp|src/data/dataset\.cpp|"
      r"(tests|benches)/.*"),
     ("state of the whole program", re.compile(r"^\s*(thread_local|volatile)\b|^\s*static (?!const|inline)[\w:<>, ]+ \w+[{;]", re.M),
-     r"src/ops/(gpu|load_cuda)\.cpp|src/ops/cuda/(register\.cpp|steps_later\.h)|src/ops/cpu/plan\.cpp|src/train/signals\.cpp|src/io/file\.cpp|"
+     r"src/ops/(gpu|load_cuda)\.cpp|src/ops/cuda/(launch\.cpp|steps_later\.h)|src/ops/cpu/plan\.cpp|src/train/signals\.cpp|src/io/file\.cpp|"
      r"(apps|tests|benches|fuzz)/.*"),
     ("a warning", re.compile(r"\bTORCH_WARN"), r"src/prior/table\.cpp|tests/.*"),
     ("a switch that takes any other basis", re.compile(r"case (BasisKind::)?kRbf:(?:(?!\n  \}).)*\n\s*default:", re.S), r"tests/.*"),
@@ -42,7 +42,7 @@ STATEMENTS = [
 PARSERS = r"src/(io|data)/formats/.*|src/io/(file|gzip|digest)\.(cpp|h)|src/config/(ini|jobs|range)\w*\.(cpp|h)|fuzz/.*"
 LIBTORCH = r"(ATen|c10|torch|caffe2)/"
 # .cu files see plain pointers only; LibTorch's headers would take 20 s to compile in each.
-CUDA = r"src/ops/cuda/.*\.cuh?"
+CUDA = r"src/ops/.*\.cuh?"
 
 
 def layer_table(text):

@@ -46,13 +46,15 @@ class Opened {
 
 void set_gpu_services(const GpuServices& given) { services() = given; }
 
+bool has_gpu_services() { return services().record != nullptr; }
+
 bool records(const c10::Device& device) {
-  return device.is_cuda() && services().record != nullptr && graphs_wanted() && !open.recording &&
+  return device.is_cuda() && has_gpu_services() && graphs_wanted() && !open.recording &&
          !at::globalContext().deterministicAlgorithms();
 }
 
 std::unique_ptr<Recording> record(const c10::Device& device, const std::function<void()>& work) {
-  TORCH_CHECK(device.is_cuda() && services().record != nullptr, "record: nothing can be recorded on ", device);
+  TORCH_CHECK(device.is_cuda() && has_gpu_services(), "record: nothing can be recorded on ", device);
   const Opened opened(/*checks=*/true);
   auto recording = services().record(device, work);
   recording->kept = std::move(open.kept);

@@ -160,10 +160,10 @@ TEST_F(Photos, TheCacheIsUsedAndCheckedRowByRow) {
   // A row that was written in part is decoded again.
   bytes[rows + 2 * size + 9] = 'x';
   put(path, bytes);
-  const Dataset mended = load("CELEBA", 4, 1);
-  mended.batch(0, 4, Rng(1));
-  EXPECT_EQ(mended.train[1].max().item<int>(), 0x33);
-  EXPECT_NE(mended.train[2].max().item<int>(), 0x33);
+  const Dataset repaired = load("CELEBA", 4, 1);
+  repaired.batch(0, 4, Rng(1));
+  EXPECT_EQ(repaired.train[1].max().item<int>(), 0x33);
+  EXPECT_NE(repaired.train[2].max().item<int>(), 0x33);
   // So is everything in a file that is cut or foreign.
   for (const std::string& other :
        {bytes.substr(0, rows + size), std::string("foreign"), std::string(bytes.size(), 'x')}) {

@@ -46,7 +46,7 @@ TEST(SplitRhat, OfShortChainsIsThatByHand) {
 }
 
 // The mean of an AR(1) process has variance (1+ρ)/(1-ρ) times that of independent draws. Its estimate has a relative
-// error of a few percent here; the bar is 10 %.
+// error of a few percent here; the tolerance is 10 %.
 TEST(AutocorrelationEss, OfAnAutoregressionIsKnown) {
   for (const double rho : {-0.4, 0.0, 0.5, 0.9}) {
     const double ess = autocorrelation_ess(autoregression(rho, 20'000, 8)).item<double>();

@@ -60,7 +60,8 @@ Result right_mode(Scheme scheme, KernelOptions options, int64_t chains, int64_t 
   return result;
 }
 
-// Bars: the weight within .02, which is at least 4 standard errors (false-alarm rate 6e-5 or less; the seed is fixed).
+// Tolerances: the weight within .02, which is at least 4 standard errors (false-alarm rate 6e-5 or less; the seed is
+// fixed).
 TEST(TwoModes, HaveTheirWeightsByExchanges) {
   const Result result = right_mode(Scheme::kDeo, {.name = "mala", .step_size = 0.4}, 500, 1000);
   EXPECT_NEAR(result.weight, 0.7, 0.02);

@@ -162,7 +162,7 @@ inline at::Tensor uniforms(int64_t step, at::IntArrayRef shape) {
   return Rng(17).uniform(Stream::kTest, step, shape, torch::kDouble);
 }
 
-/// Each temperature's and coordinate's p-value above the bar.
+/// Each temperature's and coordinate's p-value above the threshold.
 inline void expect_uniform(const at::Tensor& u) {
   for (int64_t t = 0; t < u.size(0); ++t)
     for (int64_t d = 0; d < u.size(3); ++d) {

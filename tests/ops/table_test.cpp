@@ -135,7 +135,7 @@ Tensor uniforms(int64_t samples, int64_t components) {
   return (n + 0.5) / static_cast<double>(int64_t{1} << 23);
 }
 
-TEST(InverseCdf, RoundTripsMeetTheirBars) {
+TEST(InverseCdf, RoundTripsMeetTheirTolerances) {
   for (const double energy : {1e-3, 1.0, 8.0}) {
     const Ragged r(kCells, energy, 0.0);
     const auto components = static_cast<int64_t>(kCells.size());

@@ -42,7 +42,7 @@ TEST(PriorWithTrainableKnots, HasTheGradientOfItsTable) {
   }
 }
 
-TEST(PriorWithTrainableKnots, MeetsTheBars) {
+TEST(PriorWithTrainableKnots, MeetsTheTolerances) {
   for (const auto& basis : {"B-spline", "RBF", "Morlet"})
     for (const auto dtype : {torch::kFloat, torch::kDouble}) {
       const auto prior =

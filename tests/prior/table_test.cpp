@@ -1,4 +1,4 @@
-// The bars of docs/mathematics.md section 2: normaliser, distribution error and round trips of the prior's table.
+// The tolerances of docs/mathematics.md section 2: normaliser, distribution error and round trips of the prior's table.
 #include <c10/util/Exception.h>
 
 #include <functional>
@@ -32,38 +32,38 @@ at::Tensor table_cdf(const std::shared_ptr<Prior>& prior, const at::Tensor& z) {
       .to(at::kDouble);
 }
 
-struct Bars {
+struct Tolerances {
   double normaliser, distribution;
 };
 
-void expect_bars(const PriorCase& c, Bars bars) {
+void expect_tolerances(const PriorCase& c, Tolerances tolerances) {
   SCOPED_TRACE(str(c.basis, " degree ", c.degree, ", π0 ", c.reference, ", ", c.activation, ", energies ", c.size));
   const auto prior = random_prior(c, 17);
   const Truth truth = quadrature(prior, c.reference);
   const double normaliser = (log_normalisers(prior, c.reference) - truth.log_mass).abs().max().item<double>();
-  EXPECT_LE(normaliser, bars.normaliser);
-  EXPECT_LE((table_cdf(prior, truth.z) - truth.cdf).abs().max().item<double>(), bars.distribution);
+  EXPECT_LE(normaliser, tolerances.normaliser);
+  EXPECT_LE((table_cdf(prior, truth.z) - truth.cdf).abs().max().item<double>(), tolerances.distribution);
 }
 
 class TableOfBasis : public ::testing::TestWithParam<std::string> {};
 
-TEST_P(TableOfBasis, MeetsTheBarsForEveryReferenceDensity) {
+TEST_P(TableOfBasis, MeetsTheTolerancesForEveryReferenceDensity) {
   for (const auto& reference : kReferences)
     for (const double size : {10.0, 80.0})
-      expect_bars({.basis = GetParam(), .reference = reference, .size = size}, {1e-5, 1e-4});
+      expect_tolerances({.basis = GetParam(), .reference = reference, .size = size}, {1e-5, 1e-4});
 }
 
-TEST_P(TableOfBasis, MeetsTheBarsForEveryBaseActivation) {
+TEST_P(TableOfBasis, MeetsTheTolerancesForEveryBaseActivation) {
   for (const auto& activation : ops::activation_names())
     for (const double size : {10.0, 80.0})
-      expect_bars({.basis = GetParam(), .activation = activation, .size = size}, {1e-5, 1e-4});
+      expect_tolerances({.basis = GetParam(), .activation = activation, .size = size}, {1e-5, 1e-4});
 }
 
-TEST_P(TableOfBasis, MeetsTheBarsInSinglePrecision) {
+TEST_P(TableOfBasis, MeetsTheTolerancesInSinglePrecision) {
   for (const auto& reference : kReferences)
     for (const double size : {10.0, 80.0})
-      expect_bars({.basis = GetParam(), .reference = reference, .size = size, .dtype = torch::kFloat},
-                  {size > 50 ? 5e-5 : 1e-5, 1e-4});
+      expect_tolerances({.basis = GetParam(), .reference = reference, .size = size, .dtype = torch::kFloat},
+                        {size > 50 ? 5e-5 : 1e-5, 1e-4});
 }
 
 /// |F(F^-1(u)) - u| and |F^-1(F(z)) - z| where the density resolves it.
@@ -111,11 +111,12 @@ std::string test_name(const ::testing::TestParamInfo<std::string>& info) {
 
 INSTANTIATE_TEST_SUITE_P(AllBases, TableOfBasis, ::testing::ValuesIn(basis_names()), test_name);
 
-TEST(Table, MeetsTheBarsForLowBsplineDegrees) {  // degree 0 jumps at its knots, degree 1 has kinks there
+TEST(Table, MeetsTheTolerancesForLowBsplineDegrees) {  // degree 0 jumps at its knots, degree 1 has kinks there
   for (const int64_t degree : {0, 1, 2})
     for (const auto& activation : {"none", "relu", "silu"})
       for (const double size : {10.0, 80.0})
-        expect_bars({.basis = "B-spline", .activation = activation, .size = size, .degree = degree}, {1e-5, 1e-4});
+        expect_tolerances({.basis = "B-spline", .activation = activation, .size = size, .degree = degree},
+                          {1e-5, 1e-4});
 }
 
 TEST(Table, SurvivesExtremeEnergies) {

@@ -67,4 +67,7 @@ struct GpuServices {
 };
 void set_gpu_services(const GpuServices& services);
 
+/// Whether they have been given: libkaem_cuda.so is open.
+bool has_gpu_services();
+
 }  // namespace kaem::ops

@@ -19,31 +19,29 @@ float* scratch(int64_t floats) {
   return lines.front().values;
 }
 
-Plan::Plan(const at::Tensor& knots, const at::Tensor& tau, int64_t kind, int64_t degree, int64_t activation,
-           int64_t inputs)
+Plan::Plan(const at::Tensor& knots, const at::Tensor& tau, const BasisSpec& spec, int64_t inputs)
     : knots_(knots.contiguous()) {
-  const BasisSpec spec{static_cast<BasisKind>(kind), degree, static_cast<Activation>(activation)};
   const int64_t rows = knots.size(0), intervals = grid_size_of(spec, knots);
-  basis_.kind = kind;
-  basis_.degree = degree;
-  basis_.activation = activation;
+  basis_.kind = static_cast<int64_t>(spec.kind);
+  basis_.degree = spec.degree;
+  basis_.activation = static_cast<int64_t>(spec.activation);
   basis_.intervals = intervals;
   basis_.features = feature_count(spec, intervals);
-  basis_.functions = basis_.features - (activation == math::kNone ? 0 : 1);
+  basis_.functions = basis_.features - (spec.activation == Activation::kNone ? 0 : 1);
   basis_.knot_count = knots.size(1);
   basis_.row_stride = inputs > 0 ? std::max<int64_t>(1, rows / inputs) : 1;
   basis_.knots = knots_.const_data_ptr<float>();
   const double bandwidth = tau.item<float>();
   basis_.frequency = tau.item<float>();
-  if (kind == math::kBSpline) {
+  if (spec.kind == BasisKind::kBSpline) {
     extend_knots(rows);
   } else if (is_wavelet(spec.kind)) {
     scale_wavelets(rows);
   } else {
     scale_inputs(rows, bandwidth);
   }
-  if (kind == math::kFft) tau_factor_ = 1.0 / bandwidth;
-  if (math::is_radial(kind)) tau_factor_ = -1.0 / bandwidth;
+  if (spec.kind == BasisKind::kFft) tau_factor_ = 1.0 / bandwidth;
+  if (math::is_radial(basis_.kind)) tau_factor_ = -1.0 / bandwidth;
 }
 
 void Plan::extend_knots(int64_t inputs) {
@@ -87,7 +85,7 @@ void Plan::scale_inputs(int64_t inputs, double tau) {
     unit_[at] = 2.0 / width;
     if (basis_.kind == math::kFft) {
       const double turns = tau / width;
-      // 12 bits, so that the product with 12 bits of x - a is exact (simd/basis_functions.h)
+      // 12 bits, so that the product with 12 bits of x - a is exact (basis/functions.h)
       scale_[at] = c10::bit_cast<float>(c10::bit_cast<uint32_t>(static_cast<float>(turns)) & 0xfffff000U);
       scale_low_[at] = static_cast<float>(turns - static_cast<double>(scale_[at]));
     } else {

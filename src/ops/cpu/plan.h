@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "kaem/ops/spec.h"
 #include "ops/simd/table.h"
 
 namespace kaem::ops::cpu {
@@ -12,8 +13,7 @@ namespace kaem::ops::cpu {
 class Plan {
  public:
   /// knots and tau as kaem/ops/ops.h has them, float32 on the CPU; `inputs` (0: as many as rows of knots).
-  Plan(const at::Tensor& knots, const at::Tensor& tau, int64_t kind, int64_t degree, int64_t activation,
-       int64_t inputs = 0);
+  Plan(const at::Tensor& knots, const at::Tensor& tau, const BasisSpec& spec, int64_t inputs = 0);
 
   const simd::Basis& basis() const { return basis_; }
 

@@ -6,7 +6,7 @@
 
 #include <type_traits>
 
-#include "ops/cuda/kernels.h"
+#include "ops/basis/cuda.h"
 #include "ops/math.h"
 
 namespace kaem::ops::cuda {

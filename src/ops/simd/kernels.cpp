@@ -5,13 +5,13 @@
 
 #include "ops/simd/functions.h"
 
-#include "ops/simd/basis_kernels.h"
-#include "ops/simd/cell_kernels.h"
+#include "ops/basis/simd.h"
+#include "ops/cells/simd.h"
+#include "ops/density/simd.h"
+#include "ops/edges/simd.h"
+#include "ops/fold/simd.h"
+#include "ops/inverse/simd.h"
 #include "ops/simd/columns.h"
-#include "ops/simd/density_kernels.h"
-#include "ops/simd/edge_kernels.h"
-#include "ops/simd/fold_kernels.h"
-#include "ops/simd/inverse_kernels.h"
 
 #if defined(CPU_CAPABILITY_AVX512)
 #define KAEM_KERNELS kAvx512Kernels

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "kaem/ops/ops.h"
+
 namespace kaem::ops::simd {
 
 const Kernels& kernels() {
@@ -21,3 +23,9 @@ const Kernels& kernels() {
 }
 
 }  // namespace kaem::ops::simd
+
+namespace kaem::ops {
+
+std::string_view cpu_kernel_level() { return simd::kernels().level; }
+
+}  // namespace kaem::ops
