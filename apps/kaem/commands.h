@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kaem/config/config.h"
+#include "kaem/core/number.h"
 #include "kaem/data/options.h"
 
 /// The program's commands: one file each; main.cpp joins them.
@@ -74,9 +75,6 @@ DataProgress show_progress();
 
 /// Prints what a run would do: data set, shapes, layers with parameter counts, steps, memory. Touches nothing.
 void print_plan(const Config& config, const std::string& source);
-
-/// "1234567" as "1,234,567".
-std::string grouped(int64_t number);
 
 /// "40x21x81"; "scalar" for no dimensions.
 std::string shape_text(std::span<const int64_t> sizes);

@@ -120,13 +120,6 @@ DataProgress show_progress() {
   };
 }
 
-std::string grouped(int64_t number) {
-  std::string text = std::to_string(number);
-  const size_t first = number < 0 ? 1 : 0;
-  for (size_t at = text.size(); at > first + 3;) text.insert(at -= 3, ",");
-  return text;
-}
-
 std::string shape_text(std::span<const int64_t> sizes) {
   std::string text;
   for (const int64_t size : sizes) text += str(text.empty() ? "" : "x", size);

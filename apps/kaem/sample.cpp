@@ -11,6 +11,7 @@
 #include "kaem/data/text.h"
 #include "kaem/io/file.h"
 #include "kaem/io/image.h"
+#include "kaem/io/npy.h"
 #include "kaem/prior/prior.h"
 #include "kaem/train/trainer.h"
 

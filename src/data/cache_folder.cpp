@@ -1,4 +1,4 @@
-#include "data/cache_folder.h"
+#include "kaem/data/cache_folder.h"
 
 #include <cstdlib>
 

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "data/cache_folder.h"
+#include "kaem/data/cache_folder.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/data/darcy.h"

@@ -14,7 +14,7 @@
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/io/file.h"
-#include "kaem/io/image.h"
+#include "kaem/io/npy.h"
 
 namespace kaem::darcy {
 namespace {

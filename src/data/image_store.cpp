@@ -17,7 +17,7 @@
 #include <filesystem>
 #include <system_error>
 
-#include "data/cache_folder.h"
+#include "kaem/data/cache_folder.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/io/file.h"

@@ -78,8 +78,8 @@ TEST_F(Train, TemperedAndVariationalRunsAreEvaluated) {
   }
   EXPECT_HAS(kaem("evaluate last --methods aiss --device cpu").err, "did you mean 'ais'?");
   EXPECT_EQ(kaem("evaluate last --metrics fidd --device cpu").status, 2);
-  for (const char* wrong : {"--methods ,", "--methods is --reconstructions r.png", "--json nowhere/e.json",
-                            "--methods is --kernel ula", "--reconstructions ."})
+  for (const char* wrong : {"--methods ,", "--metrics ,", "--metrics fid", "--metrics ood", "--statistics s.txt",
+                            "--json nowhere/e.json", "--methods is --kernel ula", "--reconstructions ."})
     EXPECT_EQ(kaem(std::string("evaluate last --device cpu ") + wrong).status, 2) << wrong;
 }
 

@@ -7,7 +7,7 @@
 
 #include "apps/background.h"
 #include "apps/tiny_file.h"
-#include "kaem/io/image.h"
+#include "kaem/io/npy.h"
 
 namespace kaem {
 namespace {

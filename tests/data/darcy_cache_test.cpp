@@ -4,7 +4,7 @@
 #include "kaem/core/error.h"
 #include "kaem/data/darcy.h"
 #include "kaem/data/dataset.h"
-#include "kaem/io/image.h"
+#include "kaem/io/npy.h"
 #include "kaem/io/safetensors.h"
 #include "support/files.h"
 

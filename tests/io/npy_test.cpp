@@ -3,7 +3,7 @@
 
 #include "kaem/core/error.h"
 #include "kaem/core/rng.h"
-#include "kaem/io/image.h"
+#include "kaem/io/npy.h"
 #include "support/files.h"
 
 namespace kaem {

@@ -11,6 +11,10 @@
 
 namespace kaem {
 
+namespace io {
+class ScriptNetwork;
+}
+
 /// Pseudo-likelihood -scale · mean_f (φ(x)_f - φ(x̂)_f)², φ the features of a TorchScript network that the user names.
 /// Chains and training may add it; it is no density, and never part of a reported log p(x). docs/mathematics.md section
 /// 3. Letters as in Likelihood; `likelihood.activate` makes images of what is generated.
@@ -48,8 +52,7 @@ class Perceptual {
   /// -scale/F ‖φ_b - φ_s‖².
   at::Tensor pairs(const Likelihood& likelihood, const at::Tensor& x, const at::Tensor& generated);
 
-  struct Network;  ///< keeps TorchScript's headers out of this one
-  std::unique_ptr<Network> network_;
+  std::unique_ptr<io::ScriptNetwork> network_;
   double scale_;
   DataShape shape_;
 };

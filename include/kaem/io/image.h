@@ -11,10 +11,4 @@ namespace kaem::io {
 void write_png_grid(const std::string& path, const at::Tensor& images, int64_t columns = 0, int64_t padding = 2,
                     int64_t zoom = 0);
 
-/// Writes a tensor as .npy (version 1.0, C order).
-void write_npy(const std::string& path, const at::Tensor& tensor);
-
-/// Reads a .npy file of a numeric type; DataError if malformed.
-at::Tensor read_npy(const std::string& path);
-
 }  // namespace kaem::io

@@ -1,0 +1,36 @@
+#pragma once
+
+// The rows of the table, each in its own file, and what they share.
+
+#include "kaem/evaluate/evaluation.h"
+
+namespace kaem::evaluate {
+
+Metric log_likelihood_metric();
+Metric frechet_metric();
+Metric kernel_metric();
+Metric precision_recall_metric();
+Metric reconstruction_metric();
+Metric nearest_metric();
+Metric spectrum_metric();
+Metric out_of_distribution_metric();
+
+/// The mean of numbers [N] and its standard error.
+Score mean_of(const std::string& name, const at::Tensor& values, const std::string& note = "");
+
+/// A title, lines below it, and a table of the scores.
+std::string text_of(const std::string& title, const std::vector<std::string>& lines, const std::vector<Score>& scores);
+
+/// Two digits; `-` where there is no number.
+std::string number_or_dash(double value);
+
+/// Why pictures cannot be compared: the run is on text. Empty: they can.
+std::string needs_pictures(Evaluation& evaluation);
+
+/// Why features cannot be had. Empty: they can.
+std::string needs_features(Evaluation& evaluation);
+
+/// What the features are, and how many pictures there are on either side.
+std::vector<std::string> feature_lines(Evaluation& evaluation);
+
+}  // namespace kaem::evaluate

@@ -1,0 +1,101 @@
+// kaem evaluate: every metric of a run on data with labels, on data without, and with a reference's statistics.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "apps/support.h"
+#include "apps/tiny_file.h"
+
+namespace kaem {
+namespace {
+
+class Evaluate : public Program {
+ protected:
+  void SetUp() override {
+    Program::SetUp();
+    write("tiny.ini", kTinyFile);
+  }
+
+  /// Data of MNIST's form: bright in the upper half (class 0) or in the lower (class 1), with a pattern that differs.
+  void write_digits(const std::string& set, int count, const std::string& images, const std::string& labels) const {
+    const auto header = [](char kind, std::vector<int> sizes) {
+      std::string text = {0, 0, 8, kind};
+      for (const int size : sizes) text += {0, 0, static_cast<char>(size / 256), static_cast<char>(size % 256)};
+      return text;
+    };
+    std::string pixels = header(3, {count, 28, 28}), classes = header(1, {count});
+    uint32_t state = static_cast<uint32_t>(count);
+    for (int i = 0; i < count; ++i) {
+      classes += static_cast<char>(i % 2);
+      for (int row = 0; row < 28; ++row)
+        for (int column = 0; column < 28; ++column) {
+          state = state * 1664525U + 1013904223U;
+          const bool bright = (row < 14) == (i % 2 == 0);
+          pixels += static_cast<char>((bright ? 120 : 0) + static_cast<int>(state >> 25U));
+        }
+    }
+    std::filesystem::create_directories(folder / "data" / set);
+    write("data/" + set + "/" + images, pixels), write("data/" + set + "/" + labels, classes);
+  }
+
+  void write_set(const std::string& set) const {
+    write_digits(set, 80, "train-images-idx3-ubyte", "train-labels-idx1-ubyte");
+    write_digits(set, 40, "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte");
+  }
+
+  nlohmann::json scores(const std::string& arguments) const {
+    const Outcome outcome = kaem(
+        "evaluate last --device cpu --threads 1 --methods is --samples 50 --chains 2 --levels 5 -n 4 "
+        "--generated 32 --json e.json --csv e.csv " +
+        arguments);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    printed = outcome.out;
+    return nlohmann::json::parse(content_of(folder / "e.json")).at("scores");
+  }
+  mutable std::string printed;
+};
+
+TEST_F(Evaluate, MeasuresAllThereIsOfDataWithLabels) {
+  write_set("mnist"), write_set("fashion_mnist");
+  const std::string tiny =
+      "--dataset MNIST --config tiny.ini --device cpu --threads 1 --name tiny --data-dir data --offline --resize 12x12 "
+      "--set TRAINING.N_train=80 --set TRAINING.N_test=8";
+  const Outcome trained = kaem("train " + tiny);
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const auto found = scores("--metrics all --against FMNIST --nearest near.png --reconstructions r.png");
+  for (const char* name :
+       {"log p(x), importance sampling", "classifier FID", "classifier FID, limit for many samples",
+        "classifier FID of test data", "classifier KID", "classifier precision", "classifier recall",
+        "reconstruction MSE", "reconstruction PSNR, dB", "reconstruction SSIM", "nearest, samples",
+        "nearest, test data", "spectrum, RMS log10 ratio", "AUROC against FMNIST", "AUPRC against FMNIST"}) {
+    ASSERT_TRUE(found.contains(name)) << name << "\n" << found.dump(1);
+    EXPECT_TRUE(found.at(name).at("value").is_number()) << name;
+    EXPECT_TRUE(found.at(name).at("standard_error").is_number() || found.at(name).contains("note")) << name;
+  }
+  // A model that has hardly been trained is far from the data, and the two sets of data are one.
+  EXPECT_GT(found.at("classifier FID").at("value"), found.at("classifier FID of test data").at("value"));
+  EXPECT_EQ(found.at("AUROC against FMNIST").at("value"), 0.5);
+  EXPECT_EQ(content_of(folder / "near.png").substr(1, 3), "PNG");
+  EXPECT_HAS(printed, "% of the test data right");
+  const std::string csv = content_of(folder / "e.csv");
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + static_cast<int64_t>(found.size()));
+
+  const auto again = scores("--metrics fid --statistics s.npz"), read = scores("--metrics fid --statistics s.npz");
+  EXPECT_EQ(again.at("classifier FID").at("value"), found.at("classifier FID").at("value"));
+  EXPECT_EQ(again.dump(), read.dump());
+  write("s.npz", "nothing");
+  EXPECT_HAS(kaem("evaluate last --metrics fid --statistics s.npz --device cpu").error_line(), "s.npz");
+  EXPECT_HAS(kaem("evaluate last --metrics fid --features e.json --device cpu").error_line(), "TorchScript");
+}
+
+TEST_F(Evaluate, SaysWhatItDoesNotMeasure) {
+  ASSERT_EQ(kaem("train --dataset DARCY_PERM --config tiny.ini --device cpu --threads 1 --name tiny").status, 0);
+  const auto found = scores("--metrics all");
+  EXPECT_HAS(printed, "fid: not measured: DARCY_PERM has no labels to train a classifier on");
+  EXPECT_HAS(printed, "ood: not measured: name the other data with --against");
+  EXPECT_TRUE(found.contains("spectrum, RMS log10 ratio"));
+  EXPECT_FALSE(found.contains("classifier FID"));
+  EXPECT_FALSE(found.contains("reconstruction SSIM"));  // 8x8 pixels: no window fits
+}
+
+}  // namespace
+}  // namespace kaem
