@@ -94,12 +94,16 @@ bench: build ## Run the benchmarks, each against its lower bound, then the same 
 	$(call set_up,--peers)
 	.venv/bin/python benches/peers.py --against build/bench.json --json build/peers.json $(PEERS)
 
-.PHONY: sample evaluate
+.PHONY: sample evaluate plot
 sample: build ## Draw samples from the trained RUN (a run's folder, or last)
 	$(KAEM) sample $(RUN) $(ARGS)
 
 evaluate: build ## Evaluate the trained RUN
 	$(KAEM) evaluate $(RUN) $(ARGS)
+
+plot: build ## Draw the prior, the curves of training and the samples of RUN (matplotlib is installed for it)
+	$(call set_up,--plot)
+	$(KAEM) plot $(RUN) $(ARGS)
 
 ##@ Checking
 .PHONY: test check-asan check-tsan fuzz gpu-check portable

@@ -17,6 +17,7 @@ endif()
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/config/" DESTINATION "${CMAKE_INSTALL_DATADIR}/kaem/config" COMPONENT runtime
         OPTIONAL FILES_MATCHING PATTERN "*.ini")
 
+install(FILES "${PROJECT_SOURCE_DIR}/python/plot.py" DESTINATION "${CMAKE_INSTALL_DATADIR}/kaem/python" COMPONENT runtime)
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/kaem" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT development)
 install(EXPORT kaem-targets NAMESPACE kaem:: DESTINATION "${_package_dir}" COMPONENT development)
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/kaem-config.cmake.in" "${PROJECT_BINARY_DIR}/kaem-config.cmake"

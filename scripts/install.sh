@@ -1,7 +1,8 @@
 #!/bin/bash
 # Installs what kaem needs: system packages (Debian/Ubuntu) and LibTorch, into .venv. Only what is missing is installed, so that
 # a run where all is there takes a moment and, with --quiet, prints nothing. Works as root, through sudo, and as a user who has sudo.
-# usage: install.sh [--quiet] [--peers] [--format] [--lint]    set up (--peers: all of Python's torch, for benches/peers.py;
+# usage: install.sh [--quiet] [--peers] [--plot] [--format] [--lint]    set up (--peers: all of Python's torch, for benches/peers.py;
+#                                                      --plot: matplotlib, for make plot;
 #                                                      --format, --lint: clang-format, clang-tidy as well)
 #        install.sh --packages                         print the packages and stop
 # KAEM_TORCH=auto|cpu|cuda: LibTorch without CUDA's libraries, or with them; auto: with them where there is an NVIDIA GPU.
@@ -93,17 +94,26 @@ install_venv() {
   wanted_mark $kind >$mark
 }
 
-peers=no
+# What `make plot` draws with.
+install_plotting() {
+  .venv/bin/python -c 'import matplotlib, PIL' 2>/dev/null && return
+  say "matplotlib and Pillow into .venv: 30 MB to download, 100 MB of disk, some seconds"
+  [ -x .venv/bin/python ] || python3 -m venv .venv || fail "python3 -m venv failed: is the package python3-venv of this Python installed?"
+  .venv/bin/python -m pip install --disable-pip-version-check --no-cache-dir -q -r requirements-plot.txt
+}
+
+peers=no plot=no
 for option in "$@"; do
   case $option in
     --quiet) quiet=yes ;;
     --peers) peers=yes ;;
+    --plot) plot=yes ;;
     --format) # any clang-format 14 will do, under either name
       command -v clang-format-14 >/dev/null || clang-format --version 2>/dev/null | grep -q 'version 14\.' || packages+=(clang-format-14) ;;
     --lint) command -v clang-tidy-14 >/dev/null || command -v clang-tidy >/dev/null || packages+=(clang-tidy) ;;
     --user-part) part=user ;; # what is left after the system packages, as the user who called sudo
     --packages) printf '%s\n' "${packages[@]}"; exit 0 ;;
-    *) fail "unknown option '$option': --quiet, --peers, --format, --lint, --packages" ;;
+    *) fail "unknown option '$option': --quiet, --peers, --plot, --format, --lint, --packages" ;;
   esac
 done
 case $torch in auto | cpu | cuda) ;; *) fail "KAEM_TORCH is '$torch': use auto, cpu or cuda" ;; esac
@@ -123,4 +133,5 @@ if [ $part = all ]; then
   fi
 fi
 install_venv
+if [ $plot = yes ]; then install_plotting; fi
 fine "Set up. Next: make train-vanilla DATASET=DARCY_FLOW"

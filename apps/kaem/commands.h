@@ -37,6 +37,7 @@ struct Command {
   ROW(sample)              \
   ROW(evaluate)            \
   ROW(prior)               \
+  ROW(plot)                \
   ROW(inspect)             \
   ROW(data)                \
   ROW(info)                \

@@ -3,15 +3,14 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 
 #include "commands.h"
+#include "csv_file.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
-#include "kaem/io/file.h"
 #include "kaem/train/trainer.h"
 
 namespace kaem::app {
@@ -26,22 +25,6 @@ constexpr int64_t kMostRows = 1000000, kLeastPoints = 101, kMostPoints = 2001;
 constexpr const char* kPriorExamples = R"(
 Example:
   kaem prior last --out prior.csv --points 501)";
-
-/// Rows of numbers, which can be millions.
-class CsvFile {
- public:
-  explicit CsvFile(std::string path) : file_(std::move(path)) {}
-  void text(std::string_view part) { file_.write(part); }
-  void number(char before, double value) {
-    char buffer[32] = {before};
-    const auto end = std::to_chars(buffer + 1, buffer + sizeof buffer, static_cast<float>(value)).ptr;
-    text({buffer, static_cast<size_t>(end - buffer)});
-  }
-  void close() { file_.commit(); }
-
- private:
-  io::AtomicFile file_;
-};
 
 void write_curves(const PriorCurves& curves, CsvFile& file) {
   const auto flat = [](const at::Tensor& t) { return t.to(at::kCPU, at::kDouble).contiguous(); };

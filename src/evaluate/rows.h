@@ -7,6 +7,7 @@
 namespace kaem::evaluate {
 
 Metric log_likelihood_metric();
+Metric bidirectional_metric();
 Metric frechet_metric();
 Metric kernel_metric();
 Metric precision_recall_metric();

@@ -16,6 +16,12 @@ using at::Tensor;
 struct BernoulliLikelihood : Likelihood {
   Tensor activate(const Tensor& generated) const override { return at::sigmoid(generated); }
 
+  Tensor draw(const Tensor& generated, const Rng& rng, Stream stream, int64_t step) const override {
+    const c10::AutoGradMode no_grad(false);
+    const Tensor u = rng.uniform(stream, step, generated.sizes(), generated.options());
+    return (u < at::sigmoid(generated)).to(generated.scalar_type());
+  }
+
   Tensor all_pairs(const Tensor& x, const Tensor& generated) const override {
     const c10::AutoGradMode no_grad(false);
     return ops::product(x, generated.t()) - at::softplus(generated).sum(1);

@@ -27,6 +27,13 @@ struct CategoricalLikelihood : Likelihood {
   /// Probabilities of the words.
   Tensor activate(const Tensor& generated) const override { return split(generated).softmax(-1).flatten(-2); }
 
+  Tensor draw(const Tensor& generated, const Rng& rng, Stream stream, int64_t step) const override {
+    const c10::AutoGradMode no_grad(false);
+    const Tensor cdf = split(generated).to(at::kDouble).softmax(-1).cumsum(-1);  // [n,L,V]
+    const Tensor u = rng.uniform(stream, step, cdf.sizes().slice(0, 2), cdf.options()).unsqueeze(-1);
+    return (cdf < u).sum(-1).clamp_max(vocabulary - 1).to(at::kInt);
+  }
+
   Tensor all_pairs(const Tensor& x, const Tensor& generated) const override {
     const c10::AutoGradMode no_grad(false);
     const Words words(x);

@@ -32,6 +32,12 @@ struct GaussianLikelihood : Likelihood {
 
   Tensor activate(const Tensor& generated) const override { return ops::output_of(generated, steepness); }
 
+  Tensor draw(const Tensor& generated, const Rng& rng, Stream stream, int64_t step) const override {
+    const c10::AutoGradMode no_grad(false);
+    const Tensor noise = rng.normal(stream, step, generated.sizes(), generated.options());
+    return activate(generated) + (fixed_sigma > 0 ? noise * fixed_sigma : noise * log_sigma.exp());
+  }
+
   Tensor all_pairs(const Tensor& x, const Tensor& generated) const override {
     const c10::AutoGradMode no_grad(false);
     return log_prob(squared_distances(x, activate(generated)), x.size(1));

@@ -71,6 +71,7 @@ TEST_F(Evaluate, MeasuresAllThereIsOfDataWithLabels) {
     EXPECT_TRUE(found.at(name).at("value").is_number()) << name;
     EXPECT_TRUE(found.at(name).at("standard_error").is_number() || found.at(name).contains("note")) << name;
   }
+  EXPECT_TRUE(found.contains("log p(x) from below") && found.contains("gap")) << found.dump(1);
   // A model that has hardly been trained is far from the data, and the two sets of data are one.
   EXPECT_GT(found.at("classifier FID").at("value"), found.at("classifier FID of test data").at("value"));
   EXPECT_EQ(found.at("AUROC against FMNIST").at("value"), 0.5);

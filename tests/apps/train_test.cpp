@@ -43,6 +43,28 @@ TEST_F(Train, FromTrainingToSamples) {
   EXPECT_HAS(csv, "\n2,1,1.2,");
 }
 
+/// Of the uniform reference on [0,1] entropy and divergence add up to 0, whatever the density.
+TEST_F(Train, PlotWritesCurvesAndComponents) {
+  ASSERT_EQ(kaem(std::string("train --set EbmModel.π_0=uniform ") + kTiny).status, 0);
+  const Outcome plotted = kaem("plot last --no-pictures --components 3 --out p");
+  ASSERT_EQ(plotted.status, 0) << plotted.err;
+  std::ifstream components(folder / "p/components.csv");
+  std::string line;
+  std::getline(components, line);
+  EXPECT_EQ(line, "q,p,entropy,divergence");
+  int rows = 0;
+  for (; std::getline(components, line); ++rows) {
+    const size_t last = line.rfind(','), third = line.rfind(',', last - 1);
+    const double entropy = std::stod(line.substr(third + 1)), divergence = std::stod(line.substr(last + 1));
+    EXPECT_NEAR(entropy + divergence, 0, 1e-5) << line;
+    EXPECT_GT(divergence, 0) << line;
+  }
+  EXPECT_EQ(rows, 6);
+  const std::string curves = content_of(folder / "p/prior.csv");
+  EXPECT_EQ(std::count(curves.begin(), curves.end(), '\n'), 1 + 3 * 401);
+  EXPECT_HAS(kaem("plot last --python /bin/false --out p").error_line(), "make plot");
+}
+
 TEST_F(Train, RunsOnPrincipalComponentsGiveImages) {
   const Outcome trained = kaem(std::string("train --set PCA.use_pca=true --set PCA.pca_components=6 ") + kTiny);
   ASSERT_EQ(trained.status, 0) << trained.err;

@@ -117,6 +117,26 @@ TEST(Likelihoods, OwnPairsAreThePlainFormulaWithItsGradient) {
   }
 }
 
+/// Where x ~ p(x|g), the mean of p(x|h)/p(x|g) is 1 for any h. By the plain formulas, within 6 standard errors of 3,000
+/// draws: false alarms 2e-9 each, as ratios of bounded spread are nearly Gaussian in the mean. Draws of another spread
+/// or at another place are far from 1.
+TEST(Likelihoods, DrawsHaveTheDensity) {
+  constexpr int64_t kDraws = 3000;
+  const at::Tensor g = normal({1, kSize}, 12), h = g + 0.12 * normal({1, kSize}, 13);
+  for (const auto& c : cases()) {
+    const at::Tensor x = make(c)->draw(g.expand({kDraws, kSize}), Rng(4), Stream::kTest, 0).to(at::kDouble);
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < kDraws; ++i) {
+      const double ratio = std::exp(c.log_p(x[i], h[0]) - c.log_p(x[i], g[0]));
+      sum += ratio, squares += ratio * ratio;
+    }
+    const double mean = sum / kDraws, error = std::sqrt((squares / kDraws - mean * mean) / kDraws);
+    EXPECT_LT(error, 0.05) << c.name;
+    EXPECT_GT(error, 0) << c.name;
+    EXPECT_LT(std::abs(mean - 1), 6 * error) << c.name;
+  }
+}
+
 /// Checks value and gradients (generated and parameters) of a weighted sum against autograd on `direct`.
 void expect_weighted(const Case& c, Likelihood& likelihood, const at::Tensor& g,
                      const std::function<at::Tensor(const at::Tensor&)>& weighted,

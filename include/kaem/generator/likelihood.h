@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "kaem/core/rng.h"
+
 namespace kaem {
 
 struct GeneratorOptions;
@@ -17,6 +19,9 @@ struct GeneratorOptions;
 struct Likelihood : torch::nn::Module {
   /// What is shown of generated data: their mean, in [0,1] for images (`tanh` is mapped); any shape.
   virtual at::Tensor activate(const at::Tensor& generated) const = 0;
+
+  /// Data drawn from p(x|g), without a graph: generated [n,D] -> x [n,·]. The numbers are those of (stream, step).
+  virtual at::Tensor draw(const at::Tensor& generated, const Rng& rng, Stream stream, int64_t step) const = 0;
 
   /// Every datum against every sample: x [B,·], generated [S,D] -> [B,S]; nothing of shape B×S×D. No gradient is
   /// needed.

@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""Draws what `kaem plot` has written. usage: plot.py FOLDER: prior.csv, components.csv, runs.json -> pictures there.
+
+prior.csv: component,q,p,z,energy,log_pi0,density,cdf; components.csv: q,p,entropy,divergence; runs.json: the runs' names and
+folders, whose metrics.csv and samples/ are read.
+"""
+import csv
+import json
+import os
+import sys
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+# Columns of metrics.csv that are drawn together: (title, unit, columns, logarithmic).
+PANELS = [
+    ("Loss", "nats", ["loss"], False),
+    ("Log-likelihood of the posterior's samples", "nats", ["log_likelihood", "token_loss"], False),
+    ("Log-density of the prior there", "nats", ["log_prior"], False),
+    ("Evidence", "nats", ["log_evidence", "elbo"], False),
+    ("Effective sample size", "draws", ["ess"], True),
+    ("Acceptance", "share of moves", ["acceptance"], False),
+    ("Communication barrier", "Λ", ["barrier"], False),
+    ("Norm of the gradient", "", ["grad_norm"], True),
+    ("Learning rate", "", ["lr"], True),
+]
+
+
+def table(path):
+    """Columns of a CSV file by name, as lists of numbers; what is no number is left out with its row's step."""
+    with open(path, encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name]) if row[name] not in ("", None) else float("nan") for row in rows] for name in (rows[0] if rows else [])}
+
+
+def save(figure, folder, name):
+    path = os.path.join(folder, name)
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
+    print(path)
+
+
+def draw_prior(folder):
+    data = table(os.path.join(folder, "prior.csv"))
+    if not data:
+        return
+    components = {}
+    for i, which in enumerate(data["component"]):
+        components.setdefault(int(which), []).append(i)
+    columns = 4
+    rows = (len(components) + columns - 1) // columns
+    figure, axes = plt.subplots(rows, columns, figsize=(3.4 * columns, 2.7 * rows + 0.9), squeeze=False, layout="constrained")
+    for axis in axes.flat[len(components):]:
+        axis.set_visible(False)
+    for axis, index in zip(axes.flat, components.values()):
+        z = [data["z"][i] for i in index]
+        reference = [2.718281828459045 ** data["log_pi0"][i] for i in index]
+        axis.fill_between(z, [data["density"][i] for i in index], color="tab:blue", alpha=0.25, linewidth=0)
+        density, = axis.plot(z, [data["density"][i] for i in index], color="tab:blue", label="density p(z)")
+        base, = axis.plot(z, reference, color="tab:gray", linestyle="--", label="reference π0(z)")
+        axis.set_ylim(bottom=0)
+        right = axis.twinx()
+        energy, = right.plot(z, [data["energy"][i] for i in index], color="tab:red", linewidth=1, label="energy f(z)")
+        right.tick_params(axis="y", labelcolor="tab:red", labelsize=8)
+        axis.tick_params(labelsize=8)
+        axis.set_title(f"q = {int(data['q'][index[0]])}, p = {int(data['p'][index[0]])}", fontsize=10)
+        axis.set_xlabel("z", fontsize=9)
+    figure.legend(handles=[density, base, energy], loc="outside upper center", ncols=3, fontsize=10)
+    save(figure, folder, "prior.png")
+
+
+def draw_components(folder):
+    data = table(os.path.join(folder, "components.csv"))
+    if not data:
+        return
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    for axis, name, label in zip(axes, ("divergence", "entropy"), ("KL(p‖π0) of a component, nats", "entropy of a component, nats")):
+        axis.hist(data[name], bins=40, color="tab:blue")
+        axis.set_xlabel(label)
+        axis.set_ylabel("components")
+    axes[0].set_title(f"{len(data['q'])} components")
+    save(figure, folder, "components.png")
+
+
+def draw_training(folder, runs):
+    histories = []
+    for run in runs:
+        path = os.path.join(run["folder"], "metrics.csv")
+        if os.path.exists(path):
+            histories.append((run["name"], table(path)))
+    panels = [panel for panel in PANELS if any(name in history for _, history in histories for name in panel[2])]
+    if not panels:
+        return
+    columns = 3
+    rows = (len(panels) + columns - 1) // columns
+    figure, axes = plt.subplots(rows, columns, figsize=(4.2 * columns, 3 * rows), squeeze=False, layout="constrained")
+    for axis in axes.flat[len(panels):]:
+        axis.set_visible(False)
+    for axis, (title, unit, names, logarithmic) in zip(axes.flat, panels):
+        for run, history in histories:
+            for name in names:
+                if name in history:
+                    axis.plot(history["step"], history[name], label=run, linewidth=1.2, marker="." if len(history["step"]) < 3 else "")
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel("update", fontsize=9)
+        axis.set_ylabel(unit, fontsize=9)
+        axis.tick_params(labelsize=8)
+        if logarithmic:
+            axis.set_yscale("log")
+    if len(histories) > 1:
+        axes.flat[0].legend(fontsize=8)
+    save(figure, folder, "training.png")
+
+
+def draw_ladder(folder, runs):
+    figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
+    drawn = False
+    for run in runs:
+        path = os.path.join(run["folder"], "metrics.csv")
+        history = table(path) if os.path.exists(path) else {}
+        names = sorted((name for name in history if name.startswith("swap_")), key=lambda name: int(name[5:]))
+        if names:
+            axis.plot(range(1, len(names) + 1), [history[name][-1] for name in names], marker="o", label=run["name"])
+            drawn = True
+    if drawn:
+        axis.set_xlabel("pair of neighbouring temperatures, from the prior to the posterior")
+        axis.set_ylabel("rate of accepted exchanges")
+        axis.set_ylim(0, 1)
+        axis.legend(fontsize=8)
+        save(figure, folder, "exchanges.png")
+    else:
+        plt.close(figure)
+
+
+def draw_samples(folder, runs):
+    from PIL import Image
+
+    for run in runs:
+        where = os.path.join(run["folder"], "samples")
+        names = [name for name in os.listdir(where) if name.startswith("step_") and name.endswith(".png")] if os.path.isdir(where) else []
+        names.sort(key=lambda name: int(name[5:-4]))
+        pictures = [Image.open(os.path.join(where, name)).convert("RGB") for name in names]
+        if len({picture.size for picture in pictures}) == 1 and len(pictures) > 1:
+            path = os.path.join(folder, "samples.gif" if len(runs) == 1 else f"samples_{run['name']}.gif")
+            pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=500, loop=0)
+            print(path)
+
+
+def main(folder):
+    with open(os.path.join(folder, "runs.json"), encoding="utf-8") as file:
+        runs = json.load(file)
+    draw_prior(folder)
+    draw_components(folder)
+    draw_training(folder, runs)
+    draw_ladder(folder, runs)
+    draw_samples(folder, runs)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(sys.argv[1])
