@@ -10,7 +10,7 @@ namespace {
 
 using at::Tensor;
 
-constexpr int64_t kWindow = 11;
+constexpr int64_t kWindow = 11, kMiddle = kWindow / 2;
 
 void check_pair(const char* what, const Tensor& x, const Tensor& y) {
   TORCH_CHECK_VALUE(x.dim() == 4 && x.sizes() == y.sizes(), what, ": expected two sets of pictures [N,C,H,W], got ",
@@ -31,7 +31,7 @@ Tensor structural_similarity(const Tensor& x, const Tensor& y) {
   TORCH_CHECK_VALUE(x.size(2) >= kWindow && x.size(3) >= kWindow,
                     "structural_similarity: expected pictures of at least ", kWindow, "x", kWindow, ", got ",
                     x.sizes());
-  const Tensor distance = at::arange(kWindow, x.options()) - static_cast<double>(kWindow / 2);
+  const Tensor distance = at::arange(kWindow, x.options()) - kMiddle;
   const Tensor bell = (-distance.square() / (2 * 1.5 * 1.5)).exp(), weights = bell / bell.sum();
   const auto smooth = [&](const Tensor& t) {
     const Tensor single = t.reshape({-1, 1, t.size(2), t.size(3)});
