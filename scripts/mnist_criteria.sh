@@ -44,6 +44,6 @@ for run in sys.argv[1:]:
     ms = [1e3 * (float(b["seconds"]) - float(a["seconds"])) / (int(b["step"]) - int(a["step"])) for a, b in zip(rows, rows[1:])]
     ais = scores["log_likelihood"]["annealed importance"]
     print("| %s | %.4f | %.1f | %.1f | %.1f | %.1f | %s | %.0f |" % (
-        run.split("/")[-1], scores["reconstruction_mse"], ais["mean"], ais["standard_error"], ais["over_data"], ais["ess"],
+        run.split("/")[-1], scores["scores"]["reconstruction MSE"]["value"], ais["mean"], ais["standard_error"], ais["over_data"], ais["ess"],
         "%.2f" % (sum(barrier) / len(barrier)) if barrier else "", statistics.median(ms)))
 TABLE

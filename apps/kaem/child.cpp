@@ -108,7 +108,7 @@ ChildProcesses::ChildProcesses() {
   received_signal = 0;
   struct sigaction action {};
   action.sa_handler = pass_on;
-  action.sa_flags = SA_RESTART;
+  action.sa_flags = SA_RESTART | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, &previous_int_);
   sigaction(SIGTERM, &action, &previous_term_);

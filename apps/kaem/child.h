@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "kaem/core/signal_stack.h"
 #include "kaem/io/lock.h"
 
 /// Further runs of this very program, for the commands that start others.
@@ -44,6 +45,7 @@ class ChildProcesses {
   static int received();
 
  private:
+  SignalStack stack_;
   struct sigaction previous_int_ {
   }, previous_term_{};
 };

@@ -5,6 +5,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kaem/config/config.h"
@@ -54,7 +55,9 @@ KAEM_COMMANDS(KAEM_ROW)
 void add_common_options(CLI::App& command, Common& common);
 
 /// `--set` and the options that stand for a configuration key.
-std::vector<Override> overrides_of(const Common& common);
+/// `own_root`: the data's folder of a run that is gone on with. While it is there, it goes before KAEM_DATA_DIR, which
+/// would quietly change the run's data; --data-dir goes before both.
+std::vector<Override> overrides_of(const Common& common, const std::string& own_root = "");
 
 /// The whole of `text` as an integer in min..max; UsageError "--option text: expected ...".
 int64_t integer_of(const std::string& option, const std::string& text, int64_t min, int64_t max);
@@ -83,6 +86,9 @@ std::string shape_text(std::span<const int64_t> sizes);
 /// UsageError unless a file could be written at `path` that is none of a run's own (empty: none is wanted): found out
 /// before the work, not after.
 void check_target(const std::string& option, const std::string& path);
+
+/// The same of several options (name, path), which must also name different files, however they are written.
+void check_targets(const std::vector<std::pair<std::string, std::string>>& targets);
 
 /// Resident memory of the program now, and the most so far, in bytes (0 where unknown).
 int64_t resident_bytes();

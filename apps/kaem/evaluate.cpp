@@ -1,7 +1,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 
@@ -60,8 +60,16 @@ evaluate::Options options_of(const EvaluateArguments& a) {
   if (o.methods.empty()) throw UsageError("--methods: expected at least one of is, ss, ais");
   for (const auto& method : o.methods) check_word("method", method, {"is", "ss", "ais"});
   check_word("kernel", a.kernel, mcmc::exact_kernel_names());
-  check_target("--json", a.json), check_target("--csv", a.csv);
-  check_target("--reconstructions", a.reconstructions), check_target("--nearest", a.nearest);
+  if (o.chains < 2 && std::find(o.methods.begin(), o.methods.end(), "ss") != o.methods.end())
+    throw UsageError("--chains 1: stepping-stone sampling (ss) needs at least 2");
+  check_targets({{"--json", a.json},
+                 {"--csv", a.csv},
+                 {"--statistics", a.statistics},
+                 {"--reconstructions", a.reconstructions},
+                 {"--nearest", a.nearest}});
+  for (const auto& [option, picture] : {std::pair{"--reconstructions", a.reconstructions}, {"--nearest", a.nearest}})
+    if (!picture.empty() && !picture.ends_with(".png"))
+      throw UsageError(str(option, " ", picture, ": expected a name that ends in .png"));
   if (!a.statistics.empty() && !a.statistics.ends_with(".npz"))
     throw UsageError(str("--statistics ", a.statistics, ": expected a name that ends in .npz"));
   return o;
@@ -83,7 +91,7 @@ std::vector<evaluate::Metric> metrics_of(const EvaluateArguments& a) {
 /// The run's data, in the folder that this command line names.
 DatasetOptions data_of(const LoadedRun& run, const Common& common) {
   DatasetOptions options = run.config.data;
-  if (!common.data_dir.empty() || std::getenv("KAEM_DATA_DIR") != nullptr) options.root = data_dir_of(common);
+  if (!common.data_dir.empty() || !std::filesystem::is_directory(options.root)) options.root = data_dir_of(common);
   options.offline = options.offline || common.offline;
   options.progress = show_progress();
   return options;

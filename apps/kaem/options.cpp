@@ -53,7 +53,7 @@ void add_common_options(CLI::App& command, Common& c) {
   flag("--dry-run", c.dry_run, "Check everything, print the plan, touch nothing");
 }
 
-std::vector<Override> overrides_of(const Common& c) {
+std::vector<Override> overrides_of(const Common& c, const std::string& own_root) {
   std::vector<Override> list;
   for (const auto& text : c.set) list.push_back(parse_override(text));
   const auto add = [&](const char* section, const char* key, const std::string& value, const std::string& origin) {
@@ -73,7 +73,8 @@ std::vector<Override> overrides_of(const Common& c) {
   if (c.verbose) add("TRAINING", "verbose", "true", "--verbose");
   if (!c.data_dir.empty())
     add("DATA", "root", c.data_dir, "--data-dir " + c.data_dir);
-  else if (const char* root = std::getenv("KAEM_DATA_DIR"); root != nullptr && !given("DATA", "root"))
+  else if (const char* root = std::getenv("KAEM_DATA_DIR");
+           root != nullptr && !given("DATA", "root") && !std::filesystem::is_directory(own_root))
     add("DATA", "root", root, str("KAEM_DATA_DIR=", root));
   return list;
 }
@@ -91,7 +92,11 @@ int64_t integer_of(const std::string& option, const std::string& text, int64_t m
 
 uint64_t seed_of(const Common& c, uint64_t otherwise) {
   if (c.seed.empty()) return otherwise;
-  return static_cast<uint64_t>(integer_of("--seed", c.seed, 0, std::numeric_limits<int64_t>::max()));
+  uint64_t seed = 0;
+  const auto [end, fault] = std::from_chars(c.seed.data(), c.seed.data() + c.seed.size(), seed);
+  if (fault != std::errc() || end != c.seed.data() + c.seed.size())
+    throw UsageError(str("--seed ", c.seed, ": expected an integer in 0..", std::numeric_limits<uint64_t>::max()));
+  return seed;
 }
 
 std::string data_dir_of(const Common& c) {
@@ -151,6 +156,20 @@ void check_target(const std::string& option, const std::string& path) {
                    name == kPcaFile || name == kVocabularyFile;
   if ((in_run && own) || parent.filename() == "checkpoints")
     throw UsageError(str(option, " ", path, ": is a file of a run, which would not be one any more"));
+}
+
+void check_targets(const std::vector<std::pair<std::string, std::string>>& targets) {
+  const auto whole = [](const std::string& path) {
+    std::error_code ignored;
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(path), ignored);
+  };
+  for (size_t i = 0; i < targets.size(); ++i) {
+    const auto& [option, path] = targets[i];
+    check_target(option, path);
+    for (size_t k = 0; k < i && !path.empty(); ++k)
+      if (!targets[k].second.empty() && whole(targets[k].second) == whole(path))
+        throw UsageError(str(targets[k].first, " and ", option, " name the same file"));
+  }
 }
 
 }  // namespace kaem::app

@@ -105,11 +105,9 @@ void write_samples(const std::string& out, const at::Tensor& samples, const Load
 
 void sample(const SampleArguments& a, const Common& common) {
   check_out(common.out);
-  check_target("--out", common.out);
-  check_target("--latents", a.latents);
+  check_targets({{"--out", common.out}, {"--latents", a.latents}});
   if (!a.latents.empty() && !a.latents.ends_with(".npy"))
     throw UsageError(str("--latents ", a.latents, ": expected a name that ends in .npy"));
-  if (!a.latents.empty() && a.latents == common.out) throw UsageError("--out and --latents name the same file");
   const int64_t count = integer_of("-n", a.count, 1, 10000000);
   const auto ends = a.interpolate.empty() ? std::pair<int64_t, int64_t>{} : ends_of(a.interpolate);
   prepare_threads(common);

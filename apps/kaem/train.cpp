@@ -72,7 +72,7 @@ void go_on(const TrainArguments& a, const Common& common) {
   const auto folder = RunFolder::open(a.resume.empty() ? "last" : a.resume, runs);
   const std::string path = folder.file("config.ini");
   const Config before = folder.config();
-  Config config = parse_config(to_ini(before), path, overrides_of(common), a.dataset, a.mode);
+  Config config = parse_config(to_ini(before), path, overrides_of(common, before.data.root), a.dataset, a.mode);
   if (config.run.dataset != before.run.dataset)
     throw UsageError(str("data set ", config.run.dataset, ": ", folder.path(), " is a run on ", before.run.dataset));
   apply_session(config, common);

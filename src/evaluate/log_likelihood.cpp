@@ -1,6 +1,5 @@
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <iomanip>
@@ -30,7 +29,7 @@ struct Row {
 
 Row row_of(const std::string& name, const metrics::LogLikelihood& estimate, double seconds) {
   const auto count = static_cast<double>(estimate.value.size(0));
-  Row row{name, estimate.value.mean().item<double>(), estimate.error_of_mean(), 0, 0, seconds};
+  Row row{name, estimate.value.mean().item<double>(), estimate.error_of_mean(), 0, std::nan(""), seconds};
   const Tensor values = estimate.value.to(at::kCPU, at::kDouble).contiguous();
   row.values.assign(values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel());
   row.spread = count > 1 ? estimate.value.std().item<double>() / std::sqrt(count) : std::nan("");
@@ -113,7 +112,7 @@ std::vector<Row> rows_of(Evaluation& e, const std::string& method) {
     return {row_of("annealed importance", estimate, seconds())};
   }
   metrics::SteppingStoneOptions options;
-  options.kernel = e.options.kernel, options.chains = std::max<int64_t>(2, e.options.chains);
+  options.kernel = e.options.kernel, options.chains = e.options.chains;
   const auto estimate = metrics::stepping_stone_log_likelihood(*e.run.model, x, options, e.rng);
   const metrics::LogLikelihood left{estimate.left, estimate.left_error, {}},
       right{estimate.right, estimate.right_error, {}};

@@ -38,7 +38,6 @@ Section measure_reconstruction(Evaluation& e) {
     lines.push_back(e.options.reconstructions + ": rows of test data, each above its posterior means");
   }
   section.text = text_of("Reconstruction", lines, section.scores);
-  section.json = str("{\"reconstruction_mse\": ", section.scores[0].value, "}");
   return section;
 }
 

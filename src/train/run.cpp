@@ -3,6 +3,7 @@
 #include <array>
 #include <ctime>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "kaem/core/error.h"
@@ -130,7 +131,29 @@ std::string time_name() {
   return text.data();
 }
 
+namespace {
+
+/// Before the work: the configuration that a run keeps must be the one that is read again, and a JSON file must be able
+/// to hold it. Paths may be anything.
+void check_kept(const Config& kept) {
+  const std::string text = to_ini(kept);
+  try {
+    (void)nlohmann::json(text).dump();  // refuses bytes that are no UTF-8
+    if (to_ini(parse_config(text, kConfigFile)) == text) return;
+  } catch (const std::exception&) {  // it cannot be read at all
+  }
+  std::string longest;
+  for (const auto& path : {kept.data.root, kept.data.darcy_file, kept.model.generator.perceptual_features})
+    if (path.size() > longest.size()) longest = path;
+  if (constexpr size_t kShown = 80; longest.size() > kShown) longest = longest.substr(0, kShown) + "...";
+  throw UsageError(str("config.ini cannot keep the path ", longest,
+                       ": expected at most 160 bytes of UTF-8 without comment marks; a link will do"));
+}
+
+}  // namespace
+
 RunFolder RunFolder::create(const Config& config, const RunMeta& meta) {
+  check_kept(kept_config(config));
   const fs::path parent = fs::path(config.run.out) / config.run.dataset / config.run.mode;
   std::error_code error;
   fs::create_directories(parent, error);

@@ -18,7 +18,7 @@ SignalGuard::SignalGuard() {
     if (previous_[i].sa_handler == SIG_IGN && kSignals[i] != SIGXFSZ) continue;
     struct sigaction action {};
     action.sa_handler = note_signal;
-    action.sa_flags = SA_RESTART | (kSignals[i] == SIGPIPE ? 0 : static_cast<int>(SA_RESETHAND));
+    action.sa_flags = SA_RESTART | SA_ONSTACK | (kSignals[i] == SIGPIPE ? 0 : static_cast<int>(SA_RESETHAND));
     sigemptyset(&action.sa_mask);
     sigaction(kSignals[i], &action, nullptr);
   }

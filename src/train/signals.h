@@ -3,6 +3,8 @@
 #include <array>
 #include <csignal>
 
+#include "kaem/core/signal_stack.h"
+
 namespace kaem {
 
 /// While it lives, signals that end a program only leave a note, so that the step can be finished and a checkpoint
@@ -20,6 +22,7 @@ class SignalGuard {
   static int received();
 
  private:
+  SignalStack stack_;  ///< there before the handlers are, and after them
   static constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGXCPU, SIGXFSZ, SIGPIPE};
   std::array<struct sigaction, kSignals.size()> previous_{};
 };

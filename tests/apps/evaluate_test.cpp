@@ -88,6 +88,55 @@ TEST_F(Evaluate, MeasuresAllThereIsOfDataWithLabels) {
   EXPECT_HAS(kaem("evaluate last --metrics fid --features e.json --device cpu").error_line(), "TorchScript");
 }
 
+/// What a shell exports for new runs is not taken for the data of an old one; --data-dir is.
+TEST_F(Evaluate, TakesTheRunsOwnDataBeforeTheEnvironments) {
+  write_set("mnist");
+  const std::string tiny =
+      "train --dataset MNIST --config tiny.ini --device cpu --threads 1 --offline --set TRAINING.N_train=80 "
+      "--set TRAINING.N_test=8 --data-dir data";
+  ASSERT_EQ(kaem(tiny + " --name a").status, 0);
+  std::filesystem::create_directories(folder / "other");
+  std::filesystem::rename(folder / "data/mnist", folder / "other/mnist");
+  write_digits("mnist", 80, "train-images-idx3-ubyte", "train-labels-idx1-ubyte");
+  write_digits("mnist", 60, "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte");  // other test data now
+  const auto value = [&](const std::string& environment, const std::string& more) {
+    const std::string command =
+        "cd " + folder.string() + " && " + environment + " XDG_CACHE_HOME=" + folder.string() + "/cache " + program() +
+        " evaluate last --device cpu --threads 1 --methods is --samples 50 -n 6 --offline --json e.json " + more +
+        " > out.txt 2> err.txt";
+    EXPECT_EQ(std::system(command.c_str()), 0) << content_of(folder / "err.txt");
+    return nlohmann::json::parse(content_of(folder / "e.json"))["scores"]["log p(x), importance sampling"]["value"]
+        .get<double>();
+  };
+  const double own = value("KAEM_DATA_DIR=", "");
+  EXPECT_EQ(value("KAEM_DATA_DIR=other", ""), own);
+  EXPECT_NE(value("KAEM_DATA_DIR=", "--data-dir other"), own);
+}
+
+/// Stepping-stone sampling has no weights, so it has no effective sample size; one chain has no error.
+TEST_F(Evaluate, TellsNoSampleSizeWhereThereAreNoWeights) {
+  ASSERT_EQ(kaem("train --dataset DARCY_PERM --config tiny.ini --device cpu --threads 1 --name tiny").status, 0);
+  const Outcome scored = kaem("evaluate last --device cpu --methods ss --chains 2 -n 2 --json e.json");
+  ASSERT_EQ(scored.status, 0) << scored.err;
+  EXPECT_EQ(scored.out.find("rests on"), std::string::npos) << scored.out;
+  const auto json = nlohmann::json::parse(content_of(folder / "e.json"));
+  EXPECT_TRUE(json.at("log_likelihood").at("stepping stone").at("ess").is_null());
+  EXPECT_HAS(refused("evaluate last --device cpu --methods ss --chains 1"), "at least 2");
+  EXPECT_HAS(refused("evaluate last --device cpu --json a.json --csv ./a.json"), "same file");
+  EXPECT_HAS(refused("evaluate last --device cpu --reconstructions r.txt"), ".png");
+  EXPECT_HAS(refused("sample last --device cpu --out x.npy --latents ./x.npy"), "same file");
+}
+
+/// A configuration that could not be read again is refused before the training, not after.
+TEST_F(Evaluate, RefusesPathsThatARunCannotKeep) {
+  const std::string train =
+      "train --dataset DARCY_PERM --config tiny.ini --device cpu --threads 1 --name n --max-steps 1 ";
+  EXPECT_HAS(refused(train + "--out " + (folder / "o").string() + " --set DATA.root=" + std::string(150, 'd')),
+             "160 bytes");
+  EXPECT_HAS(kaem("train --dataset DARCY_PERM --config tiny.ini --data-dir 'a #b'").error_line(), "comment marks");
+  EXPECT_FALSE(std::filesystem::exists(folder / "o/DARCY_PERM/vanilla/n/config.ini"));
+}
+
 TEST_F(Evaluate, SaysWhatItDoesNotMeasure) {
   ASSERT_EQ(kaem("train --dataset DARCY_PERM --config tiny.ini --device cpu --threads 1 --name tiny").status, 0);
   const auto found = scores("--metrics all");
