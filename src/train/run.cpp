@@ -133,27 +133,30 @@ std::string time_name() {
 
 namespace {
 
-/// Before the work: the configuration that a run keeps must be the one that is read again, and a JSON file must be able
-/// to hold it. Paths may be anything.
-void check_kept(const Config& kept) {
-  const std::string text = to_ini(kept);
+/// Whether an INI file and a JSON file give the text back as it is.
+bool can_keep(const std::string& text) {
   try {
     (void)nlohmann::json(text).dump();  // refuses bytes that are no UTF-8
-    if (to_ini(parse_config(text, kConfigFile)) == text) return;
-  } catch (const std::exception&) {  // it cannot be read at all
+    return parse_config(str("[DATA]\nroot = ", text, "\n"), kConfigFile, {}, "DARCY_FLOW").data.root == text;
+  } catch (const std::exception&) {
+    return false;
   }
-  std::string longest;
-  for (const auto& path : {kept.data.root, kept.data.darcy_file, kept.model.generator.perceptual_features})
-    if (path.size() > longest.size()) longest = path;
-  if (constexpr size_t kShown = 80; longest.size() > kShown) longest = longest.substr(0, kShown) + "...";
-  throw UsageError(str("config.ini cannot keep the path ", longest,
-                       ": expected at most 160 bytes of UTF-8 without comment marks; a link will do"));
+}
+
+/// Before the work: paths may be anything, and become longer where they are made absolute.
+void check_paths(const Config& kept) {
+  for (const auto& path : {kept.data.root, kept.data.darcy_file, kept.model.generator.perceptual_features}) {
+    if (path.empty() || can_keep(path)) continue;
+    constexpr size_t kShown = 80;
+    throw UsageError(str("config.ini cannot keep the path ", path.substr(0, kShown), path.size() > kShown ? "..." : "",
+                         ": expected at most 160 bytes of UTF-8 without comment marks; a link will do"));
+  }
 }
 
 }  // namespace
 
 RunFolder RunFolder::create(const Config& config, const RunMeta& meta) {
-  check_kept(kept_config(config));
+  check_paths(kept_config(config));
   const fs::path parent = fs::path(config.run.out) / config.run.dataset / config.run.mode;
   std::error_code error;
   fs::create_directories(parent, error);
