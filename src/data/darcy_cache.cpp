@@ -5,9 +5,9 @@
 #include <filesystem>
 #include <optional>
 
-#include "kaem/data/cache_folder.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
+#include "kaem/data/cache_folder.h"
 #include "kaem/data/darcy.h"
 #include "kaem/io/file.h"
 #include "kaem/io/safetensors.h"

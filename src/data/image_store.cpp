@@ -17,9 +17,9 @@
 #include <filesystem>
 #include <system_error>
 
-#include "kaem/data/cache_folder.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
+#include "kaem/data/cache_folder.h"
 #include "kaem/io/file.h"
 
 namespace kaem {
