@@ -161,7 +161,8 @@ void check_target(const std::string& option, const std::string& path) {
 void check_targets(const std::vector<std::pair<std::string, std::string>>& targets) {
   const auto whole = [](const std::string& path) {
     std::error_code ignored;
-    return std::filesystem::weakly_canonical(std::filesystem::absolute(path), ignored);
+    const auto absolute = std::filesystem::absolute(path), found = std::filesystem::weakly_canonical(absolute, ignored);
+    return found.empty() ? absolute.lexically_normal() : found;  // empty: a folder on the way cannot be read
   };
   for (size_t i = 0; i < targets.size(); ++i) {
     const auto& [option, path] = targets[i];

@@ -120,9 +120,8 @@ const Tensor& Evaluation::generated() {
   return generated_ = at::cat(parts).to(at::kFloat).clamp(0, 1);
 }
 
-Tensor Evaluation::train_pictures(int64_t from, int64_t to) {
+Tensor Evaluation::train_pictures(const Tensor& index) {
   const Dataset& d = data();
-  const Tensor index = at::arange(from, std::min(to, d.train.size(0)), at::kLong);
   if (d.prepare_rows) d.prepare_rows(index);
   return Dataset::to_float(d.train, index).reshape({index.size(0), d.shape[0], d.shape[1], d.shape[2]}).clamp(0, 1);
 }
@@ -153,14 +152,9 @@ const Tensor& Evaluation::generated_features() {
 const Tensor& Evaluation::train_features() {
   if (train_features_.defined()) return train_features_;
   const int64_t all = data().train.size(0), count = std::min(all, kMostRows);
-  const Tensor index = std::get<0>(rng.permutation(Stream::kEvaluate, 1, all).slice(0, 0, count).sort());
-  if (data().prepare_rows) data().prepare_rows(index);
-  const DataShape shape = {data().shape[0], data().shape[1], data().shape[2]};
+  const Tensor index = rng.permutation(Stream::kEvaluate, 1, all).slice(0, 0, count);
   std::vector<Tensor> parts;
-  for (const Tensor& part : index.split(kAtOnce)) {
-    const Tensor x = Dataset::to_float(data().train, part).reshape({part.size(0), shape[0], shape[1], shape[2]});
-    parts.push_back(features()(x.clamp(0, 1)));
-  }
+  for (const Tensor& part : index.split(kAtOnce)) parts.push_back(features()(train_pictures(part)));
   return train_features_ = at::cat(parts);
 }
 
@@ -173,10 +167,9 @@ const metrics::Moments& Evaluation::reference() {
   }
   metrics::Moments moments;
   const int64_t all = data().train.size(0);
-  constexpr int64_t kRows = 4 * kAtOnce;
-  for (int64_t from = 0; from < all; from += kRows) {
-    log::set_status_line(str("features of the training data: ", from, " of ", all));
-    moments.add(features()(train_pictures(from, from + kRows)));
+  for (const Tensor& index : at::arange(all, at::kLong).split(4 * kAtOnce)) {
+    log::set_status_line(str("features of the training data: ", moments.count(), " of ", all));
+    moments.add(features()(train_pictures(index)));
   }
   log::set_status_line("");
   if (!path.empty())

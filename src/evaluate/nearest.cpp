@@ -18,10 +18,10 @@ constexpr int64_t kSamples = 200, kShown = 10, kNeighbours = 5, kDataAtOnce = 40
 /// The nearest training pictures of each row of x [N,D]: numbers and distances [N,k].
 std::pair<Tensor, Tensor> nearest_training(Evaluation& e, const Tensor& x, int64_t k) {
   Tensor index, distance;
-  for (int64_t from = 0; from < e.data().train.size(0); from += kDataAtOnce) {
-    const Tensor part = e.train_pictures(from, from + kDataAtOnce).flatten(1);
+  for (const Tensor& rows : at::arange(e.data().train.size(0), at::kLong).split(kDataAtOnce)) {
+    const Tensor part = e.train_pictures(rows).flatten(1);
     const auto [i, d] = metrics::nearest_rows(x, part, std::min(k, part.size(0)));
-    index = index.defined() ? at::cat({index, i + from}, 1) : i;
+    index = index.defined() ? at::cat({index, i + rows[0]}, 1) : i;
     distance = distance.defined() ? at::cat({distance, d}, 1) : d;
     const auto [best, order] = distance.topk(std::min(k, distance.size(1)), 1, /*largest=*/false);
     index = index.gather(1, order), distance = best;
@@ -34,10 +34,7 @@ void write_neighbours(Evaluation& e, const std::string& path, const Tensor& samp
   std::vector<Tensor> pictures;
   for (int64_t i = 0; i < samples.size(0); ++i) {
     pictures.push_back(samples[i]);
-    for (int64_t k = 0; k < index.size(1); ++k) {
-      const auto row = index[i][k].item<int64_t>();
-      pictures.push_back(e.train_pictures(row, row + 1)[0]);
-    }
+    for (const Tensor& neighbour : e.train_pictures(index[i]).unbind()) pictures.push_back(neighbour);
   }
   io::write_png_grid(path, at::stack(pictures), 1 + index.size(1));
 }

@@ -22,7 +22,7 @@ Section measure_spectrum(Evaluation& e) {
   // Of all data there are, or as many as there are samples: test data would be too few for a smooth spectrum.
   const int64_t count = std::min(e.options.generated, e.data().train.size(0));
   const Tensor made = metrics::radial_spectrum(e.generated()),
-               real = metrics::radial_spectrum(e.train_pictures(0, count));
+               real = metrics::radial_spectrum(e.train_pictures(at::arange(count, at::kLong)));
   const Tensor mean_made = made.mean(0), mean_real = real.mean(0);
   const auto error_of = [](const Tensor& s) { return s.std(0) / std::sqrt(static_cast<double>(s.size(0))); };
   const Tensor ratio = (mean_made / mean_real).log10().slice(0, 1);

@@ -61,7 +61,7 @@ struct TestData {
 /// A run with all that its metrics share, each made when it is first asked for.
 class Evaluation {
  public:
-  /// `data`: the run's own, but for the folder that they are looked for in. Both are kept by reference.
+  /// `data`: the run's own, but for the folder that they are looked for in. `run` is kept by reference.
   Evaluation(LoadedRun& run, DatasetOptions data, Options options, const Rng& rng);
 
   LoadedRun& run;
@@ -79,14 +79,15 @@ class Evaluation {
 
   const Dataset& data();
   const DatasetOptions& data_options() const { return data_options_; }
-  const TestData& test();                               ///< Options::count of them
-  const metrics::Annealed& posterior();                 ///< AIS of `test`
-  at::Tensor posterior_means();                         ///< of `test`, as pictures [N,C,H,W] on the CPU
-  const at::Tensor& generated();                        ///< float32 [Options::generated,C,H,W] on the CPU
-  at::Tensor train_pictures(int64_t from, int64_t to);  ///< float32 [n,C,H,W] on the CPU
+  const TestData& test();                ///< Options::count of them
+  const metrics::Annealed& posterior();  ///< AIS of `test`
+  at::Tensor posterior_means();          ///< of `test`, as pictures [N,C,H,W] on the CPU
+  const at::Tensor& generated();         ///< float32 [Options::generated,C,H,W] on the CPU
+  /// Training data of these numbers (int64 [n]) as pictures: float32 [n,C,H,W] in [0,1] on the CPU.
+  at::Tensor train_pictures(const at::Tensor& index);
   const metrics::Features& features();
   const at::Tensor& generated_features();
-  const at::Tensor& train_features();   ///< of at most 10,000 training data, chosen at random
+  const at::Tensor& train_features();   ///< of at most 10,000 training data, chosen at random, in random order
   const metrics::Moments& reference();  ///< of all training data, or of the file of statistics
 
  private:
