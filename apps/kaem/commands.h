@@ -37,6 +37,7 @@ struct Command {
   ROW(train)               \
   ROW(sample)              \
   ROW(evaluate)            \
+  ROW(compare)             \
   ROW(prior)               \
   ROW(plot)                \
   ROW(inspect)             \

@@ -106,7 +106,7 @@ class Planner {
     PlannedJob planned = values_of(job, common_, where);
     entry.dataset = dataset_traits(job.dataset).name;
     const bool search = job.mode == "tune";
-    planned.source = !planned.config.empty() ? planned.config : default_config_path(entry.dataset, search);
+    planned.source = !planned.config.empty() ? planned.config : default_config_path(entry.dataset, entry.mode, search);
     const Config config = load_config(planned.source, planned.overrides, entry.dataset, search ? "" : job.mode);
     if (search) load_search(planned.source, planned.overrides, config);
     const int64_t all = config.data.train_size / config.run.batch_size * config.run.epochs;

@@ -30,7 +30,7 @@ Examples:
 
 Exit status: 0 done, 1 a run failed, 2 bad usage or configuration, 3 data missing or corrupt, 130/143 interrupted.)";
 
-constexpr auto kLaterCommands = std::to_array<std::string_view>({"symbolic", "report", "compare", "export"});
+constexpr auto kLaterCommands = std::to_array<std::string_view>({"symbolic", "export"});
 
 /// The command line as one could type it again.
 std::string command_line(int argc, char** argv) {

@@ -2,12 +2,12 @@
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <iomanip>
 #include <iostream>
 
 #include "commands.h"
+#include "kaem/baseline/baselines.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/core/threads.h"
@@ -129,7 +129,9 @@ int64_t step_bytes(const Config& c, const ModelImpl& model) {
 
 /// How the posterior is sampled: "300 importance samples", "10 steps of ula at each of 5 temperatures, 1 chain a
 /// datum".
-std::string posterior_text(const PosteriorOptions& posterior) {
+std::string posterior_text(const Config& config) {
+  if (const BaselineRow* row = find_baseline(config.run.mode); row && row->posterior) return "no posterior";
+  const PosteriorOptions& posterior = config.posterior;
   if (sampler_kind(posterior.sampler) == SamplerKind::kImportance) return str(posterior.samples, " importance samples");
   const std::string chains =
       str(posterior.chains_per_datum, posterior.chains_per_datum == 1 ? " chain" : " chains", " a datum");
@@ -145,11 +147,11 @@ void print_memory_estimate(const Config& c, const ModelImpl& model, int64_t para
   const bool bytes =
       dataset_traits(c.data.name).kind <= DataKind::kPictures && c.data.resize.empty() && !c.data.use_pca;
   const int64_t copies = 4 + (c.optimizer.ema_decay > 0);  // weights, gradients, two moments, averages
-  const std::array<std::pair<const char*, int64_t>, 4> parts = {
-      {{"LibTorch", resident_bytes()},
-       {"weights and optimiser", copies * kFloat * parameters},
-       {"data", (c.data.train_size + c.data.test_size) * model.data_size() * (bytes ? 1 : kFloat)},
-       {"a step", step_bytes(c, model)}}};
+  std::vector<std::pair<const char*, int64_t>> parts = {
+      {"LibTorch", resident_bytes()},
+      {"weights and optimiser", copies * kFloat * parameters},
+      {"data", (c.data.train_size + c.data.test_size) * model.data_size() * (bytes ? 1 : kFloat)}};
+  if (find_baseline(c.run.mode) == nullptr) parts.emplace_back("a step", step_bytes(c, model));
   int64_t sum = 0;
   for (const auto& part : parts) sum += part.second;
   label("memory") << "about " << grouped(sum / 1000000) << " MB:";
@@ -163,9 +165,9 @@ void print_plan(const Config& config, const std::string& source) {
   const DataShape shape = data_shape(config.data);
   const std::string device = resolve_device(config.run.device);
   // A TorchScript network is a program: nothing is run to make a plan.
-  ModelOptions options = config.model;
-  options.generator.use_perceptual_loss = false;
-  const Model model(options, shape, Rng(config.run.seed));
+  Config alone = config;
+  alone.model.generator.use_perceptual_loss = false;
+  const Model model = make_model(alone, shape);
   label("plan") << config.run.mode << " training on " << config.run.dataset << "; nothing is written or downloaded\n";
   label("configuration") << source << "\n";
   for (const auto& note : config.notes) label("note") << note << "\n";
@@ -180,7 +182,7 @@ void print_plan(const Config& config, const std::string& source) {
                  << " epochs: " << grouped(total) << " updates";
   if (config.run.max_steps > 0 && config.run.max_steps < total)
     std::cout << ", stopped after " << grouped(config.run.max_steps);
-  std::cout << " (batch " << config.run.batch_size << ", " << posterior_text(config.posterior) << ")\n";
+  std::cout << " (batch " << config.run.batch_size << ", " << posterior_text(config) << ")\n";
   print_memory_estimate(config, *model, parameters);
   if (const auto& g = config.model.generator; g.use_perceptual_loss)
     label("network") << g.perceptual_features

@@ -8,6 +8,8 @@
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
+#include "kaem/core/table.h"
+#include "kaem/evaluate/in_training.h"
 #include "kaem/train/run.h"
 
 namespace kaem::app {
@@ -48,6 +50,7 @@ void run_training(const Config& config, const std::string& resume, const Common&
   TrainOptions options;
   options.resume = resume;
   options.command_line = common.command_line;
+  options.evaluator = evaluate::in_training(config);
   train(config, options);
 }
 
@@ -56,7 +59,7 @@ void start(const TrainArguments& a, const Common& common) {
   if (a.dataset.empty() && a.config.empty())
     throw UsageError(
         "kaem train: expected --dataset D (MNIST, DARCY_FLOW, ...), --config F or --resume; see kaem train --help");
-  const std::string path = a.config.empty() ? default_config_path(a.dataset) : a.config;
+  const std::string path = a.config.empty() ? default_config_path(a.dataset, a.mode) : a.config;
   Config config = load_config(path, overrides_of(common), a.dataset, a.mode);
   apply_session(config, common);
   if (config.run.verbose && !common.quiet) log::set_level(log::Level::kDebug);
@@ -86,7 +89,7 @@ Command add_train(CLI::App& program, const Common& common) {
   CLI::App* app = program.add_subcommand("train", "Train a model");
   const auto a = std::make_shared<TrainArguments>();
   app->add_option("--dataset", a->dataset, "Data set: one of those of kaem data list")->type_name("D");
-  app->add_option("--mode", a->mode, "Training criterion: vanilla, thermo or variational")->type_name("M");
+  app->add_option("--mode", a->mode, str("What is trained, and how: ", listed(run_modes())))->type_name("M");
   app->add_option("--config", a->config, "Configuration file (else the data set's in config/)")->type_name("FILE");
   a->resume_option =
       app->add_option("--resume", a->resume, "Go on with a run (else the newest)")->type_name("[RUN]")->expected(0, 1);

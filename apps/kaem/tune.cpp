@@ -157,7 +157,7 @@ class Tuning {
     } else {
       const std::string path = folder + "/tune.json";
       std::vector<std::string> words = {"evaluate",  folder,
-                                        "--metrics", o.metric == "reconstruction" ? "reconstruction" : "loglik",
+                                        "--metrics", o.metric == "ais" ? "loglik" : o.metric,
                                         "--methods", o.metric == "loglik" ? "is" : "ais",
                                         "--seed",    std::to_string(plan_.base.run.seed),
                                         "-n",        std::to_string(o.test_data),
@@ -177,6 +177,7 @@ class Tuning {
     const auto json = nlohmann::json::parse(io::read_json(path), nullptr, false);
     const auto& metric = plan_.search.options.metric;
     const std::string place = metric == "reconstruction" ? "/scores/reconstruction MSE/value"
+                              : metric == "fid"          ? "/scores/classifier FID/value"
                               : metric == "loglik"       ? "/log_likelihood/importance sampling/mean"
                                                          : "/log_likelihood/annealed importance/mean";
     const nlohmann::json::json_pointer pointer(place);

@@ -56,7 +56,7 @@ TunePlan make_tune_plan(const TuneArguments& a, const Common& common) {
   if (a.dataset.empty() && a.config.empty())
     throw UsageError("kaem tune: expected --dataset D or --config F; see kaem tune --help");
   TunePlan plan;
-  plan.source = a.config.empty() ? default_config_path(a.dataset, true) : a.config;
+  plan.source = a.config.empty() ? default_config_path(a.dataset, a.mode, true) : a.config;
   plan.overrides = overrides_of(common);
   plan.base = load_config(plan.source, plan.overrides, a.dataset, a.mode);
   plan.search = load_search(plan.source, plan.overrides, plan.base);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kaem/baseline/baselines.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/core/table.h"
@@ -48,8 +49,9 @@ void Draft::read(std::string_view text, const std::string& name) {
       throw ConfigError(
           str(name, ":", entry.line, ": [", entry.section, "]: format older than EbmModel/GeneratorModel"));
     tuning_ = tuning_ || same_name(entry.section, "TUNING");
-    model_ = model_ || same_name(entry.section, "EbmModel") || same_name(entry.section, "GeneratorModel");
-    if (baseline_.empty() && is_baseline(entry.section))
+    model_ = model_ || same_name(entry.section, "EbmModel");
+    const auto is_its = [&](const BaselineRow& row) { return same_name(row.section, entry.section); };
+    if (baseline_.empty() && std::any_of(baselines().begin(), baselines().end(), is_its))
       baseline_ = str(name, ":", entry.line, ": [", entry.section, "]");
   }
   for (const auto& entry : ini.entries) set(entry.section, entry.key, entry.value, str(name, ":", entry.line), true);
@@ -140,8 +142,7 @@ bool Draft::set_reserved(std::string_view section, std::string_view key, const s
     throw ConfigError(
         str(where, ": ", given, ": not built yet", row->off.empty() ? "" : str(" (allowed: ", row->off, ")")));
   if (row->rule == Rule::kIgnored && !off) note(str(where, ": ", given, " is ignored"));
-  if (row->rule == Rule::kUnused || row->rule == Rule::kObsolete || row->rule == Rule::kTuning ||
-      row->rule == Rule::kBaseline)
+  if (row->rule == Rule::kUnused || row->rule == Rule::kObsolete || row->rule == Rule::kTuning)
     add_unique(unused_[std::string(row->section)], key);
   return true;
 }
@@ -163,7 +164,7 @@ void Draft::unknown_key(const std::string& section, std::string_view key, const 
     if (field.section == section) {
       names.emplace_back(field.key.name);
       names.insert(names.end(), field.key.aliases.begin(), field.key.aliases.end());
-    } else if (field.spelt(key)) {
+    } else if (elsewhere.empty() && field.spelt(key)) {
       elsewhere = field.section;
     }
   }
@@ -176,14 +177,17 @@ void Draft::unknown_key(const std::string& section, std::string_view key, const 
 }
 
 void Draft::refuse_baselines() const {
-  if (!baseline_.empty() && !model_)
-    throw ConfigError(
-        baseline_ +
-        ": a baseline's file, and baselines are not built yet; for this model expected a file with [EbmModel], "
-        "such as config/svhn_config.ini");
+  std::vector<std::string> modes;
+  for (const BaselineRow& row : baselines()) modes.emplace_back(row.mode);
+  if (!baseline_.empty() && !model_ && find_baseline(config.run.mode) == nullptr)
+    throw ConfigError(str(baseline_, ": a baseline's file; expected --mode ", listed(modes),
+                          ", or a file with [EbmModel], such as config/svhn_config.ini"));
 }
 
 void Draft::note_unused() {
+  for (const auto& [id, given] : given_)
+    if (const std::string section = id.substr(0, id.find('.')); of_reference(id) && !is_read(section, config.run.mode))
+      add_unique(unused_[section], given.spelling);
   std::string list;
   for (const auto& [section, keys] : unused_) {
     list += (list.empty() ? "[" : "; [") + section + "]";

@@ -1,7 +1,9 @@
 #include "config/fields.h"
 
 #include <algorithm>
+#include <array>
 
+#include "kaem/baseline/baselines.h"
 #include "kaem/config/visit.h"
 
 namespace kaem::config {
@@ -32,6 +34,16 @@ std::vector<Field> fields_of(Config& config) {
   return std::move(collector.fields);
 }
 
+bool is_read(std::string_view section, std::string_view mode) {
+  constexpr auto kOfAll = std::to_array<std::string_view>({"TRAINING", "OPTIMIZER", "LR_SCHEDULE", "DATA"});
+  const auto has = [&](const auto& sections) {
+    return std::find(sections.begin(), sections.end(), section) != sections.end();
+  };
+  if (const BaselineRow* row = find_baseline(mode)) return section == row->section || has(row->shares) || has(kOfAll);
+  const auto& rows = baselines();
+  return std::none_of(rows.begin(), rows.end(), [&](const BaselineRow& row) { return row.section == section; });
+}
+
 std::vector<Field> fields_of(TuningOptions& options) {
   Collector collector;
   collector.section("TUNING", "How `kaem tune` searches; other commands pay no heed to it.");
@@ -40,3 +52,9 @@ std::vector<Field> fields_of(TuningOptions& options) {
 }
 
 }  // namespace kaem::config
+
+std::vector<std::string> kaem::run_modes() {
+  std::vector<std::string> names = mode_names();
+  for (const BaselineRow& row : baselines()) names.emplace_back(row.mode);
+  return names;
+}

@@ -24,6 +24,9 @@ struct Field {
 /// All keys of `config`, in the order in which they are printed. The fields point into it.
 std::vector<Field> fields_of(Config& config);
 
+/// True if a run of this mode reads the section: each baseline has one of its own, and few of KAEM's.
+bool is_read(std::string_view section, std::string_view mode);
+
 /// All keys of [TUNING] but the searched ones.
 std::vector<Field> fields_of(TuningOptions& options);
 

@@ -3,18 +3,16 @@
 #include <algorithm>
 #include <array>
 
+#include "kaem/config/config.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/core/table.h"
-#include "kaem/objective/criteria.h"
 
 namespace kaem {
 namespace {
 
 constexpr std::string_view kWordBlanks = " \t\v\f\r";
 constexpr size_t kLongestLine = 4096, kMostJobs = 10000, kMostFaults = 100;
-constexpr auto kLaterModes =
-    std::to_array<std::string_view>({"baseline-vae", "baseline-pang", "baseline-ddpm", "baseline-gan"});
 constexpr auto kPlainKeys = std::to_array<std::string_view>({"seed", "name", "config", "max-steps", "data-dir"});
 
 bool is_blank(char c) { return kWordBlanks.find(c) != std::string_view::npos; }
@@ -47,12 +45,10 @@ std::vector<std::string> words_of(std::string_view line) {
 }
 
 std::string known_mode(const std::string& mode) {
-  std::vector<std::string> modes = mode_names();
+  std::vector<std::string> modes = run_modes();
   modes.emplace_back("tune");
   for (const auto& known : modes)
     if (same_name(known, mode)) return known;
-  for (const auto& later : kLaterModes)
-    if (same_name(later, mode)) throw ConfigError(str("mode ", later, " is not built yet"));
   throw ConfigError(unknown_name_message("mode", mode, modes));
 }
 

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "config/draft.h"
+#include "kaem/baseline/baselines.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/core/table.h"
@@ -70,16 +71,18 @@ Config parse_config(const std::string& text, const std::string& name, const std:
   return std::move(draft.config);
 }
 
-std::string default_config_path(const std::string& dataset, bool search) {
+std::string default_config_path(const std::string& dataset, const std::string& mode, bool search) {
   const DatasetTraits known = dataset_traits(config::known_dataset(dataset, str("--dataset ", dataset, ": ")));
-  const std::string_view name = search && !known.tuning.empty() ? known.tuning : known.config;
+  std::vector<std::string> names = {std::string(search && !known.tuning.empty() ? known.tuning : known.config)};
+  if (find_baseline(mode) != nullptr) names = {str("baseline_", known.config), std::string(known.config)};
   std::string looked;
-  for (const auto& folder : config_folders()) {
-    std::error_code fault;
-    const std::string path = (folder / name).lexically_normal().string();
-    if (fs::is_regular_file(path, fault)) return path;
-    looked += " " + path;
-  }
+  for (const auto& name : names)
+    for (const auto& folder : config_folders()) {
+      std::error_code fault;
+      const std::string path = (folder / name).lexically_normal().string();
+      if (fs::is_regular_file(path, fault)) return path;
+      looked += " " + path;
+    }
   throw ConfigError(
       str("no configuration file for data set ", known.name, "; looked for:", looked, " (give one with --config)"));
 }

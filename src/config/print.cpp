@@ -122,8 +122,10 @@ std::string to_ini(const Config& config) {
   Config copy = config;
   std::ostringstream out;
   out << "; kaem config 1\n";
+  std::vector<Field> fields = config::fields_of(copy);
+  std::erase_if(fields, [&](const Field& f) { return !config::is_read(f.section, config.run.mode); });
   walk(
-      config::fields_of(copy), [&](const Field& f) { out << "\n[" << f.section << "]\n"; },
+      fields, [&](const Field& f) { out << "\n[" << f.section << "]\n"; },
       [&](const Field& f) { out << f.key.name << " = " << config::print(f.slot) << "\n"; });
   return out.str();
 }
@@ -144,9 +146,8 @@ std::string configuration_markdown() {
   out << "\n## Keys without effect\n\nThese keys are accepted, so that the reference's files load; one warning names "
          "those a file "
          "uses.\n\n";
-  write_reserved(out, [](Rule rule) {
-    return rule == Rule::kUnused || rule == Rule::kObsolete || rule == Rule::kIgnored || rule == Rule::kBaseline;
-  });
+  write_reserved(out,
+                 [](Rule rule) { return rule == Rule::kUnused || rule == Rule::kObsolete || rule == Rule::kIgnored; });
   out << "\nFiles with [EBM_PRIOR], [MIX_PRIOR], [KAN_LIKELIHOOD], [MOE_LIKELIHOOD], [MALA] or [LSTM] are of an older "
          "format and "
          "are refused.\n";

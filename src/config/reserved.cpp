@@ -38,10 +38,6 @@ const std::vector<Reserved> kReserved = {
     {"SYMBOLIC_REG", "num_restarts", "", kUnused},
     {"SYMBOLIC_REG", "fit_symbolic_*", "", kUnused},
     {"TUNING", kAnyKey, "", Rule::kTuning},
-    {"VAE", kAnyKey, "", Rule::kBaseline},
-    {"GAN", kAnyKey, "", Rule::kBaseline},
-    {"DDPM", kAnyKey, "", Rule::kBaseline},
-    {"PANG", kAnyKey, "", Rule::kBaseline},
 };
 
 const std::vector<Renamed> kRenamed = {
@@ -141,11 +137,6 @@ const MappedValue* find_mapped(std::string_view section, std::string_view key, s
   for (const auto& row : kMapped)
     if (same_name(row.section, section) && row.key == key && same_name(row.from, value)) return &row;
   return nullptr;
-}
-
-bool is_baseline(std::string_view section) {
-  return std::any_of(kReserved.begin(), kReserved.end(),
-                     [&](const auto& row) { return row.rule == Rule::kBaseline && same_name(row.section, section); });
 }
 
 const std::vector<Reserved>& all_reserved() { return kReserved; }

@@ -14,7 +14,6 @@ enum class Rule {
   kObsolete,  ///< no longer does anything: accepted with a warning
   kIgnored,   ///< accepted; with another value than `off` a warning says that it is ignored
   kTuning,    ///< read by kaem tune, which documents it; no effect elsewhere
-  kBaseline,  ///< of another model's file: no effect here
   kOff,       ///< any value but `off` would switch a feature on that is not built yet
 };
 
@@ -55,7 +54,5 @@ const std::vector<MappedValue>& all_mapped();
 
 /// True for sections of a format that is too old to read.
 bool is_older_format(std::string_view section);
-/// True for the sections of the models that the reference compares with.
-bool is_baseline(std::string_view section);
 
 }  // namespace kaem::config

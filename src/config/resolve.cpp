@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "config/draft.h"
+#include "kaem/baseline/baselines.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/core/table.h"
@@ -39,12 +40,28 @@ void settle_criterion(Draft& draft) {
   c.objective.criterion = row.name;
 }
 
+/// A baseline's section says what the shared options are; the sections that it does not read stay unseen.
+void settle_baseline(Draft& draft, const BaselineRow& row) {
+  Config& c = draft.config;
+  if (c.run.criterion != "auto")
+    draft.fail("TRAINING.criterion", str("mode ", row.mode, " has its own; expected auto"));
+  c.posterior.tempering = {}, c.objective = {};  // of sections that may stand in the same file
+  BaselineSettings settings{c.model, c.posterior, c.objective};
+  row.settle(c.baseline, settings);
+  if (settings.learning_rate > 0) c.optimizer.learning_rate = settings.learning_rate;
+  if (settings.second_rate > 0) c.optimizer.prior_learning_rate = settings.second_rate;
+  c.grid.prior = false;
+  c.run.use_variational = false;
+}
+
 void settle_mode(Draft& draft, const std::string& mode) {
   Config& c = draft.config;
+  if (!mode.empty()) draft.set("TRAINING", "mode", mode, "--mode " + mode, false);
+  draft.refuse_baselines();
+  if (const BaselineRow* row = find_baseline(c.run.mode)) return settle_baseline(draft, *row);
   int64_t& temperatures = c.posterior.tempering.levels;
   temperatures = std::max<int64_t>(0, temperatures);  // -1 is the reference's word for none
   std::string& sampler = c.posterior.sampler;
-  if (!mode.empty()) draft.set("TRAINING", "mode", mode, "--mode " + mode, false);
   if (!draft.has("TRAINING.mode"))
     c.run.mode = c.run.use_variational ? "variational" : temperatures > 1 ? "thermo" : "vanilla";
   if (draft.wants_automala && sampler == "ula") sampler = "automala";
@@ -70,6 +87,8 @@ void settle_dataset(Draft& draft, const std::string& dataset) {
     draft.fail("TRAINING.dataset", error.what());
   }
   c.data.name = c.run.dataset;
+  if (find_baseline(c.run.mode) != nullptr && dataset_traits(c.run.dataset).kind == DataKind::kText)
+    draft.fail("TRAINING.mode", "baselines are trained on images");
 }
 
 /// Defaults that are other keys' values, and values with more than one spelling.
@@ -82,7 +101,7 @@ void settle_dependents(Draft& draft) {
     if (basis.kind == "Morlet" && !draft.has(section + ".init_τ")) basis.tau = kUsualFrequency;
   };
   settle_basis("EbmModel", c.model.prior.basis), settle_basis("GeneratorModel", c.model.generator.basis);
-  for (int64_t* epochs : {&c.run.checkpoint_epochs, &c.run.sample_epochs})
+  for (int64_t* epochs : {&c.run.checkpoint_epochs, &c.run.sample_epochs, &c.run.eval_epochs})
     if (*epochs == 0) *epochs = -1;
 }
 
@@ -244,7 +263,15 @@ void check_widths(const Draft& draft) {
                                             ", the last of [EbmModel] layer_widths = ", widths[0], ",", widths[1]));
 }
 
+/// Of a baseline's model what it shares with KAEM's, and what it is trained on.
+void check_baseline(const Draft& draft) {
+  if (draft.config.data.use_pca) draft.fail("PCA.use_pca", "not with a baseline");
+  check_generator(draft);
+  check_basis(draft, "GeneratorModel", draft.config.model.generator.basis);
+}
+
 void check_model(const Draft& draft) {
+  if (find_baseline(draft.config.run.mode) != nullptr) return check_baseline(draft);
   const PriorOptions& prior = draft.config.model.prior;
   if (prior.layer_widths.size() < 2) draft.fail("EbmModel.layer_widths", "expected two widths P,Q");
   if (prior.is_deep() && sampler_kind(draft.config.posterior.sampler) == SamplerKind::kImportance)
@@ -288,6 +315,9 @@ void check_posterior(const Draft& draft) {
   const auto& bounds = c.posterior.step_size_bounds;
   if (bounds.size() != 2 || !(bounds[0] < bounds[1]))
     draft.fail("POST_LANGEVIN.step_size_bounds", "expected two ascending numbers");
+  if (c.posterior.chain_start == "base" && !c.model.prior.is_deep() && find_baseline(c.run.mode) == nullptr)
+    draft.fail("POST_LANGEVIN.chain_start",
+               "needs a deep prior (three [EbmModel] layer_widths or more); expected prior");
   if (c.objective.thermo_gradient == "path" && c.model.generator.sigma_trainable)
     draft.fail(
         "THERMODYNAMIC_INTEGRATION.thermo_gradient",
@@ -308,6 +338,8 @@ void check_run(const Draft& draft) {
     draft.fail("TRAINING.batch_size", str("must not exceed [TRAINING] N_train = ", c.data.train_size));
   if (!c.data.resize.empty() && c.data.resize.size() != 2)
     draft.fail("DATA.resize", "expected HxW, such as 16x16, or nothing");
+  if (!c.run.keep_best.empty() && c.run.eval_epochs < 1)
+    draft.fail("TRAINING.keep_best", "needs eval_every, the epochs between measures");
   if (c.data.root.empty()) draft.fail("DATA.root", "expected a folder");
 }
 
@@ -334,7 +366,6 @@ std::string known_dataset(const std::string& name, const std::string& where) {
 }
 
 void resolve(Draft& draft, const std::string& dataset, const std::string& mode) {
-  draft.refuse_baselines();
   settle_mode(draft, mode);
   settle_dataset(draft, dataset);
   settle_dependents(draft);

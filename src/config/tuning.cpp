@@ -6,6 +6,7 @@
 #include <set>
 
 #include "config/draft.h"
+#include "kaem/baseline/baselines.h"
 #include "kaem/core/error.h"
 #include "kaem/core/rng.h"
 #include "kaem/core/str.h"
@@ -187,15 +188,26 @@ int64_t grid_point(const Search& search, uint64_t seed, int64_t trial) {
   }
 }
 
+/// What `auto` means, and which metrics the model has.
+void settle_metric(std::string& metric, const Config& base) {
+  const BaselineRow* baseline = find_baseline(base.run.mode);
+  const bool density = baseline == nullptr || baseline->density, text = base.model.generator.seq.use();
+  const bool normalised = baseline ? baseline->normalised : !base.model.prior.is_deep();
+  if (metric == "auto") metric = !density ? "fid" : normalised ? "loglik" : "ais";
+  const auto refuse = [&](const char* why, const char* expected) {
+    throw ConfigError(str("[TUNING] metric = ", metric, ": ", why, "; expected ", expected));
+  };
+  if (!density && metric != "fid" && metric != "loss") refuse("this model has no density p(x|z)", "fid or loss");
+  if (metric == "loglik" && !normalised)
+    refuse("a deep prior has no normaliser", "ais, reconstruction, fid or loss");
+  if (text && (metric == "reconstruction" || metric == "fid")) refuse("the data are text", "loglik, ais or loss");
+}
+
 }  // namespace
 
 Search load_search(const std::string& path, const std::vector<Override>& overrides, const Config& base) {
   Search search = Reader().read(path, overrides, base);
-  if (search.options.metric == "auto") search.options.metric = base.model.prior.is_deep() ? "ais" : "loglik";
-  if (search.options.metric == "loglik" && base.model.prior.is_deep())
-    throw ConfigError("[TUNING] metric = loglik: a deep prior has no normaliser; expected ais, reconstruction or loss");
-  if (search.options.metric == "reconstruction" && base.model.generator.seq.use())
-    throw ConfigError("[TUNING] metric = reconstruction: the data are text; expected loglik, ais or loss");
+  settle_metric(search.options.metric, base);
   return search;
 }
 

@@ -29,6 +29,7 @@ Section measure_bidirectional(Evaluation& e) {
 /// Why reverse chains cannot be started. Empty: they can.
 std::string needs_exact_draws(Evaluation& e) {
   if (e.is_text()) return "it simulates pictures, but this run is on text";
+  if (const std::string why = needs_density(e); !why.empty()) return why;
   return e.run.model->prior->view()->distribution() == nullptr ? "a deep prior has no exact draws" : "";
 }
 

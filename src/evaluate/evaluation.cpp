@@ -52,6 +52,11 @@ Evaluation::Evaluation(LoadedRun& run_in, DatasetOptions data, Options options_i
   data_options_.use_pca = false;  // the run's own components count
 }
 
+void Evaluation::forget_model() {
+  posterior_.reset();
+  generated_ = generated_features_ = Tensor();
+}
+
 bool Evaluation::is_text() const { return run.config.model.generator.seq.use(); }
 
 DataShape Evaluation::picture_shape() { return run.pca ? run.pca->shape : run.model->shape; }

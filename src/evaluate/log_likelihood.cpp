@@ -149,8 +149,12 @@ Section measure_log_likelihood(Evaluation& e) {
 }  // namespace
 
 Metric log_likelihood_metric() {
-  return {"loglik", "log p(x) of test data, bits per dimension, of text perplexity; ESS",
-          [](Evaluation&) { return std::string(); }, measure_log_likelihood};
+  return {"loglik",
+          "log p(x) of test data, bits per dimension, of text perplexity; ESS",
+          needs_density,
+          measure_log_likelihood,
+          {},
+          /*higher_is_better=*/true};
 }
 
 }  // namespace kaem::evaluate

@@ -46,6 +46,7 @@ Section measure_out_of_distribution(Evaluation& e) {
 
 std::string needs_other_data(Evaluation& e) {
   if (const std::string text = needs_pictures(e); !text.empty()) return text;
+  if (const std::string why = needs_density(e); !why.empty()) return why;
   return e.options.against.empty() ? "name the other data with --against" : "";
 }
 

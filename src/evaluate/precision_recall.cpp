@@ -26,8 +26,9 @@ Section measure_precision_recall(Evaluation& e) {
 }  // namespace
 
 Metric precision_recall_metric() {
-  return {"precision-recall", "share of samples among the data, and of data among the samples", needs_features,
-          measure_precision_recall};
+  return {"precision-recall",      "share of samples among the data, and of data among the samples",
+          needs_features,          measure_precision_recall,
+          {"precision", "recall"}, /*higher_is_better=*/true};
 }
 
 }  // namespace kaem::evaluate

@@ -44,8 +44,11 @@ Section measure_reconstruction(Evaluation& e) {
 }  // namespace
 
 Metric reconstruction_metric() {
-  return {"reconstruction", "MSE, PSNR and SSIM of test data through posterior means", needs_pictures,
-          measure_reconstruction};
+  const auto needs = [](Evaluation& e) {
+    const std::string why = needs_pictures(e);
+    return why.empty() ? needs_density(e) : why;
+  };
+  return {"reconstruction", "MSE, PSNR and SSIM of test data through posterior means", needs, measure_reconstruction};
 }
 
 }  // namespace kaem::evaluate

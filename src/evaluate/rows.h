@@ -25,6 +25,9 @@ std::string text_of(const std::string& title, const std::vector<std::string>& li
 /// Two digits; `-` where there is no number.
 std::string number_or_dash(double value);
 
+/// Why there is no log p(x): the model has no density p(x|z). Empty: there is one.
+std::string needs_density(Evaluation& evaluation);
+
 /// Why pictures cannot be compared: the run is on text. Empty: they can.
 std::string needs_pictures(Evaluation& evaluation);
 

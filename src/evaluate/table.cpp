@@ -20,6 +20,11 @@ std::vector<Metric> all_metrics() {
   };
 }
 
+std::vector<std::string> columns_of(const Metric& metric) {
+  if (metric.columns.empty()) return {std::string(metric.name)};
+  return {metric.columns.begin(), metric.columns.end()};
+}
+
 std::vector<std::string> metric_names() {
   std::vector<std::string> names;
   for (const Metric& metric : all_metrics()) names.emplace_back(metric.name);
@@ -76,6 +81,10 @@ Score mean_of(const std::string& name, const at::Tensor& values, const std::stri
   const at::Tensor wide = values.to(at::kDouble);
   if (count < 2) return {name, wide.mean().item<double>(), std::nan(""), "one datum"};
   return {name, wide.mean().item<double>(), wide.std().item<double>() / std::sqrt(count), note};
+}
+
+std::string needs_density(Evaluation& evaluation) {
+  return evaluation.run.model->likelihood->has_density() ? "" : "this model has no density p(x|z)";
 }
 
 std::string needs_pictures(Evaluation& evaluation) {

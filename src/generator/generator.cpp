@@ -1,6 +1,7 @@
 #include "kaem/generator/generator.h"
 
 #include "generator/generators.h"
+#include "generator/network.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 
@@ -22,6 +23,11 @@ at::Tensor Generator::forward_given(const at::Tensor& u, const at::Tensor&) { re
 
 at::Tensor Generator::sample_sequence(const at::Tensor&, const Rng&, Stream, int64_t) {
   throw Error("this generator makes no sequences ([SEQ] sequence_length)");
+}
+
+std::unique_ptr<FrozenGenerator> freeze_by_autograd(Generator& generator) {
+  return std::make_unique<network::Frozen>(
+      [&generator](const at::Tensor& u, const at::Tensor&) { return generator.forward(u); });
 }
 
 std::shared_ptr<Generator> make_generator(const GeneratorOptions& options, int64_t latent_width, const DataShape& shape,

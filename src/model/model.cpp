@@ -11,6 +11,16 @@ namespace kaem {
 
 using at::Tensor;
 
+ModelImpl::ModelImpl(const ModelOptions& model_options, DataShape data_shape, std::shared_ptr<Prior> model_prior,
+                     std::shared_ptr<Generator> model_generator, std::shared_ptr<Likelihood> model_likelihood)
+    : shape(data_shape), options(model_options) {
+  prior = register_module("prior", std::move(model_prior));
+  generator = register_module("generator", std::move(model_generator));
+  likelihood = register_module("likelihood", std::move(model_likelihood));
+  // Batch norm uses running statistics everywhere but where parameter gradients are taken.
+  eval();
+}
+
 ModelImpl::ModelImpl(const ModelOptions& model_options, DataShape data_shape, const Rng& rng)
     : shape(data_shape), options(model_options) {
   prior = register_module("prior", make_prior(options.prior, rng));
@@ -20,7 +30,6 @@ ModelImpl::ModelImpl(const ModelOptions& model_options, DataShape data_shape, co
   const auto& g = options.generator;
   if (g.use_perceptual_loss)
     perceptual = std::make_shared<Perceptual>(g.perceptual_features, g.perceptual_scale, shape);
-  // Batch norm uses running statistics everywhere but where parameter gradients are taken.
   eval();
 }
 

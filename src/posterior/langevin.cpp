@@ -88,7 +88,11 @@ struct LangevinSampling : Posterior {
 
   Tensor start(const ModelView& view, const Batch& batch, int64_t levels, int64_t step, const Rng& rng) {
     const int64_t chains = options.chains_per_datum;
-    const Tensor fresh = prior_chains(*view.prior, {levels, batch.x.size(0), chains}, rng, Stream::kPrior, step);
+    const std::array<int64_t, 3> sizes_of_chains = {levels, batch.x.size(0), chains};
+    if (const TiltedBase* base = view.prior->tilted(); base != nullptr && options.chain_start == "base")
+      return mcmc::unflatten_chains(
+          base->sample_base(c10::multiply_integers(sizes_of_chains), rng, Stream::kPrior, step), sizes_of_chains);
+    const Tensor fresh = prior_chains(*view.prior, sizes_of_chains, rng, Stream::kPrior, step);
     if (store && batch.index.defined()) {
       const auto [lower, upper] = view.model.prior->domain();
       return store->load(batch.index, fresh, lower, upper);

@@ -104,7 +104,8 @@ std::vector<int64_t> RunFolder::checkpoint_steps() const {
   return steps;
 }
 
-void RunFolder::save_checkpoint(const Checkpoint& checkpoint, const io::NamedTensors& tensors, int64_t keep) {
+void RunFolder::save_checkpoint(const Checkpoint& checkpoint, const io::NamedTensors& tensors, int64_t keep,
+                                int64_t best) {
   const std::string path = checkpoint_path(checkpoint.step);
   const std::string image = io::to_safetensors(tensors, {{"format", str(kFormat)}});
   Json json = {{"format", kFormat},       {"version", version()},       {"config_hash", checkpoint.config_hash},
@@ -118,7 +119,7 @@ void RunFolder::save_checkpoint(const Checkpoint& checkpoint, const io::NamedTen
   // Only now that the new one is whole may old ones go; the JSON first, as without it a checkpoint does not exist.
   // Later steps are none of this: they are left of a run that went back to an older checkpoint.
   auto steps = checkpoint_steps();
-  std::erase_if(steps, [&](int64_t s) { return s > checkpoint.step; });
+  std::erase_if(steps, [&](int64_t s) { return s > checkpoint.step || s == best; });
   const auto surplus = static_cast<int64_t>(steps.size()) - std::max<int64_t>(keep, 1);
   for (int64_t i = 0; i < surplus; ++i) {
     std::error_code ignored;
@@ -129,6 +130,16 @@ void RunFolder::save_checkpoint(const Checkpoint& checkpoint, const io::NamedTen
 }
 
 Checkpoint RunFolder::load_checkpoint() const {
+  Checkpoint newest = load_newest();
+  if (!best_) return newest;
+  const auto found = newest.tensors.find(kBestTensor);
+  if (found == newest.tensors.end())
+    throw UsageError(path_ + "/best: the run keeps no best checkpoint ([TRAINING] keep_best)");
+  const int64_t step = found->second[1].item<int64_t>();
+  return step == newest.step ? newest : read_checkpoint(checkpoint_path(step));
+}
+
+Checkpoint RunFolder::load_newest() const {
   const auto steps = checkpoint_steps();
   if (steps.empty()) throw DataError(path_ + " holds no checkpoint yet");
   constexpr size_t kNamed = 3;

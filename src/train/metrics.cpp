@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -67,11 +68,16 @@ void Metrics::add(const std::vector<Number>& averages, const std::vector<Number>
   ++updates_;
 }
 
+void Metrics::measure(const std::vector<double>& values) {
+  for (size_t i = 0; i < measured_names_.size(); ++i)
+    if (!std::isnan(values.at(i))) measured_[measured_names_[i]] = values[i];
+}
+
 void Metrics::write_row(int64_t step, int64_t epoch, double seconds, double learning_rate) {
-  std::string header = "step,epoch,seconds", row = str(step, ",", epoch, ",", number(seconds));
+  std::vector<std::pair<std::string, std::string>> cells = {
+      {"step", str(step)}, {"epoch", str(epoch)}, {"seconds", number(seconds)}};
   const auto add_column = [&](const std::string& name, double value, Measure measure = Measure::kTerm) {
-    header.append(",").append(name);
-    row.append(",").append(measure == Measure::kSwapRate && std::isnan(value) ? "" : number(value));
+    cells.emplace_back(name, measure == Measure::kSwapRate && std::isnan(value) ? "" : number(value));
   };
   // The barrier is a sum over pairs, some of which may not be tried in every update: it is taken of their means.
   double barrier = 0;
@@ -83,11 +89,26 @@ void Metrics::write_row(int64_t step, int64_t epoch, double seconds, double lear
   }
   add_column("lr", learning_rate);
   for (const auto& count : counts_) add_column(count.name, sums_[count.name]);
-  std::error_code ignored;
-  const auto size = std::filesystem::file_size(path_, ignored);
-  append(path_, ignored || size == 0 ? header + "\n" + row + "\n" : row + "\n");
-  sums_.clear(), missing_.clear();
+  for (const auto& name : measured_names_)
+    cells.emplace_back(name, measured_.contains(name) ? number(measured_[name]) : "");
+  append(path_, lines_of(cells));
+  sums_.clear(), missing_.clear(), measured_.clear();
   updates_ = 0;
+}
+
+/// The row as the file's header has it (a run may go on with other measures than it began with), or both.
+std::string Metrics::lines_of(const std::vector<std::pair<std::string, std::string>>& cells) const {
+  std::ifstream file(path_);
+  std::string header, row;
+  const bool there = std::getline(file, header) && !header.empty();
+  if (!there)
+    for (const auto& [name, cell] : cells) header.append(header.empty() ? "" : ",").append(name);
+  std::istringstream names(header);
+  for (std::string name; std::getline(names, name, ',');) {
+    const auto cell = std::find_if(cells.begin(), cells.end(), [&](const auto& c) { return c.first == name; });
+    row.append(row.empty() ? "" : ",").append(cell == cells.end() ? "" : cell->second);
+  }
+  return there ? row + "\n" : header + "\n" + row + "\n";
 }
 
 std::optional<double> Metrics::last(const std::string& column) const {
@@ -136,16 +157,20 @@ io::NamedTensors Metrics::named_state() const {
     state.emplace_back(str(kPrefix, "sum.", name), at::scalar_tensor(sum, at::kDouble));
   for (const auto& [name, count] : missing_)
     if (count > 0) state.emplace_back(str(kPrefix, "missing.", name), at::scalar_tensor(count, at::kLong));
+  for (const auto& [name, value] : measured_)
+    state.emplace_back(str(kPrefix, "measured.", name), at::scalar_tensor(value, at::kDouble));
   return state;
 }
 
 void Metrics::restore(const std::map<std::string, at::Tensor>& tensors) {
-  sums_.clear(), missing_.clear();
+  sums_.clear(), missing_.clear(), measured_.clear();
   updates_ = 0;
-  const std::string sum_prefix = str(kPrefix, "sum."), missing_prefix = str(kPrefix, "missing.");
+  const std::string sum_prefix = str(kPrefix, "sum."), missing_prefix = str(kPrefix, "missing."),
+                    measured_prefix = str(kPrefix, "measured.");
   for (const auto& [name, tensor] : tensors) {
     if (name == str(kPrefix, "updates")) updates_ = tensor.item<int64_t>();
     if (name.starts_with(missing_prefix)) missing_[name.substr(missing_prefix.size())] = tensor.item<int64_t>();
+    if (name.starts_with(measured_prefix)) measured_[name.substr(measured_prefix.size())] = tensor.item<double>();
     if (name.starts_with(sum_prefix)) sums_[name.substr(sum_prefix.size())] = tensor.item<double>();
   }
 }

@@ -172,7 +172,9 @@ RunFolder RunFolder::create(const Config& config, const RunMeta& meta) {
 RunFolder RunFolder::open(const std::string& path_or_last, const std::string& runs) {
   std::string path = path_or_last;
   while (path.size() > 1 && path.back() == '/') path.pop_back();
-  // No run is called last.
+  // No run is called last, and none best.
+  const bool best = fs::path(path).filename() == "best" && !is_run(path);
+  if (best) path = fs::path(path).parent_path().string();
   if (path == "last") path = newest_run(runs);
   if (fs::path(path).filename() == "last") path = newest_run(fs::path(path).parent_path().string());
   if (!fs::exists(path))
@@ -181,7 +183,7 @@ RunFolder RunFolder::open(const std::string& path_or_last, const std::string& ru
     throw UsageError(
         path + " is a run that was ended before its first line was written: give its command again, without --resume");
   if (!is_run(path)) throw UsageError(path + " is not a run folder: it holds no config.ini");
-  return RunFolder(path);
+  return RunFolder(path, best);
 }
 
 Config RunFolder::config() const {
@@ -238,6 +240,8 @@ std::string config_hash(const Config& config) {
   c.run.threads = defaults.threads, c.run.max_steps = defaults.max_steps;
   c.run.checkpoint_epochs = defaults.checkpoint_epochs, c.run.checkpoint_steps = defaults.checkpoint_steps;
   c.run.keep_checkpoints = defaults.keep_checkpoints, c.run.sample_epochs = defaults.sample_epochs;
+  c.run.eval_epochs = defaults.eval_epochs, c.run.eval_metrics = defaults.eval_metrics;
+  c.run.eval_generated = defaults.eval_generated, c.run.keep_best = defaults.keep_best;
   c.run.quiet = defaults.quiet, c.run.verbose = defaults.verbose, c.run.log_format = defaults.log_format;
   c.data.root = DatasetOptions().root, c.data.offline = false;
   return io::sha256(to_ini(c));

@@ -16,6 +16,7 @@
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
+#include "kaem/core/table.h"
 #include "kaem/data/pca.h"
 #include "kaem/data/text.h"
 #include "kaem/io/file.h"
@@ -81,6 +82,15 @@ Session::Session(Trainer& trainer)
     for (const auto& note : config_.notes) log::info(note);
   for (const auto& note : data_.notes) log::info(note);
   log::info(str("run folder: ", folder_.path()));
+  if (config_.run.eval_epochs < 1) return;
+  if (!trainer.options().evaluator)
+    throw UsageError("[TRAINING] eval_every: nothing is there that measures (TrainOptions::evaluator)");
+  evaluator_ = trainer.options().evaluator(trainer);
+  const auto columns = evaluator_->columns();
+  const std::string& best = config_.run.keep_best;
+  if (!best.empty() && std::find(columns.begin(), columns.end(), best) == columns.end())
+    throw ConfigError("[TRAINING] " + unknown_name_message("keep_best", best, columns));
+  metrics_.set_measured_columns(columns);
 }
 
 Session::~Session() {
@@ -92,6 +102,7 @@ void Session::restore() {
   int64_t done = 0;
   if (data_.is_text()) keep_vocabulary(data_);
   if (data_.pca) keep_pca(*data_.pca);
+  if (folder_.is_best()) throw UsageError(folder_.path() + "/best: a run goes on from its newest checkpoint");
   if (resumed_ && folder_.checkpoint_steps().empty()) {
     log::warn(folder_.path() + " holds no checkpoint yet: it is trained from its first update");
     metrics_.cut(0, 0);
@@ -101,6 +112,8 @@ void Session::restore() {
     if (data_.is_text()) folder_.read_kept_file(kVocabularyFile, checkpoint);
     restore_state(trainer_.state(), checkpoint.tensors, checkpoint.path);
     metrics_.restore(checkpoint.tensors);
+    if (const auto found = checkpoint.tensors.find(kBestTensor); found != checkpoint.tensors.end())
+      best_ = found->second[0].item<double>(), best_step_ = found->second[1].item<int64_t>();
     done = restored_step_ = checkpoint.step, seconds_before_ = checkpoint.seconds, saved_step_ = done;
     cut_metrics(checkpoint);
     log::info(str("going on after update ", done, " of ", length_.total));
@@ -132,15 +145,38 @@ void Session::tick(const StepResult& result) {
   progress_->update(done, result.loss);
   warn_of_bad_sampling(result.terms);
   const auto each_epochs = [&](int64_t epochs) { return epochs > 0 && done % (epochs * length_.steps_per_epoch) == 0; };
+  const bool best = each_epochs(run.eval_epochs) && measure(done);
   if (done % run.log_steps == 0 || done == length_.total) write_row(done);
   if (each_epochs(run.sample_epochs)) write_samples(done);
-  if (each_epochs(run.checkpoint_epochs) || (run.checkpoint_steps > 0 && done % run.checkpoint_steps == 0)) save(done);
+  if (best || each_epochs(run.checkpoint_epochs) || (run.checkpoint_steps > 0 && done % run.checkpoint_steps == 0))
+    save(done);
   if (const int signal = SignalGuard::received(); signal != 0 && done < length_.last) {
     save(done);
     throw Interrupted(str("interrupted after update ", done,
                           "; its checkpoint is written. Go on with: kaem train --resume ", folder_.path()),
                       signal);
   }
+}
+
+bool Session::measure(int64_t done) {
+  log::set_status_line(str("measuring after update ", done));
+  trainer_.averages().swap();
+  const std::vector<double> values = evaluator_->measure();
+  trainer_.averages().swap();
+  log::set_status_line("");
+  metrics_.measure(values);
+  const auto columns = evaluator_->columns();
+  const auto at = std::find(columns.begin(), columns.end(), config_.run.keep_best);
+  if (at == columns.end()) return false;
+  const double value = values.at(static_cast<size_t>(at - columns.begin()));
+  if (!is_better(value)) return false;
+  best_ = value, best_step_ = done;
+  return true;
+}
+
+bool Session::is_better(double value) const {
+  if (std::isnan(value) || std::isnan(best_)) return !std::isnan(value);
+  return evaluator_->higher_is_better(config_.run.keep_best) ? value > best_ : value < best_;
 }
 
 void Session::warn_of_bad_sampling(const std::vector<Number>& terms) {
@@ -197,6 +233,8 @@ void Session::save(int64_t done) {
   auto tensors = trainer_.state();
   for (const auto& more : {data_state(data_), metrics_.named_state()})
     tensors.insert(tensors.end(), more.begin(), more.end());
+  if (best_step_ >= 0)
+    tensors.emplace_back(kBestTensor, at::tensor({best_, static_cast<double>(best_step_)}, at::kDouble));
   metrics_.sync();
   Checkpoint checkpoint;
   checkpoint.step = done, checkpoint.epoch = epoch(done), checkpoint.seconds = seconds();
@@ -204,7 +242,7 @@ void Session::save(int64_t done) {
   if (const std::string rows = metrics_.description(); !rows.empty()) checkpoint.files[kMetricsFile] = rows;
   const std::string before = last_checkpoint();
   try {
-    folder_.save_checkpoint(checkpoint, tensors, config_.run.keep_checkpoints);
+    folder_.save_checkpoint(checkpoint, tensors, config_.run.keep_checkpoints, best_step_);
     if (resumed_) folder_.write_config(config_, restored_step_);
   } catch (const Error& e) {
     throw Error(str("checkpoint of update ", done, ": ", e.what(), "; the last good checkpoint is ", before));

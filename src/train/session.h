@@ -2,7 +2,9 @@
 
 #include <chrono>
 #include <exception>
+#include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -53,6 +55,9 @@ class Session {
   void warn_of_changes(const Checkpoint& checkpoint) const;
   void cut_metrics(const Checkpoint& checkpoint) const;
   void write_samples(int64_t done);
+  /// Measures the run; true if it is the best so far.
+  bool measure(int64_t done);
+  bool is_better(double value) const;
   void report_end(const Report& report) const;
 
   Trainer& trainer_;
@@ -73,6 +78,9 @@ class Session {
   int64_t loss_count_ = 0;
   bool warned_of_few_ = false, warned_of_swaps_ = false, warned_of_moves_ = false;
   std::string samples_;
+  std::unique_ptr<Evaluator> evaluator_;
+  double best_ = std::numeric_limits<double>::quiet_NaN();  ///< of the measure that keep_best names ...
+  int64_t best_step_ = -1;                                  ///< ... after this update
   std::optional<Progress> progress_;
   std::optional<SignalGuard> signals_;
 };

@@ -7,6 +7,7 @@
 #include <exception>
 #include <filesystem>
 
+#include "kaem/baseline/baselines.h"
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
@@ -22,11 +23,11 @@
 namespace kaem {
 namespace {
 
-/// The model's parameters and the encoder's; those of the prior may take a learning rate of their own.
-std::vector<NamedParameter> trained_parameters(const ModelImpl& model, Posterior& posterior) {
+/// The model's parameters and the encoder's; those below `second` may take a learning rate of their own.
+std::vector<NamedParameter> trained_parameters(const ModelImpl& model, Posterior& posterior, std::string_view second) {
   std::vector<NamedParameter> parameters;
   for (const auto& p : model.named_parameters())
-    if (p.value().requires_grad()) parameters.push_back({p.key(), p.value(), p.key().starts_with("prior.")});
+    if (p.value().requires_grad()) parameters.push_back({p.key(), p.value(), p.key().starts_with(second)});
   if (const auto module = posterior.module())
     for (const auto& p : module->named_parameters()) parameters.push_back({"encoder." + p.key(), p.value(), false});
   return parameters;
@@ -84,9 +85,9 @@ Length run_length(const RunOptions& options, const Dataset& data) {
 }
 
 /// The model on its device, and what was found of its precision.
-Model make_model(const Config& config, const DataShape& shape, const std::string& device, const Rng& rng, bool resumed,
-                 std::string& precision) {
-  Model model(config.model, shape, rng);
+Model model_on(const Config& config, const DataShape& shape, const std::string& device, const Rng& rng, bool resumed,
+               std::string& precision) {
+  Model model = make_model(config, shape);
   precision = prepare_precision(config.model.generator, model->prior->latent_shape().front(), shape, device, resumed);
   model->to(at::Device(device));
   if (model->perceptual) model->perceptual->to(at::TensorOptions(at::Device(device)).dtype(at::kFloat));
@@ -99,9 +100,21 @@ std::unique_ptr<Posterior> make_posterior_of(const Config& config, ModelImpl& mo
                                              const Length& length, const std::string& device, const Rng& rng) {
   const auto number = at::TensorOptions().dtype(at::kFloat).device(at::Device(device));
   const PosteriorContext context{data.shape, data.train.size(0), length.total, config.run.out, number};
-  auto posterior = make_posterior(config.posterior, model, context, rng);
+  const BaselineRow* baseline = find_baseline(config.run.mode);
+  const auto make = baseline && baseline->posterior ? baseline->posterior : make_posterior;
+  auto posterior = make(config.posterior, model, context, rng);
   if (const auto module = posterior->module()) module->to(at::Device(device));
   return posterior;
+}
+
+std::unique_ptr<Objective> make_objective_of(const Config& config) {
+  const BaselineRow* baseline = find_baseline(config.run.mode);
+  return baseline && baseline->objective ? baseline->objective(config.baseline) : make_objective(config.objective);
+}
+
+std::string_view second_rate_of(const Config& config) {
+  const BaselineRow* baseline = find_baseline(config.run.mode);
+  return baseline ? baseline->second_rate : "prior.";
 }
 
 /// The first term that is not finite, else the first such gradient: what a user looks at first. Empty: all are.
@@ -127,6 +140,12 @@ struct NotFinite : Error {
 
 }  // namespace
 
+Model make_model(const Config& config, const DataShape& shape) {
+  const Rng rng(config.run.seed);
+  const BaselineRow* baseline = find_baseline(config.run.mode);
+  return baseline ? Model(baseline->model(config.baseline, config.model, shape, rng)) : Model(config.model, shape, rng);
+}
+
 Trainer::Trainer(Config config, const Dataset& data, TrainOptions options)
     : config_(std::move(config)),
       options_(std::move(options)),
@@ -135,10 +154,10 @@ Trainer::Trainer(Config config, const Dataset& data, TrainOptions options)
       length_(run_length(config_.run, data)),
       rng_(config_.run.seed),
       network_(check_network(config_, options_)),
-      model_(make_model(config_, data.shape, device_, rng_, !options_.resume.empty(), precision_)),
+      model_(model_on(config_, data.shape, device_, rng_, !options_.resume.empty(), precision_)),
       posterior_(make_posterior_of(config_, *model_, data, length_, device_, rng_)),
-      objective_(make_objective(config_.objective)),
-      optimizer_(make_optimizer(config_.optimizer, trained_parameters(*model_, *posterior_))),
+      objective_(make_objective_of(config_)),
+      optimizer_(make_optimizer(config_.optimizer, trained_parameters(*model_, *posterior_, second_rate_of(config_)))),
       averages_(*model_, config_.optimizer.ema_decay),
       update_({*model_, *posterior_, *objective_, *optimizer_, config_.optimizer.max_grad_norm, rng_}) {
   if (at::Device(device_).is_cuda()) recorded_ = std::make_unique<RecordedUpdate>(update_);
@@ -223,7 +242,8 @@ LoadedRun load_run(const std::string& path_or_last, const std::string& device) {
   const auto checkpoint = folder.load_checkpoint();
   LoadedRun run;
   run.config = folder.config_of(checkpoint);
-  run.step = checkpoint.step, run.folder = folder.path(), run.device = resolve_device(device);
+  run.step = checkpoint.step, run.seconds = checkpoint.seconds, run.folder = folder.path(),
+  run.device = resolve_device(device);
   const auto number = [&](const char* name, int64_t i) {
     const auto found = checkpoint.tensors.find(name);
     if (found == checkpoint.tensors.end() || found->second.numel() <= i)
@@ -238,9 +258,9 @@ LoadedRun load_run(const std::string& path_or_last, const std::string& device) {
     run.pca = std::make_shared<Pca>(parse_pca(folder.read_kept_file(kPcaFile, checkpoint), folder.file(kPcaFile)));
   run.scale_min = number("data.scale", 0), run.scale_max = number("data.scale", 1);
 
-  ModelOptions options = run.config.model;
-  options.generator.use_perceptual_loss = false;  // its file is needed for training only
-  run.model = Model(options, shape, Rng(run.config.run.seed));
+  Config alone = run.config;
+  alone.model.generator.use_perceptual_loss = false;  // its file is needed for training only
+  run.model = make_model(alone, shape);
   io::NamedTensors wanted;
   for (const auto& v : named_values(*run.model)) {
     const bool averaged = checkpoint.tensors.contains("ema." + v.name);

@@ -1,6 +1,7 @@
 // kaem evaluate: every metric of a run on data with labels, on data without, and with a reference's statistics.
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "apps/support.h"
 #include "apps/tiny_file.h"
@@ -52,6 +53,19 @@ class Evaluate : public Program {
     return nlohmann::json::parse(content_of(folder / "e.json")).at("scores");
   }
   mutable std::string printed;
+
+  /// A row of a table in CSV by its columns.
+  static nlohmann::json scores_of_table(const std::string& table, const std::string& run) {
+    std::istringstream lines(table);
+    std::string header, line;
+    std::getline(lines, header);
+    while (std::getline(lines, line) && !line.starts_with(run + ",")) continue;
+    std::istringstream names(header), cells(line);
+    nlohmann::json row;
+    for (std::string name, cell; std::getline(names, name, ',') && std::getline(cells, cell, ',');)
+      if (name != "run" && !cell.empty()) row[name] = std::stod(cell);
+    return row;
+  }
 };
 
 TEST_F(Evaluate, MeasuresAllThereIsOfDataWithLabels) {
@@ -145,6 +159,58 @@ TEST_F(Evaluate, SaysWhatItDoesNotMeasure) {
   EXPECT_TRUE(found.contains("spectrum, RMS log10 ratio"));
   EXPECT_FALSE(found.contains("classifier FID"));
   EXPECT_FALSE(found.contains("reconstruction SSIM"));  // 8x8 pixels: no window fits
+}
+
+TEST_F(Evaluate, ARunMeasuresItselfAndKeepsItsBest) {
+  write_set("mnist");
+  const std::string tiny =
+      "train --dataset MNIST --config tiny.ini --device cpu --threads 1 --data-dir data --offline --resize 12x12 "
+      "--set TRAINING.N_train=80 --set TRAINING.N_test=8 --set TRAINING.eval_every=1 --set TRAINING.eval_generated=32 ";
+  const Outcome trained = kaem(tiny +
+                               "--name a --set TRAINING.eval_metrics=loglik,fid,precision-recall "
+                               "--set TRAINING.keep_best=eval_fid");
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const std::string metrics = content_of(folder / "runs/MNIST/vanilla/a/metrics.csv");
+  EXPECT_HAS(metrics.substr(0, metrics.find('\n')), ",eval_loglik,eval_fid,eval_precision,eval_recall");
+  EXPECT_EQ(kaem("evaluate runs/MNIST/vanilla/a/best --methods is --samples 50 -n 4 --data-dir data").status, 0);
+  EXPECT_HAS(refused(tiny + "--name b --set TRAINING.eval_metrics=fdi"), "did you mean 'fid'?");
+  EXPECT_HAS(refused(tiny + "--name c --set TRAINING.keep_best=eval_fid"), "one of: eval_loglik");
+}
+
+TEST_F(Evaluate, ComparesRunsInOneTableAndKeepsWhatItMeasured) {
+  write_set("mnist");
+  const std::string tiny =
+      "train --dataset MNIST --device cpu --threads 1 --data-dir data --offline --resize 12x12 --set "
+      "TRAINING.N_train=80 --set TRAINING.N_test=8 --set TRAINING.batch_size=8 --max-steps 3 --quiet ";
+  ASSERT_EQ(kaem(tiny + "--config tiny.ini --name a").status, 0);
+  ASSERT_EQ(kaem(tiny + "--mode baseline-vae --name b --set VAE.latent_dim=4 --set VAE.decoder=dense").status, 0);
+  ASSERT_EQ(kaem(tiny + "--mode baseline-gan --name c --set GAN.latent_dim=4 --set GAN.generator_channels=4 --set "
+                        "GAN.generator_strides=2,1 --set GAN.generator_kernels=4,3 --set GAN.generator_paddings=1 "
+                        "--set GAN.discriminator_channels=4 --set GAN.discriminator_strides=2 --set "
+                        "GAN.discriminator_kernels=4 --set GAN.discriminator_paddings=1")
+                .status,
+            0);
+  const std::string compare =
+      "compare runs/MNIST/vanilla/a runs/MNIST/baseline-vae/b runs/MNIST/baseline-gan/c --device cpu --threads 1 "
+      "--metrics loglik,fid,precision-recall --methods is --samples 50 -n 4 --generated 32 --data-dir data ";
+  const Outcome first = kaem(compare + "--out t.csv");
+  ASSERT_EQ(first.status, 0) << first.err;
+  EXPECT_HAS(first.out, "| run ");
+  EXPECT_HAS(first.out, "baseline-gan/c: this model has no density p(x|z)");
+  const std::string table = content_of(folder / "t.csv");
+  EXPECT_HAS(table, "run,updates,seconds,loglik,loglik_error,fid,fid_error,precision,precision_error,recall");
+  EXPECT_HAS(table, "\nbaseline-gan/c,3,");
+  // What was measured is kept: a file of data that is gone is not missed.
+  std::filesystem::remove_all(folder / "data");
+  const auto kept = nlohmann::json::parse(content_of(folder / "runs/MNIST/vanilla/a/compared.json"));
+  EXPECT_EQ(kept.size(), 3u);
+  const nlohmann::json alone = scores_of_table(table, "vanilla/a");
+  for (const auto& [key, value] : kept.items())
+    EXPECT_TRUE(!key.starts_with("3 loglik") || alone["loglik"] == value[0][0]);
+  EXPECT_TRUE(alone.contains("fid"));
+  EXPECT_HAS(refused("compare"), "expected RUNs");
+  EXPECT_HAS(refused("compare runs/MNIST/vanilla/z"), "there is no run");
+  EXPECT_HAS(refused(compare + "--out t.txt"), "ends in .md or .csv");
 }
 
 }  // namespace

@@ -143,7 +143,7 @@ TEST_F(Jobs, TheWholeFileIsCheckedBeforeAnythingRuns) {
   write("j.txt",
         "MNSIT vanilla\nDARCY_PERM vanila\nDARCY_PERM vanilla TRAINING.bach_size=3\n"
         "DARCY_PERM vanilla config=tiny.ini name=a\nDARCY_PERM vanilla config=tiny.ini name=a seed=2\n"
-        "DARCY_PERM vanilla config=none.ini\nDARCY_PERM baseline-vae\nDARCY_PERM vanilla seed=x\n"
+        "DARCY_PERM vanilla config=none.ini\nDARCY_PERM baseline-vea\nDARCY_PERM vanilla seed=x\n"
         "DARCY_PERM thermo EbmModel.layer_widths=7\nDARCY_PERM vanilla name=a/b\n");
   const Outcome outcome = kaem("jobs j.txt");
   EXPECT_EQ(outcome.status, 2);
@@ -151,7 +151,7 @@ TEST_F(Jobs, TheWholeFileIsCheckedBeforeAnythingRuns) {
        {"j.txt:1: data set 'MNSIT' is not known", "did you mean 'MNIST'?", "j.txt:2: mode 'vanila' is not known",
         "j.txt:3: TRAINING.bach_size=3: [TRAINING] unknown key 'bach_size'; did you mean 'batch_size'?",
         "j.txt:5: name=a: line 4 makes the same run runs/DARCY_PERM/vanilla/a",
-        "j.txt:6: none.ini: the configuration file cannot be read", "j.txt:7: mode baseline-vae is not built yet",
+        "j.txt:6: none.ini: the configuration file cannot be read", "j.txt:7: mode 'baseline-vea' is not known",
         "j.txt:8: seed=x: expected an integer", "j.txt:9: EbmModel.layer_widths=7: expected two widths",
         "j.txt:10: name=a/b: expected a plain folder name", "kaem: j.txt: 9 faulty lines; nothing was started"})
     EXPECT_HAS(outcome.err, part);

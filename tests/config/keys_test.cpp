@@ -93,7 +93,7 @@ TEST(Keys, FeaturesOfLaterVersionsAreRefusedOnlyWhenSwitchedOn) {
       "[MixtureModel]\nuse_mixture_prior = False\nλ_reg = 0.0\n[CNN]\nuse_cnn_lkhood = false\nstrides = "
       "2,2\n[PCA]\nuse_pca = false\n"
       "[THERMODYNAMIC_INTEGRATION]\np_start = 2\n[VARIATIONAL]\nuse_variational = "
-      "false\n[VAE]\nanything = 1\n"
+      "false\n[VAE]\nbatchnorm = true\n"
       "[EbmModel]\nlayernorm = true\nquadrature_method = trapezium\n[OPTIMIZER]\nl-bfgs_memory = 100\n",
       "f.ini");
   EXPECT_TRUE(noted(c, "layernorm = true is ignored"));
@@ -185,7 +185,8 @@ TEST(Keys, ModeAgainstConfiguration) {
   EXPECT_TRUE(noted(not_so, "use_variational = true is replaced by false: mode thermo"));
 
   EXPECT_EQ(refusal([] { load_config("", {}, "", "vanila"); }),
-            "--mode vanila: expected one of: vanilla thermo variational; did you mean 'vanilla'?");
+            "--mode vanila: expected one of: vanilla thermo variational baseline-vae baseline-pang "
+            "baseline-ddpm baseline-gan; did you mean 'vanilla'?");
   EXPECT_NE(refused("[THERMODYNAMIC_INTEGRATION]\nnum_temps = x\n").find("expected an integer"), std::string::npos);
   EXPECT_NE(refused("[POST_LANGEVIN]\nsampler = encoder\n").find("belongs to mode variational"), std::string::npos);
   // What was resolved stays so when it is read again.

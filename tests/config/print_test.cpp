@@ -88,6 +88,7 @@ Config random_config(std::mt19937_64& random) {
   c.model.generator.seq.sequence_length = -1;  // no data set of text yet
   c.posterior.sampler = "importance";
   c.posterior.step_size_bounds = {1e-5, 0.1 + c.posterior.step_size_bounds.at(0)};
+  if (c.posterior.chain_start == "base") c.posterior.chain_start = "persistent";
   c.posterior.encoder.activation = "gelu";
   c.posterior.tempering.levels = 0;
   c.objective.thermo_gradient = "mbar";
@@ -95,7 +96,8 @@ Config random_config(std::mt19937_64& random) {
   c.run.dataset = c.data.name = "FMNIST";
   c.run.device = scrambler.coin() ? "cuda:3" : "cpu";
   c.data.train_size += c.run.batch_size;
-  for (auto* epochs : {&c.run.checkpoint_epochs, &c.run.sample_epochs})
+  c.run.keep_best = "";
+  for (auto* epochs : {&c.run.checkpoint_epochs, &c.run.sample_epochs, &c.run.eval_epochs})
     if (*epochs == 0) *epochs = -1;
   c.optimizer.rho *= 0.99, c.optimizer.ema_decay *= 0.99;
   if (c.optimizer.type != "adamw" && c.optimizer.type != "sgd") c.optimizer.weight_decay = 0;
@@ -155,7 +157,11 @@ TEST(Print, ResolvedFilesLoadToTheSameConfig) {
     Config again = parse_config(text, "config.ini");
     const auto want = values_of(c), got = values_of(again);
     ASSERT_EQ(want.size(), got.size());
-    for (size_t k = 0; k < want.size(); ++k) ASSERT_TRUE(want[k] == got[k]) << want[k].first << "\n" << text;
+    const auto of_a_baseline = [](const std::string& id) {  // which mode vanilla does not read, nor write
+      return id.starts_with("VAE.") || id.starts_with("PANG.") || id.starts_with("DDPM.") || id.starts_with("GAN.");
+    };
+    for (size_t k = 0; k < want.size(); ++k)
+      ASSERT_TRUE(want[k] == got[k] || of_a_baseline(want[k].first)) << want[k].first << "\n" << text;
     EXPECT_EQ(again.data.name, c.data.name);
     EXPECT_EQ(again.model.generator.basis.ridge, c.model.generator.basis.ridge);
     EXPECT_TRUE(again.notes.empty()) << again.notes.front();

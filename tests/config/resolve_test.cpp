@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "config/support.h"
 #include "kaem/core/str.h"
 
@@ -148,9 +150,122 @@ TEST(Resolve, WordsForOff) {
 
 TEST(Resolve, BaselinesFilesAreRefusedWithTheFileThatHelps) {
   EXPECT_EQ(refused("[TRAINING]\nbatch_size = 5\n[VAE]\nbeta = 1\n"),
-            "f.ini:4: [VAE]: a baseline's file, and baselines are not built yet; for this model expected a file with "
-            "[EbmModel], such as config/svhn_config.ini");
-  EXPECT_TRUE(noted(parse_config("[VAE]\nbeta = 1\n[EbmModel]\ngrid_size = 9\n", "f.ini"), "without effect here"));
+            "f.ini:4: [VAE]: a baseline's file; expected --mode baseline-vae, baseline-pang, baseline-ddpm or "
+            "baseline-gan, or a file with [EbmModel], such as config/svhn_config.ini");
+  EXPECT_EQ(parse_config("[VAE]\nbeta = 1\n[EbmModel]\ngrid_size = 9\n", "f.ini").run.mode, "vanilla");
+}
+
+/// Keys and values as the reference's files have them (SVHN's), in the order of its four sections.
+constexpr const char* kReferenceBaselines = R"([TRAINING]
+batch_size = 50
+N_train = 40000
+num_generated_samples = 20000
+device = gpu
+[OPTIMIZER]
+type = adam
+learning_rate = 0.001
+decay = 0.0005
+[VAE]
+latent_dim = 41
+encoder_channels = 16, 32, 64, 128
+decoder_channels = 128, 64, 32, 16
+encoder_strides = 2, 2, 2, 2
+encoder_kernels = 4, 4, 4, 4
+encoder_paddings = 1, 1, 1, 1
+decoder_strides = 2, 2, 2, 2
+decoder_kernels = 4, 4, 4, 4
+decoder_paddings = 1, 1, 1, 1
+batchnorm = false
+beta = 0.01
+learning_rate = 0.0001
+[GAN]
+latent_dim = 41
+generator_channels = 128, 64, 32
+discriminator_channels = 32, 64, 128
+generator_strides = 2, 2, 2, 1
+generator_kernels = 4, 4, 4, 3
+generator_paddings = 1, 1, 1, 1
+discriminator_strides = 2, 2, 2
+discriminator_kernels = 4, 4, 4
+discriminator_paddings = 1, 1, 1
+batchnorm = false
+n_critic = 2
+lr_gen = 0.0003
+lr_disc = 0.0004
+[DDPM]
+num_timesteps = 500
+beta_start = 0.0001
+beta_end = 0.02
+channels = 32, 64, 128, 256
+kernel_size = 3
+time_dim = 128
+sampling_stride = 1
+learning_rate = 0.0002
+[PANG]
+latent_dim = 41
+generator_channels = 128, 64, 32, 16
+generator_strides = 2, 2, 2, 2
+generator_kernels = 4, 4, 4, 4
+generator_paddings = 1, 1, 1, 1
+energy_widths = 200, 200, 1
+prior_sgld_steps = 60
+prior_sgld_step_size = 0.16
+post_sgld_steps = 40
+post_sgld_step_size = 0.01
+noise_scale = 1.0
+alpha_cd = 1.0
+likelihood_variance = 0.3
+prior_sigma = 1.0
+learning_rate = 0.0005
+)";
+
+TEST(Resolve, TheReferencesBaselinesMeanWhatTheySay) {
+  const auto load = [](const std::string& mode) {
+    return parse_config(kReferenceBaselines, "svhn.ini", {}, "SVHN", mode);
+  };
+  const Config vae = load("baseline-vae");
+  EXPECT_EQ(vae.objective.criterion, "variational");
+  EXPECT_EQ(vae.objective.beta.beta, 0.01);
+  EXPECT_EQ(vae.posterior.sampler, "encoder");
+  EXPECT_EQ(vae.posterior.encoder.channels, (std::vector<int64_t>{16, 32, 64, 128}));
+  EXPECT_EQ(vae.model.generator.cnn.dims, (std::vector<int64_t>{128, 64, 32}));
+  EXPECT_EQ(vae.optimizer.learning_rate, 0.0001);
+  const Config pang = load("baseline-pang");
+  EXPECT_EQ(pang.posterior.sampler, "ula");
+  EXPECT_EQ(pang.posterior.chain_start, "base");
+  EXPECT_EQ(pang.posterior.iters, 40);
+  EXPECT_EQ(pang.model.prior.deep.iters, 60);
+  EXPECT_EQ(pang.model.prior.deep.step_size, 0.16);
+  EXPECT_NEAR(pang.model.generator.sigma, std::sqrt(0.3), 1e-15);
+  EXPECT_EQ(pang.optimizer.learning_rate, 0.0005);
+  EXPECT_EQ(load("baseline-ddpm").baseline.ddpm.timesteps, 500);
+  EXPECT_EQ(load("baseline-ddpm").optimizer.learning_rate, 0.0002);
+  const Config gan = load("baseline-gan");
+  EXPECT_EQ(gan.optimizer.learning_rate, 0.0003);
+  EXPECT_EQ(gan.optimizer.prior_learning_rate, 0.0004);
+  EXPECT_EQ(gan.baseline.gan.n_critic, 2);
+  EXPECT_EQ(gan.model.generator.cnn.strides, (std::vector<int64_t>{2, 2, 2, 1}));
+  for (const Config& c : {vae, pang, gan}) {
+    const std::string text = to_ini(c);
+    EXPECT_EQ(to_ini(parse_config(text, "again.ini")), text);
+    EXPECT_EQ(text.find("[EbmModel]"), std::string::npos) << "a section that the mode does not read";
+  }
+  EXPECT_EQ(to_ini(gan).find("[VAE]"), std::string::npos);
+}
+
+TEST(Resolve, BaselinesRefuseWhatTheyAreNotMadeFor) {
+  const auto load = [](const std::string& text, const std::string& dataset, const std::string& mode) {
+    return refusal([&] { parse_config(text, "f.ini", {}, dataset, mode); });
+  };
+  EXPECT_NE(load("", "PTB", "baseline-gan").find("baselines are trained on images"), std::string::npos);
+  EXPECT_NE(load("[VAE]\ndecoder = kan\nlatent_dim = 7\n", "MNIST", "baseline-vae").find("[GeneratorModel] widths"),
+            std::string::npos);
+  EXPECT_NE(load("[PANG]\nenergy_widths = 5,2\n", "MNIST", "baseline-pang").find("end in 1"), std::string::npos);
+  EXPECT_NE(load("[PANG]\nalpha_cd = 2\n", "MNIST", "baseline-pang").find("alpha_cd"), std::string::npos);
+  EXPECT_NE(load("[DDPM]\nkernel_size = 4\n", "MNIST", "baseline-ddpm").find("odd"), std::string::npos);
+  EXPECT_NE(load("[TRAINING]\ncriterion = thermodynamic\n", "MNIST", "baseline-vae").find("has its own"),
+            std::string::npos);
+  EXPECT_NE(load("[POST_LANGEVIN]\nchain_start = base\n", "MNIST", "vanilla").find("deep prior"), std::string::npos);
 }
 
 TEST(Resolve, GridUpdatesFallDueAtGrowingIntervals) {
@@ -178,8 +293,10 @@ TEST(Resolve, FilesOfTheProject) {
   EXPECT_EQ(default_config_path("mnist"), "config/nist_config.ini");
   EXPECT_EQ(default_config_path("FMNIST"), "config/nist_config.ini");
   EXPECT_EQ(default_config_path("DARCY_PERM"), "config/darcy_perm_config.ini");
-  EXPECT_EQ(default_config_path("DARCY_PERM", true), "config/darcy_perm_config.ini");
-  EXPECT_EQ(default_config_path("mnist", true), "config/nist_tuning_config.ini");
+  EXPECT_EQ(default_config_path("DARCY_PERM", "", true), "config/darcy_perm_config.ini");
+  EXPECT_EQ(default_config_path("mnist", "", true), "config/nist_tuning_config.ini");
+  EXPECT_EQ(default_config_path("mnist", "baseline-vae"), "config/baseline_nist_config.ini");
+  EXPECT_EQ(default_config_path("DARCY_FLOW", "baseline-vae"), "config/darcy_flow_config.ini");
   EXPECT_NE(refusal([] { default_config_path("MNSIT"); }).find("did you mean 'MNIST'?"), std::string::npos);
   EXPECT_EQ(default_config_path("FOLDER"), "config/folder_config.ini");
   EXPECT_EQ(default_config_path("svhnpang"), "config/svhn_pang_config.ini");

@@ -22,7 +22,9 @@ void expect_exact_resume(const Config& config, const std::string& out) {
   EXPECT_EQ(second.steps, 60);
   EXPECT_EQ(second.folder, first.folder);
   expect_same_runs(straight.folder, second.folder);
-  EXPECT_GT(column_sum(straight.folder, "grid_moved"), 0) << "the runs must go across grid updates";
+  if (!config.run.mode.starts_with("baseline-") || config.run.mode == "baseline-vae") {
+    EXPECT_GT(column_sum(straight.folder, "grid_moved"), 0) << "the runs must go across grid updates";
+  }
   EXPECT_EQ(straight.folder, out + "/DARCY_FLOW/" + config.run.mode + "/straight");
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "kaem/baseline/options.h"
 #include "kaem/core/options.h"
 #include "kaem/data/options.h"
 #include "kaem/model/options.h"
@@ -65,6 +66,10 @@ struct RunOptions {
   int64_t checkpoint_steps = 0;   ///< 0: off
   int64_t keep_checkpoints = 3;
   int64_t sample_epochs = 2;  ///< gen_every; -1: off
+  int64_t eval_epochs = -1;             ///< eval_every; -1: off
+  std::string eval_metrics = "loglik";  ///< separated by commas
+  int64_t eval_generated = 1000;        ///< samples of those that compare samples with data
+  std::string keep_best;                ///< column of metrics.csv whose best checkpoint is kept; empty: none
   int64_t samples_per_picture = 64;
   int64_t log_steps = 10;        ///< updates between rows of metrics.csv
   bool use_variational = false;  ///< [VARIATIONAL]; decides the mode where none is given
@@ -84,6 +89,7 @@ struct Config {
   OptimizerOptions optimizer;
   ScheduleOptions schedule;
   GridSchedule grid;
+  BaselineOptions baseline;
   std::vector<std::string> notes;  ///< replacements and warnings from resolving, a line each, to be printed
 
   /// Walks every configuration key in order: v.section("EbmModel", "what it holds"), then v(Key, field) for each key of
@@ -122,9 +128,13 @@ std::string key_of_other_programs(std::string_view name);
 std::string configuration_markdown();
 std::string configuration_help();
 
+/// What [TRAINING] mode may be: the modes of the criteria that have one, and the baselines.
+std::vector<std::string> run_modes();
+
 /// File in `config/` for a data set (nist_config.ini, darcy_flow_config.ini, ...): the first that exists beside the
-/// working folder, the program, or in the installed share folder; ConfigError if there is none. `search`: the file for
-/// kaem tune (nist_tuning_config.ini, ...), where the data set has one.
-std::string default_config_path(const std::string& dataset, bool search = false);
+/// working folder, the program, or in the installed share folder; ConfigError if there is none. Where the data set has
+/// one for baselines (baseline_nist_config.ini, ...) or for kaem tune (nist_tuning_config.ini, ...), that of a
+/// baseline's `mode`, or of a `search`.
+std::string default_config_path(const std::string& dataset, const std::string& mode = "", bool search = false);
 
 }  // namespace kaem

@@ -15,7 +15,7 @@ struct TuningOptions {
   int64_t trials = 20;
   std::string sampler = "random";  ///< random | grid | halving
   std::string pruner = "none";     ///< the reference's; halving takes its place
-  std::string metric = "auto";     ///< auto | loglik | ais | reconstruction | loss
+  std::string metric = "auto";     ///< auto | loglik | ais | reconstruction | fid | loss
   int64_t grid_points = 3;
   int64_t eta = 3;
   int64_t min_steps = 0;
@@ -37,9 +37,9 @@ struct TuningOptions {
       o.pruner);
     v(Key{.name = "metric",
           .help = "What is compared: log p(x) of test data by importance sampling (loglik) or annealed importance "
-                  "sampling (ais), their mean squared error of reconstruction, or the last loss; auto: loglik, for a "
-                  "deep prior ais",
-          .choices = {"auto", "loglik", "ais", "reconstruction", "loss"}},
+                  "sampling (ais), their mean squared error of reconstruction, the Fréchet distance of classifier "
+                  "features (fid), or the last loss; auto: loglik, for a deep prior ais, without a density fid",
+          .choices = {"auto", "loglik", "ais", "reconstruction", "fid", "loss"}},
       o.metric);
     v(Key{.name = "grid_points", .help = "Values of each numeric range in a grid", .min = 1, .max = 1000},
       o.grid_points);

@@ -86,7 +86,7 @@ void visit_run(Config& c, V&& v) {
   v(Key{.name = "dataset", .help = "Data set; --dataset goes before it"}, c.run.dataset);
   v(Key{.name = "mode",
         .help = "How samples of the posterior are made, and with them the criterion; --mode goes before it",
-        .choices = mode_names(),
+        .choices = run_modes(),
         .absent = "use_variational, else num_temps > 1, else vanilla"},
     c.run.mode);
   std::vector<std::string> criteria = criterion_names();
@@ -158,6 +158,17 @@ void visit_output(Config& c, V&& v) {
   v(Key{.name = "checkpoint_steps", .help = "Updates between checkpoints; 0: off", .min = 0}, c.run.checkpoint_steps);
   v(Key{.name = "keep_checkpoints", .help = "Newest checkpoints that are kept", .min = 1}, c.run.keep_checkpoints);
   v(Key{.name = "gen_every", .help = "Epochs between pictures of samples; -1: off", .min = -1}, c.run.sample_epochs);
+  v(Key{.name = "eval_every", .help = "Epochs between measures of held-out data and of samples; -1: off", .min = -1},
+    c.run.eval_epochs);
+  v(Key{.name = "eval_metrics",
+        .help = "What is measured then: metrics of kaem evaluate, separated by commas; columns eval_… of metrics.csv"},
+    c.run.eval_metrics);
+  v(Key{.name = "eval_generated", .help = "Samples that are compared with data then", .min = 16, .max = 1e6},
+    c.run.eval_generated);
+  v(Key{.name = "keep_best",
+        .help = "Column of these (eval_loglik, ...) whose best checkpoint is kept beside the newest (RUN/best); empty: "
+                "none"},
+    c.run.keep_best);
   v(Key{.name = "samples_per_picture", .help = "Samples in a picture", .min = 1, .max = 1e5},
     c.run.samples_per_picture);
   v(Key{.name = "log_steps", .help = "Updates between rows of metrics.csv", .min = 1}, c.run.log_steps);
@@ -243,6 +254,14 @@ void Config::visit(Self& c, V&& v) {
   visit_data(c.data, v);
   v.section("PCA", "Data projected on their principal components, for KAN generators.");
   visit_pca(c.data, v);
+  v.section("VAE", "Mode baseline-vae: a variational autoencoder with a Gaussian prior.");
+  VaeOptions::visit(c.baseline.vae, v);
+  v.section("PANG", "Mode baseline-pang: the latent energy-based model of Pang et al. (2020).");
+  PangOptions::visit(c.baseline.pang, v);
+  v.section("DDPM", "Mode baseline-ddpm: a denoising diffusion model.");
+  DdpmOptions::visit(c.baseline.ddpm, v);
+  v.section("GAN", "Mode baseline-gan: a generative adversarial network.");
+  GanOptions::visit(c.baseline.gan, v);
 }
 
 }  // namespace kaem

@@ -75,6 +75,11 @@ class Evaluation {
   /// has them; with noise where they are `bytes` and the run trained so. [N,D], on the model's device.
   at::Tensor as_model_sees(const at::Tensor& pictures, bool bytes);
 
+  /// Takes these data for the run's, instead of reading them.
+  void use(const Dataset& data) { data_ = data; }
+  /// Drops what depends on the model's parameters, which have changed.
+  void forget_model();
+
   DataShape picture_shape();  ///< of what is generated and of the data, principal components undone
 
   const Dataset& data();
@@ -105,7 +110,13 @@ struct Metric {
   std::string_view name, help;
   std::string (*obstacle)(Evaluation& evaluation);
   Section (*measure)(Evaluation& evaluation);
+  /// What metrics.csv calls the first of its scores; empty: the metric's name, and no more of them.
+  std::vector<std::string_view> columns = {};
+  bool higher_is_better = false;
 };
+
+/// Short names of a metric's first scores: columns of metrics.csv and of comparisons.
+std::vector<std::string> columns_of(const Metric& metric);
 
 std::vector<Metric> all_metrics();
 std::vector<std::string> metric_names();

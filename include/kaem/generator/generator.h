@@ -56,6 +56,9 @@ struct Generator : torch::nn::Module {
   virtual void initialise_grid(const at::Tensor&) {}
 };
 
+/// What chains use of a generator that writes no pullback of its own: by autograd, in the mode that it is in.
+std::unique_ptr<FrozenGenerator> freeze_by_autograd(Generator& generator);
+
 /// The generator that the options ask for: convolutions ([CNN] use_cnn_lkhood), sequences ([SEQ] sequence_length), else
 /// KAN layers, whose widths[0] must be `latent_width`. ConfigError if the options do not fit `shape`.
 std::shared_ptr<Generator> make_generator(const GeneratorOptions& options, int64_t latent_width, const DataShape& shape,

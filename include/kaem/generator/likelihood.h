@@ -17,6 +17,9 @@ struct GeneratorOptions;
 /// Letters: B data, S samples shared by all data, T temperatures and N chains of a datum, D numbers that the generator
 /// gives for a datum (pixels; positions x words for sequences). Data x are [B,D] in [0,1], or word indices [B,L].
 struct Likelihood : torch::nn::Module {
+  /// False if p(x|g) has no density, so that only `activate` may be called (Error from the others).
+  virtual bool has_density() const { return true; }
+
   /// What is shown of generated data: their mean, in [0,1] for images (`tanh` is mapped); any shape.
   virtual at::Tensor activate(const at::Tensor& generated) const = 0;
 

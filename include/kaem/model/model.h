@@ -25,6 +25,9 @@ struct ModelView {
 /// KAEM: energy prior, generator and likelihood.
 struct ModelImpl : torch::nn::Module {
   ModelImpl(const ModelOptions& options, DataShape shape, const Rng& rng);
+  /// Of parts that were made elsewhere; the options are kept.
+  ModelImpl(const ModelOptions& options, DataShape shape, std::shared_ptr<Prior> prior,
+            std::shared_ptr<Generator> generator, std::shared_ptr<Likelihood> likelihood);
 
   ModelView view();
 

@@ -95,7 +95,7 @@ struct PosteriorOptions {
   int64_t iters = 40;
   int64_t unadjusted = 0;  ///< first steps without acceptance
   int64_t chains_per_datum = 1;
-  std::string chain_start = "prior";  ///< prior | persistent | encoder
+  std::string chain_start = "prior";  ///< prior | base | persistent | encoder
   TemperingOptions tempering = {};
   EncoderOptions encoder = {};
 
@@ -130,8 +130,9 @@ struct PosteriorOptions {
     v(Key{.name = "chains_per_datum", .help = "Chains of each datum", .min = 1, .max = 1e5}, o.chains_per_datum);
     v(Key{.name = "chain_start",
           .help =
-              "Where chains start: fresh prior draws, the state kept for each training datum, or draws of an encoder",
-          .choices = {"prior", "persistent", "encoder"}},
+              "Where chains start: fresh prior draws (base: of the π_0 that a deep prior tilts), the state kept for each "
+              "training datum, or draws of an encoder",
+          .choices = {"prior", "base", "persistent", "encoder"}},
       o.chain_start);
   }
 };

@@ -33,6 +33,11 @@ class Metrics {
   /// time.
   void add(const std::vector<Number>& averages, const std::vector<Number>& counts);
 
+  /// Columns that a run measures now and then: behind the others, empty in the rows between.
+  void set_measured_columns(std::vector<std::string> names) { measured_names_ = std::move(names); }
+  /// Their values (NaN: none), for the next row.
+  void measure(const std::vector<double>& values);
+
   /// True if nothing has been gathered since the last row.
   bool empty() const { return updates_ == 0; }
 
@@ -63,10 +68,14 @@ class Metrics {
   void cut(int64_t step, int64_t last_row) const;
 
  private:
+  std::string lines_of(const std::vector<std::pair<std::string, std::string>>& cells) const;
+
   std::string path_;
   int64_t updates_ = 0;
   std::vector<Number> averages_, counts_;  // the columns
   std::map<std::string, double> sums_;
+  std::vector<std::string> measured_names_;
+  std::map<std::string, double> measured_;
   std::map<std::string, int64_t> missing_;  // updates in which a pair of temperatures did not try to exchange
 };
 

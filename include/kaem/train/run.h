@@ -35,11 +35,12 @@ class RunFolder {
   /// Makes a new folder with config.ini and meta.json. NAME is config.run.name, or the time (with a suffix if that is
   /// taken). UsageError if a name that was given exists; Error if the folder cannot be made or written.
   static RunFolder create(const Config& config, const RunMeta& meta = {});
-  /// Opens an existing one: a path, "last" (the newest below `runs`) or "DIR/last" (below DIR). UsageError if it is not
-  /// a run.
+  /// Opens an existing one: a path, "last" (the newest below `runs`) or "DIR/last" (below DIR); of any of these with
+  /// "/best" behind it the best checkpoint is meant instead of the newest. UsageError if it is not a run.
   static RunFolder open(const std::string& path_or_last, const std::string& runs = "runs");
 
   const std::string& path() const { return path_; }
+  bool is_best() const { return best_; }  ///< opened as RUN/best
   std::string file(const std::string& name) const { return path_ + "/" + name; }
   /// The configuration that the run's newest whole checkpoint was written with; before the first one that of
   /// config.ini.
@@ -59,11 +60,12 @@ class RunFolder {
   /// Notes in meta.json that the run goes on from `step`; warns if the data files are others than before.
   void add_session(int64_t step, const RunMeta& meta);
 
-  /// Writes tensors, then the JSON that makes the checkpoint exist; then removes those older than the newest `keep`. If
-  /// anything fails (Error: disk full, ...), the older ones are all still there.
-  void save_checkpoint(const Checkpoint& checkpoint, const io::NamedTensors& tensors, int64_t keep);
-  /// The newest whole checkpoint; older ones are tried if it is truncated or altered (each refused one is reported with
-  /// log::warn). DataError if there is none; Error with exit status 2 if one was written in a newer format.
+  /// Writes tensors, then the JSON that makes the checkpoint exist; then removes those older than the newest `keep`,
+  /// but for that of update `best`. If anything fails (Error: disk full, ...), the older ones are all still there.
+  void save_checkpoint(const Checkpoint& checkpoint, const io::NamedTensors& tensors, int64_t keep, int64_t best = -1);
+  /// The newest whole checkpoint, or the best ([TRAINING] keep_best) of a run that was opened so; older ones are tried
+  /// if it is truncated or altered (each refused one is reported with log::warn). DataError if there is none; Error
+  /// with exit status 2 if one was written in a newer format.
   Checkpoint load_checkpoint() const;
   /// Steps of all checkpoints that have their JSON, ascending.
   std::vector<int64_t> checkpoint_steps() const;
@@ -71,14 +73,19 @@ class RunFolder {
   std::string checkpoint_path(int64_t step) const;
 
  private:
-  explicit RunFolder(std::string path) : path_(std::move(path)) {}
+  explicit RunFolder(std::string path, bool best = false) : path_(std::move(path)), best_(best) {}
+  Checkpoint load_newest() const;
+
   std::string path_;
+  bool best_ = false;
 };
 
 /// Files of a run's principal components and of its words, where it has them (kaem/data/pca.h, kaem/data/text.h).
 inline constexpr const char* kPcaFile = "pca.safetensors";
 inline constexpr const char* kVocabularyFile = "vocabulary.txt";
 inline constexpr const char* kMetricsFile = "metrics.csv";
+/// Tensor of a checkpoint: the best measure so far, and the update that it is of.
+inline constexpr const char* kBestTensor = "data.best";
 
 /// What a run keeps of its configuration: not where a session stops, and folders that hold wherever it is used from.
 Config kept_config(const Config& config);

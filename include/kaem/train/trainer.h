@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "kaem/data/pca.h"
 #include "kaem/model/model.h"
 #include "kaem/train/ema.h"
+#include "kaem/train/evaluator.h"
 #include "kaem/train/optimizer.h"
 #include "kaem/train/run.h"
 #include "kaem/train/update.h"
@@ -34,9 +36,13 @@ struct Length {
   int64_t last = 0;   ///< where `fit` stops ([TRAINING] max_steps)
 };
 
+class Trainer;
+
 struct TrainOptions {
   std::string resume;        ///< run folder (or "last") to go on with; empty: a new run
   std::string command_line;  ///< for meta.json
+  /// Makes what measures the run ([TRAINING] eval_every); must be there if that is on.
+  std::function<std::unique_ptr<Evaluator>(Trainer&)> evaluator = {};
 };
 
 /// The one place that makes an update: model, posterior, criterion, optimiser, averages and grids of a configuration.
@@ -109,6 +115,9 @@ class Trainer {
   int64_t steps_ = 0;
 };
 
+/// The model that a configuration describes, a KAEM or the baseline of its mode, on the CPU as its seed starts it.
+Model make_model(const Config& config, const DataShape& shape);
+
 /// One run from configuration to checkpoint: its data, then Trainer::fit.
 Report train(const Config& config, const TrainOptions& options = {});
 
@@ -117,6 +126,7 @@ struct LoadedRun {
   Config config;
   Model model{nullptr};
   int64_t step = 0;
+  double seconds = 0;  ///< training time
   double scale_min = 0, scale_max = 1;  ///< as in Dataset
   std::string folder, device;
   std::vector<std::string> vocabulary;  ///< of text, else empty

@@ -1,0 +1,221 @@
+#include <ATen/core/grad_mode.h>
+
+#include <cmath>
+#include <filesystem>
+#include <iomanip>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "commands.h"
+#include "kaem/core/error.h"
+#include "kaem/core/log.h"
+#include "kaem/core/str.h"
+#include "kaem/io/file.h"
+#include "kaem/train/run.h"
+#include "kaem/train/trainer.h"
+#include "measures.h"
+
+namespace kaem::app {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct CompareArguments : MeasureArguments {
+  CompareArguments() { metrics = "loglik"; }
+  std::vector<std::string> runs;
+  std::string out;
+};
+
+constexpr const char* kCompareExamples = R"(
+Examples:
+  kaem compare runs/MNIST/vanilla/a runs/MNIST/baseline-vae/b --methods ais
+  kaem compare runs/table/MNIST/*/* --metrics loglik,fid,precision-recall,reconstruction --methods ais --out table.md
+
+What a run was measured at is kept in its folder (compared.json): the same command goes on where it was stopped.)";
+
+constexpr const char* kKept = "compared.json";
+
+/// A cell of the table: a number with its error, or why there is none.
+struct Cell {
+  double value = std::nan(""), error = std::nan("");
+  std::string note;
+};
+
+struct Compared {
+  std::string label;
+  int64_t step = 0;
+  double seconds = 0;
+  std::vector<Cell> cells;
+};
+
+/// All that the numbers depend on: a change of it and they are measured again.
+std::string key_of(const LoadedRun& run, const evaluate::Metric& metric, const MeasureArguments& a, uint64_t seed) {
+  const std::string features = a.features.empty() ? "" : io::sha256(io::read_file(a.features));
+  return str(run.step, " ", metric.name, " ", a.methods, " ", a.count, " ", a.samples, " ", a.chains, " ", a.levels,
+             " ", a.kernel, " ", a.generated, " ", features, " ", a.against, " ", seed);
+}
+
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+double number_of(const Json& json) { return json.is_number() ? json.get<double>() : std::nan(""); }
+
+Json kept_of(const std::string& path) {
+  try {
+    return std::filesystem::exists(path) ? Json::parse(io::read_file(path)) : Json::object();
+  } catch (const std::exception&) {  // damaged: it is made again
+    return Json::object();
+  }
+}
+
+/// The first scores of one metric, measured or as they were kept.
+std::vector<Cell> cells_of(evaluate::Evaluation& evaluation, const evaluate::Metric& metric, Json& kept,
+                           const std::string& key) {
+  const size_t count = evaluate::columns_of(metric).size();
+  if (const std::string why = metric.obstacle(evaluation); !why.empty())
+    return std::vector<Cell>(count, {std::nan(""), std::nan(""), why});
+  std::vector<Cell> cells;
+  if (kept.contains(key)) {
+    for (const Json& cell : kept[key]) cells.push_back({number_of(cell.at(0)), number_of(cell.at(1)), {}});
+    return cells;
+  }
+  const evaluate::Section section = metric.measure(evaluation);
+  for (const auto& warning : evaluation.warnings) log::warn(warning);
+  evaluation.warnings.clear();
+  for (size_t i = 0; i < count; ++i) {
+    cells.push_back({section.scores.at(i).value, section.scores[i].error, {}});
+    kept[key].push_back({number(cells.back().value), number(cells.back().error)});
+  }
+  return cells;
+}
+
+Compared compared_of(const std::string& path, const std::vector<evaluate::Metric>& metrics, const CompareArguments& a,
+                     const Common& common) {
+  LoadedRun run = load_run(path, common.device.empty() ? "auto" : common.device);
+  const uint64_t seed = seed_of(common, run.config.run.seed);
+  const std::filesystem::path folder(run.folder);
+  Compared compared{str(run.config.run.mode, "/", folder.filename().string()), run.step, run.seconds, {}};
+  evaluate::Evaluation evaluation(run, data_of(run, common), options_of(a), Rng(seed));
+  const std::string file = run.folder + "/" + kKept;
+  Json kept = kept_of(file);
+  for (const auto& metric : metrics) {
+    log::set_status_line(str(compared.label, ": ", metric.name));
+    const Json before = kept;
+    for (auto& cell : cells_of(evaluation, metric, kept, key_of(run, metric, a, seed)))
+      compared.cells.push_back(std::move(cell));
+    if (kept != before) io::write_file_atomic(file, kept.dump(1) + "\n");
+  }
+  log::set_status_line("");
+  return compared;
+}
+
+/// Four digits, and the error's first two.
+std::string text_of(const Cell& cell) {
+  if (std::isnan(cell.value)) return "-";
+  std::ostringstream text;
+  const int digits = std::isfinite(cell.error) && cell.error > 0
+                         ? std::clamp(1 - static_cast<int>(std::floor(std::log10(cell.error))), 0, 6)
+                         : std::clamp(3 - static_cast<int>(std::floor(std::log10(std::abs(cell.value) + 1e-9))), 0, 6);
+  text << std::fixed << std::setprecision(digits) << cell.value;
+  if (std::isfinite(cell.error)) text << " ± " << cell.error;
+  return text.str();
+}
+
+std::vector<std::vector<std::string>> rows_of(const std::vector<Compared>& runs,
+                                              const std::vector<evaluate::Metric>& metrics) {
+  std::vector<std::vector<std::string>> rows = {{"run"}};
+  for (const auto& metric : metrics)
+    for (const auto& column : evaluate::columns_of(metric)) rows.front().push_back(column);
+  for (const char* name : {"updates", "seconds"}) rows.front().emplace_back(name);
+  for (const auto& run : runs) {
+    rows.push_back({run.label});
+    for (const auto& cell : run.cells) rows.back().push_back(text_of(cell));
+    rows.back().push_back(str(run.step));
+    rows.back().push_back(str(std::llround(run.seconds)));
+  }
+  return rows;
+}
+
+/// Letters, not bytes: ± has two.
+size_t width_of(const std::string& text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+/// A table in Markdown, whose columns stand below each other.
+std::string markdown_of(std::vector<std::vector<std::string>> rows) {
+  rows.insert(rows.begin() + 1, std::vector<std::string>(rows.front().size(), "---"));
+  std::vector<size_t> widths(rows.front().size(), 0);
+  for (const auto& row : rows)
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+  std::string text;
+  for (const auto& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) text += "| " + row[i] + std::string(widths[i] - width_of(row[i]) + 1, ' ');
+    text += "|\n";
+  }
+  return text;
+}
+
+std::string csv_of(const std::vector<Compared>& runs, const std::vector<evaluate::Metric>& metrics) {
+  std::ostringstream text;
+  text << "run,updates,seconds" << std::setprecision(17);
+  for (const auto& metric : metrics)
+    for (const auto& column : evaluate::columns_of(metric)) text << "," << column << "," << column << "_error";
+  for (const auto& run : runs) {
+    text << "\n" << run.label << "," << run.step << "," << run.seconds;
+    for (const auto& cell : run.cells)
+      for (const double value : {cell.value, cell.error}) {
+        text << ",";
+        if (std::isfinite(value)) text << value;
+      }
+  }
+  return text.str() + "\n";
+}
+
+/// Why cells are empty, each reason once.
+void print_notes(const std::vector<Compared>& runs) {
+  for (const auto& run : runs) {
+    std::string last;
+    for (const auto& cell : run.cells)
+      if (!cell.note.empty() && cell.note != last) std::cout << run.label << ": " << (last = cell.note) << "\n";
+  }
+}
+
+void run_comparison(const CompareArguments& a, const Common& common) {
+  if (a.runs.empty()) throw UsageError("kaem compare: expected RUNs (folders of runs); see kaem compare --help");
+  if (!a.out.empty() && !a.out.ends_with(".md") && !a.out.ends_with(".csv"))
+    throw UsageError(str("--out ", a.out, ": expected a name that ends in .md or .csv"));
+  check_target("--out", a.out);
+  const auto metrics = metrics_of(a);
+  options_of(a);
+  for (const auto& run : a.runs) RunFolder::open(run);  // before the first of them takes its minutes
+  prepare_threads(common);
+  const at::NoGradGuard no_grad;
+  std::vector<Compared> runs;
+  for (const auto& run : a.runs) runs.push_back(compared_of(run, metrics, a, common));
+  const std::string table = markdown_of(rows_of(runs, metrics));
+  std::cout << table;
+  print_notes(runs);
+  if (a.out.empty()) return;
+  io::write_file_atomic(a.out, a.out.ends_with(".csv") ? csv_of(runs, metrics) : table);
+}
+
+}  // namespace
+
+Command add_compare(CLI::App& program, const Common& common) {
+  CLI::App* app = program.add_subcommand("compare", "Measure several runs and print one table");
+  const auto a = std::make_shared<CompareArguments>();
+  app->add_option("RUNS", a->runs, "Folders of runs");
+  add_measure_options(*app, *a);
+  app->footer(kCompareExamples);
+  const auto run = [a, &common] {
+    CompareArguments arguments = *a;
+    arguments.out = common.out;
+    run_comparison(arguments, common);
+  };
+  return {app,
+          run,
+          {"device", "threads", "seed", "data-dir", "offline", "log", "deterministic", "quiet", "verbose", "memory",
+           "out"}};
+}
+
+}  // namespace kaem::app
