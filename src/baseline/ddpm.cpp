@@ -129,7 +129,7 @@ BaselineRow ddpm_row() {
       .model = make_ddpm,
       .posterior = make_no_posterior,
       .objective = [](const BaselineOptions&) -> std::unique_ptr<Objective> { return std::make_unique<Denoising>(); },
-          .density = false};
+      .density = false};
 }
 
 }  // namespace kaem::baseline

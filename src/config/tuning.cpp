@@ -198,8 +198,7 @@ void settle_metric(std::string& metric, const Config& base) {
     throw ConfigError(str("[TUNING] metric = ", metric, ": ", why, "; expected ", expected));
   };
   if (!density && metric != "fid" && metric != "loss") refuse("this model has no density p(x|z)", "fid or loss");
-  if (metric == "loglik" && !normalised)
-    refuse("a deep prior has no normaliser", "ais, reconstruction, fid or loss");
+  if (metric == "loglik" && !normalised) refuse("a deep prior has no normaliser", "ais, reconstruction, fid or loss");
   if (text && (metric == "reconstruction" || metric == "fid")) refuse("the data are text", "loglik, ais or loss");
 }
 

@@ -65,7 +65,7 @@ struct RunOptions {
   int64_t checkpoint_epochs = 5;  ///< checkpoint_every; -1: off
   int64_t checkpoint_steps = 0;   ///< 0: off
   int64_t keep_checkpoints = 3;
-  int64_t sample_epochs = 2;  ///< gen_every; -1: off
+  int64_t sample_epochs = 2;            ///< gen_every; -1: off
   int64_t eval_epochs = -1;             ///< eval_every; -1: off
   std::string eval_metrics = "loglik";  ///< separated by commas
   int64_t eval_generated = 1000;        ///< samples of those that compare samples with data

@@ -129,9 +129,9 @@ struct PosteriorOptions {
       o.unadjusted);
     v(Key{.name = "chains_per_datum", .help = "Chains of each datum", .min = 1, .max = 1e5}, o.chains_per_datum);
     v(Key{.name = "chain_start",
-          .help =
-              "Where chains start: fresh prior draws (base: of the π_0 that a deep prior tilts), the state kept for each "
-              "training datum, or draws of an encoder",
+          .help = "Where chains start: fresh prior draws (base: of the π_0 that a deep prior tilts), the state kept "
+                  "for each "
+                  "training datum, or draws of an encoder",
           .choices = {"prior", "base", "persistent", "encoder"}},
       o.chain_start);
   }

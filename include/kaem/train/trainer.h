@@ -126,7 +126,7 @@ struct LoadedRun {
   Config config;
   Model model{nullptr};
   int64_t step = 0;
-  double seconds = 0;  ///< training time
+  double seconds = 0;                   ///< training time
   double scale_min = 0, scale_max = 1;  ///< as in Dataset
   std::string folder, device;
   std::vector<std::string> vocabulary;  ///< of text, else empty
