@@ -12,6 +12,10 @@
 #include "kaem/core/number.h"
 #include "kaem/data/options.h"
 
+namespace kaem {
+struct LoadedRun;
+}
+
 /// The program's commands: one file each; main.cpp joins them.
 namespace kaem::app {
 
@@ -40,6 +44,8 @@ struct Command {
   ROW(compare)             \
   ROW(prior)               \
   ROW(plot)                \
+  ROW(symbolic)            \
+  ROW(prune)               \
   ROW(inspect)             \
   ROW(data)                \
   ROW(info)                \
@@ -68,6 +74,9 @@ uint64_t seed_of(const Common& common, uint64_t otherwise);
 
 /// --data-dir, KAEM_DATA_DIR or "data".
 std::string data_dir_of(const Common& common);
+
+/// A run's own data, in the folder that this command line names.
+DatasetOptions data_of(const LoadedRun& run, const Common& common);
 
 /// Sets what the log shows and how.
 void prepare_log(const Common& common);

@@ -24,13 +24,14 @@ Examples:
   kaem train --dataset MNIST --set TRAINING.N_epochs=4 --name short
   kaem train --resume                                  go on with the newest run
   kaem sample last -n 64 --out samples.png
+  kaem symbolic last                                   closed forms of the prior's energies
   kaem jobs jobs.txt                                   runs one after another; --resume goes on
   kaem tune --dataset MNIST                            search over the ranges of [TUNING]
   kaem train --help-config                             every key of the configuration
 
 Exit status: 0 done, 1 a run failed, 2 bad usage or configuration, 3 data missing or corrupt, 130/143 interrupted.)";
 
-constexpr auto kLaterCommands = std::to_array<std::string_view>({"symbolic", "export"});
+constexpr auto kLaterCommands = std::to_array<std::string_view>({"export"});
 
 /// The command line as one could type it again.
 std::string command_line(int argc, char** argv) {

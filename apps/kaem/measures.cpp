@@ -1,7 +1,6 @@
 #include "measures.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
@@ -76,14 +75,6 @@ std::vector<evaluate::Metric> metrics_of(const MeasureArguments& a, const std::v
   std::vector<evaluate::Metric> metrics;
   for (const auto& word : words) metrics.push_back(evaluate::metric_of(word));
   return metrics;
-}
-
-DatasetOptions data_of(const LoadedRun& run, const Common& common) {
-  DatasetOptions options = run.config.data;
-  if (!common.data_dir.empty() || !std::filesystem::is_directory(options.root)) options.root = data_dir_of(common);
-  options.offline = options.offline || common.offline;
-  options.progress = show_progress();
-  return options;
 }
 
 }  // namespace kaem::app

@@ -22,7 +22,4 @@ evaluate::Options options_of(const MeasureArguments& a);
 /// The metrics asked for, in the table's order for `all`; `more` are added where they are missing.
 std::vector<evaluate::Metric> metrics_of(const MeasureArguments& a, const std::vector<std::string>& more = {});
 
-/// The run's data, in the folder that this command line names.
-DatasetOptions data_of(const LoadedRun& run, const Common& common);
-
 }  // namespace kaem::app

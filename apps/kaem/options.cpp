@@ -19,6 +19,7 @@
 #include "kaem/core/table.h"
 #include "kaem/core/threads.h"
 #include "kaem/train/run.h"
+#include "kaem/train/trainer.h"
 
 namespace kaem::app {
 
@@ -103,6 +104,14 @@ std::string data_dir_of(const Common& c) {
   if (!c.data_dir.empty()) return c.data_dir;
   const char* root = std::getenv("KAEM_DATA_DIR");
   return root != nullptr && *root != '\0' ? root : "data";
+}
+
+DatasetOptions data_of(const LoadedRun& run, const Common& common) {
+  DatasetOptions options = run.config.data;
+  if (!common.data_dir.empty() || !std::filesystem::is_directory(options.root)) options.root = data_dir_of(common);
+  options.offline = options.offline || common.offline;
+  options.progress = show_progress();
+  return options;
 }
 
 void prepare_log(const Common& c) {

@@ -16,6 +16,7 @@
 #include "kaem/core/str.h"
 #include "kaem/io/file.h"
 #include "kaem/prior/prior.h"
+#include "kaem/symbolic/components.h"
 #include "kaem/train/trainer.h"
 
 namespace kaem::app {
@@ -38,27 +39,7 @@ Examples:
 
 constexpr int64_t kPoints = 401;
 
-/// The curves in float64, the reference as a density: what the prior calls π0 need not have an integral of 1 there.
-PriorCurves densities_of(const PriorCurves& c) {
-  const Tensor p = c.density.to(at::kDouble), z = c.z.to(at::kDouble);
-  const Tensor log_pi0 = c.log_reference.to(at::kDouble).expand_as(p);
-  return {z, c.energy.to(at::kDouble), log_pi0 - at::trapezoid(log_pi0.exp(), z, 0).log(), p, c.cdf.to(at::kDouble)};
-}
-
-/// Entropy of each component and its divergence from the reference, both in nats: [Q,P].
-struct Summary {
-  Tensor entropy, divergence;
-};
-
-Summary summary_of(const PriorCurves& c) {
-  const Tensor log_p = c.density.clamp_min(1e-300).log(), zero = at::zeros({}, c.density.options());
-  // Where nothing lies, nothing is added, whatever the reference says there.
-  const Tensor inside = c.density > 0;
-  const auto integral = [&](const Tensor& f) { return at::trapezoid(at::where(inside, f, zero), c.z, 0); };
-  return {integral(-c.density * log_p), integral(c.density * (log_p - c.log_reference))};
-}
-
-void write_components(const Summary& s, CsvFile& file) {
+void write_components(const symbolic::Summary& s, CsvFile& file) {
   file.text("q,p,entropy,divergence\n");
   for (int64_t q = 0; q < s.entropy.size(0); ++q)
     for (int64_t p = 0; p < s.entropy.size(1); ++p) {
@@ -71,7 +52,7 @@ void write_components(const Summary& s, CsvFile& file) {
 }
 
 /// The curves of the components that differ most from the reference.
-void write_prior(const PriorCurves& c, const Summary& s, int64_t shown, CsvFile& file) {
+void write_prior(const PriorCurves& c, const symbolic::Summary& s, int64_t shown, CsvFile& file) {
   const Tensor order = s.divergence.flatten().argsort(0, /*descending=*/true);
   const int64_t p_count = s.divergence.size(1);
   file.text("component,q,p,z,energy,log_pi0,density,cdf\n");
@@ -143,8 +124,8 @@ void plot(const PlotArguments& a, const Common& common) {
   const auto prior = runs.front().model->prior->view();
   CsvFile curves(folder + "/prior.csv"), components(folder + "/components.csv");
   if (const auto* distribution = prior->distribution()) {
-    const PriorCurves c = densities_of(distribution->curves(kPoints));
-    const Summary s = summary_of(c);
+    const PriorCurves c = symbolic::with_densities(distribution->curves(kPoints));
+    const symbolic::Summary s = symbolic::summarise(c);
     write_components(s, components);
     write_prior(c, s, shown, curves);
   } else {

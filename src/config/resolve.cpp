@@ -274,6 +274,8 @@ void check_model(const Draft& draft) {
   if (find_baseline(draft.config.run.mode) != nullptr) return check_baseline(draft);
   const PriorOptions& prior = draft.config.model.prior;
   if (prior.layer_widths.size() < 2) draft.fail("EbmModel.layer_widths", "expected two widths P,Q");
+  if (prior.is_deep() && prior.energies == "symbolic")
+    draft.fail("EbmModel.energies", "a deep prior has no energies of single coordinates; expected kan");
   if (prior.is_deep() && sampler_kind(draft.config.posterior.sampler) == SamplerKind::kImportance)
     draft.fail("EbmModel.layer_widths", "more than two widths make a deep prior, which importance sampling cannot use");
   if (prior.mixture.train_proportions && prior.mixture.use_attention_kernel)

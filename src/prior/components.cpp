@@ -25,6 +25,12 @@ ComponentPrior::ComponentPrior(const PriorOptions& prior_options, const Rng& rng
   reference->domain = {ends[0][0].item<double>(), ends[0][-1].item<double>()};
 }
 
+void ComponentPrior::set_flat(const Tensor& which) {
+  const c10::AutoGradMode no_grad(false);
+  layer->spline_weight.masked_fill_(which.t(), 0);
+  if (layer->base_weight.defined()) layer->base_weight.masked_fill_(which.t(), 0);
+}
+
 Components::Components(ComponentPrior& component_prior)
     : prior(component_prior),
       layer(*prior.layer),

@@ -14,6 +14,8 @@ struct ComponentPrior : Prior {
   ComponentPrior(const PriorOptions& options, const Rng& rng);
 
   std::pair<double, double> domain() const override { return reference->domain; }
+  /// Sets an edge's two weights to 0: it is 0 whatever its coefficients are.
+  void set_flat(const at::Tensor& which) override;
   /// Low-discrepancy draws are made by the host.
   ops::Recordable recordable() const override {
     return options.uniforms == "independent" ? ops::Recordable::kAll : ops::Recordable::kNothing;

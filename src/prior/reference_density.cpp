@@ -100,4 +100,15 @@ std::shared_ptr<ReferenceDensity> make_reference_density(const std::string& name
   return density;
 }
 
+double mean_of(const ReferenceDensity& reference, int64_t inputs) {
+  constexpr int64_t kPoints = 4096;
+  constexpr double kNothing = 1e-9;
+  const c10::AutoGradMode no_grad(false);
+  const auto [low, high] = reference.domain;
+  const Tensor z = low + (high - low) / kPoints * (at::arange(kPoints, at::kDouble) + 0.5);
+  const Tensor points = z.unsqueeze(1).expand({kPoints, inputs});
+  const double mean = (reference.log_density(points).softmax(0) * points).sum(0).mean().item<double>();
+  return std::abs(mean) < kNothing * (high - low) ? 0 : mean;
+}
+
 }  // namespace kaem

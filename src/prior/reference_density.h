@@ -36,4 +36,7 @@ struct ReferenceDensity : torch::nn::Module {
 std::shared_ptr<ReferenceDensity> make_reference_density(const std::string& name, const std::vector<double>& grid_range,
                                                          int64_t inputs);
 
+/// Mean of π0 on its domain, over all inputs; exactly 0 where it is symmetric about 0.
+double mean_of(const ReferenceDensity& reference, int64_t inputs);
+
 }  // namespace kaem

@@ -3,8 +3,6 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
-#include <cmath>
-
 #include "prior/white.h"
 
 namespace kaem {
@@ -12,18 +10,6 @@ namespace kaem {
 using at::Tensor;
 
 namespace {
-
-/// Mean of π0 on its domain, over all inputs; exactly 0 where it is symmetric about 0.
-double mean_of(const ReferenceDensity& reference, int64_t inputs) {
-  constexpr int64_t kPoints = 4096;
-  constexpr double kNothing = 1e-9;
-  const c10::AutoGradMode no_grad(false);
-  const auto [low, high] = reference.domain;
-  const Tensor z = low + (high - low) / kPoints * (at::arange(kPoints, at::kDouble) + 0.5);
-  const Tensor points = z.unsqueeze(1).expand({kPoints, inputs});
-  const double mean = (reference.log_density(points).softmax(0) * points).sum(0).mean().item<double>();
-  return std::abs(mean) < kNothing * (high - low) ? 0 : mean;
-}
 
 struct UnivariateView final : PriorView, CoordinateDistribution, WhiteCoordinates {
   explicit UnivariateView(UnivariatePrior& prior)

@@ -105,7 +105,7 @@ std::vector<int64_t> RunFolder::checkpoint_steps() const {
 }
 
 void RunFolder::save_checkpoint(const Checkpoint& checkpoint, const io::NamedTensors& tensors, int64_t keep,
-                                int64_t best) {
+                                int64_t best) const {
   const std::string path = checkpoint_path(checkpoint.step);
   const std::string image = io::to_safetensors(tensors, {{"format", str(kFormat)}});
   Json json = {{"format", kFormat},       {"version", version()},       {"config_hash", checkpoint.config_hash},

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <ctime>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "kaem/core/log.h"
@@ -82,6 +83,21 @@ std::string next_session_json(const std::string& before, const std::string& path
   entry.update(next);
   if (!json.contains("resumed") || !json["resumed"].is_array()) json["resumed"] = Json::array();
   json["resumed"].push_back(entry);
+  return print(json);
+}
+
+std::string derived_json(const std::string& before, const std::string& path, const std::string& from, int64_t step,
+                         const std::string& command_line) {
+  Json json = Json::parse(before, nullptr, false);
+  if (!json.is_object()) {
+    log::warn(path + " is missing or damaged: begun anew");
+    json = session({});
+  }
+  json["derived"] = {{"from", std::filesystem::absolute(from).lexically_normal().string()},
+                     {"step", step},
+                     {"time", now()},
+                     {"command", command_line},
+                     {"version", version()}};
   return print(json);
 }
 

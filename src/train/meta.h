@@ -13,4 +13,9 @@ std::string first_session_json(const Config& config, const RunMeta& meta);
 /// change numbers.
 std::string next_session_json(const std::string& before, const std::string& path, int64_t step, const RunMeta& meta);
 
+/// meta.json of a run that was made of update `step` of the run `from`, whose meta.json is `before` (`path` for
+/// messages): the same with "derived".
+std::string derived_json(const std::string& before, const std::string& path, const std::string& from, int64_t step,
+                         const std::string& command_line);
+
 }  // namespace kaem

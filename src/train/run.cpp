@@ -165,8 +165,27 @@ RunFolder RunFolder::create(const Config& config, const RunMeta& meta) {
   make_folder(folder.file("checkpoints"));
   make_folder(folder.file("samples"));
   io::write_file_atomic(folder.file("meta.json"), first_session_json(config, meta));
-  io::write_file_atomic(folder.file(kConfigFile), signed_text(to_ini(kept_config(config))));  // last: it makes the run
+  folder.finish(config);
   return folder;
+}
+
+RunFolder RunFolder::derive(const RunFolder& from, const std::string& path, int64_t step,
+                            const std::string& command_line) {
+  const fs::path parent = fs::path(path).parent_path();
+  std::error_code error;
+  if (!parent.empty()) fs::create_directories(parent, error);
+  if (error) throw_cannot_make(parent, error);
+  RunFolder folder(path);
+  for (const auto& made : {path, folder.file("checkpoints"), folder.file("samples")}) make_folder(made);
+  const std::string meta = from.file("meta.json"), before = fs::exists(meta) ? io::read_json(meta) : "";
+  io::write_file_atomic(folder.file("meta.json"), derived_json(before, meta, from.path(), step, command_line));
+  for (const char* name : {kVocabularyFile, kPcaFile, kMetricsFile})
+    if (fs::exists(from.file(name))) io::write_file_atomic(folder.file(name), io::read_file(from.file(name)));
+  return folder;
+}
+
+void RunFolder::finish(const Config& config) const {  // last: config.ini makes the run
+  io::write_file_atomic(file(kConfigFile), signed_text(to_ini(kept_config(config))));
 }
 
 RunFolder RunFolder::open(const std::string& path_or_last, const std::string& runs) {

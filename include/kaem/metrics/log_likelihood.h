@@ -27,6 +27,23 @@ struct LogLikelihood {
 /// log mean_s p(x_b|z_s), z_s ~ prior: biased downwards by about 1/(2 ESS).
 LogLikelihood importance_log_likelihood(ModelImpl& model, const at::Tensor& x, int64_t samples, const Rng& rng);
 
+/// log p(x_b|z_s), float64 [B,S], of the draws that importance_log_likelihood takes.
+at::Tensor importance_log_weights(ModelImpl& model, const at::Tensor& x, int64_t samples, const Rng& rng);
+
+/// What importance_log_likelihood says, given these.
+LogLikelihood importance_log_likelihood(const at::Tensor& log_weights);
+
+/// log p(x) of a model less that of another, both from the same uniforms.
+struct Change {
+  at::Tensor value;  ///< float64 [B], of each datum
+  double mean = 0;   ///< over the data
+  double error = 0;  ///< standard error of `mean` from the draws, which all data share; NaN of a single draw
+};
+
+/// By log weights [B,S] of the one and of the other; the error by the delta method: that of the mean over draws of
+/// mean_b (w'_bs/mean w'_b - w_bs/mean w_b).
+Change change_of(const at::Tensor& before, const at::Tensor& after);
+
 /// Chains between prior (t = 0) and posterior (t = 1).
 struct PathOptions {
   std::string kernel = "mala";  ///< an exact one: leaves each π_t invariant

@@ -51,6 +51,7 @@ struct DeepOptions {
 struct PriorOptions {
   std::vector<int64_t> layer_widths = {40, 81};  ///< P, Q
   std::string reference = "ebm";                 ///< π0
+  std::string energies = "kan";                  ///< kan | symbolic
   int64_t quadrature_nodes = 200;                ///< least number of table cells
   std::string uniforms = "independent";          ///< independent | sobol | latin
   bool contrastive_divergence = false;           ///< normaliser's gradient from prior samples ([TRAINING])
@@ -77,6 +78,11 @@ struct PriorOptions {
           .reference = "gaussian lies on -1.2,1.2 whatever grid_range says; kl_gaussian, nowhere defined, is taken as "
                        "gaussian"},
       o.reference);
+    v(Key{.name = "energies",
+          .help = "Energies of the prior: kan, edges of a KAN layer; symbolic, the closed forms that kaem symbolic has "
+                  "written into a run, which are not trained (0 in a new run)",
+          .choices = {"kan", "symbolic"}},
+      o.energies);
     v(Key{.name = "GaussQuad_nodes",
           .help = "Least number of cells of the table that serves normaliser and sampler",
           .min = 8,

@@ -109,6 +109,10 @@ struct Prior : torch::nn::Module {
   virtual GridUpdate update_grid(const at::Tensor& z) = 0;
   virtual void initialise_grid() {}
 
+  /// Sets f_qp = 0 where `which` (bool [Q,P], on the prior's device) is true. UsageError: a deep prior, which has no
+  /// such energies.
+  virtual void set_flat(const at::Tensor& which);
+
   virtual ops::Recordable recordable() const = 0;
 
   /// Moves running statistics that change between updates only (attention's), after update `step`.

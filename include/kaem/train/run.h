@@ -39,6 +39,13 @@ class RunFolder {
   /// "/best" behind it the best checkpoint is meant instead of the newest. UsageError if it is not a run.
   static RunFolder open(const std::string& path_or_last, const std::string& runs = "runs");
 
+  /// Makes a folder at `path` for a run that is made of another's update `step`: meta.json, which says so, metrics.csv
+  /// and the kept files of `from`. It is a run once `finish` has written its config.ini: after its checkpoint. Error if
+  /// it cannot be made or written.
+  static RunFolder derive(const RunFolder& from, const std::string& path, int64_t step,
+                          const std::string& command_line);
+  void finish(const Config& config) const;
+
   const std::string& path() const { return path_; }
   bool is_best() const { return best_; }  ///< opened as RUN/best
   std::string file(const std::string& name) const { return path_ + "/" + name; }
@@ -62,7 +69,8 @@ class RunFolder {
 
   /// Writes tensors, then the JSON that makes the checkpoint exist; then removes those older than the newest `keep`,
   /// but for that of update `best`. If anything fails (Error: disk full, ...), the older ones are all still there.
-  void save_checkpoint(const Checkpoint& checkpoint, const io::NamedTensors& tensors, int64_t keep, int64_t best = -1);
+  void save_checkpoint(const Checkpoint& checkpoint, const io::NamedTensors& tensors, int64_t keep,
+                       int64_t best = -1) const;
   /// The newest whole checkpoint, or the best ([TRAINING] keep_best) of a run that was opened so; older ones are tried
   /// if it is truncated or altered (each refused one is reported with log::warn). DataError if there is none; Error
   /// with exit status 2 if one was written in a newer format.

@@ -1,0 +1,22 @@
+#pragma once
+
+#include "kaem/prior/prior.h"
+
+/// What a trained prior says: closed forms of its energies, and which of them matter. `kaem symbolic`, `kaem prune`.
+namespace kaem::symbolic {
+
+/// The curves in float64, with the reference as a density: what a prior calls π0 need not have an integral of 1 there.
+PriorCurves with_densities(const PriorCurves& curves);
+
+/// Entropy of each component and its divergence KL(p_qp|π0) from the reference, nats: both [Q,P], float64.
+struct Summary {
+  at::Tensor entropy, divergence;
+};
+
+/// By the trapezoidal rule on `with_densities`' points.
+Summary summarise(const PriorCurves& curves);
+
+/// The curves of a prior whose latents are single coordinates; UsageError (naming `run`) of a deep one.
+PriorCurves curves_of(const PriorView& view, int64_t points, const std::string& run);
+
+}  // namespace kaem::symbolic

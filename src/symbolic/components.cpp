@@ -1,0 +1,31 @@
+#include "kaem/symbolic/components.h"
+
+#include <ATen/ATen.h>
+
+#include "kaem/core/error.h"
+
+namespace kaem::symbolic {
+
+using at::Tensor;
+
+PriorCurves with_densities(const PriorCurves& c) {
+  const auto wide = [](const Tensor& t) { return t.to(at::kCPU, at::kDouble); };
+  const Tensor p = wide(c.density), z = wide(c.z), log_pi0 = wide(c.log_reference).expand_as(p);
+  return {z, wide(c.energy), log_pi0 - at::trapezoid(log_pi0.exp(), z, 0).log(), p, wide(c.cdf)};
+}
+
+Summary summarise(const PriorCurves& c) {
+  constexpr double kLeast = 1e-300;
+  const Tensor log_p = c.density.clamp_min(kLeast).log(), zero = at::zeros({}, c.density.options());
+  // Where nothing lies, nothing is added, whatever the reference says there.
+  const Tensor inside = c.density > 0;
+  const auto integral = [&](const Tensor& f) { return at::trapezoid(at::where(inside, f, zero), c.z, 0); };
+  return {integral(-c.density * log_p), integral(c.density * (log_p - c.log_reference))};
+}
+
+PriorCurves curves_of(const PriorView& view, int64_t points, const std::string& run) {
+  if (view.distribution() == nullptr) throw UsageError(run + ": a deep prior has no energies of single coordinates");
+  return with_densities(view.distribution()->curves(points));
+}
+
+}  // namespace kaem::symbolic
