@@ -42,6 +42,8 @@ struct Command {
   ROW(sample)              \
   ROW(evaluate)            \
   ROW(compare)             \
+  ROW(export)              \
+  ROW(traverse)            \
   ROW(prior)               \
   ROW(plot)                \
   ROW(symbolic)            \

@@ -1,7 +1,6 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
-#include <array>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -25,13 +24,12 @@ Examples:
   kaem train --resume                                  go on with the newest run
   kaem sample last -n 64 --out samples.png
   kaem symbolic last                                   closed forms of the prior's energies
+  kaem export last --to torchscript --out model.pt     for Python without kaem
   kaem jobs jobs.txt                                   runs one after another; --resume goes on
   kaem tune --dataset MNIST                            search over the ranges of [TUNING]
   kaem train --help-config                             every key of the configuration
 
 Exit status: 0 done, 1 a run failed, 2 bad usage or configuration, 3 data missing or corrupt, 130/143 interrupted.)";
-
-constexpr auto kLaterCommands = std::to_array<std::string_view>({"export"});
 
 /// The command line as one could type it again.
 std::string command_line(int argc, char** argv) {
@@ -87,8 +85,6 @@ void refuse_empty_values(int argc, char** argv) {
   if (left.empty())
     throw UsageError("no command given; one of: " + CLI::detail::join(names, " ") + " (see kaem --help)");
   if (left.front().starts_with('-')) refuse_leftovers(program, "kaem");
-  for (const auto& later : kLaterCommands)
-    if (left.front() == later) throw UsageError(str("command '", later, "' is not built yet"));
   throw UsageError(unknown_name_message("command", left.front(), names));
 }
 

@@ -82,8 +82,8 @@ void print_tried(const symbolic::Pruning& pruning, const std::vector<symbolic::C
   }
 }
 
-void write_csv(const symbolic::Pruning& pruning, const std::vector<Own>& own, const Tensor& pruned,
-               const std::string& path) {
+void write_pruning(const symbolic::Pruning& pruning, const std::vector<Own>& own, const Tensor& pruned,
+                   const std::string& path) {
   if (path.empty()) return;
   CsvFile file(path);
   file.text("q,p,divergence,pruned,change,standard_error\n");
@@ -104,7 +104,8 @@ void write_csv(const symbolic::Pruning& pruning, const std::vector<Own>& own, co
   std::cout << path << ": all components\n";
 }
 
-nlohmann::ordered_json json_of(const symbolic::Pruning& pruning, const std::vector<Own>& own, const Tensor& pruned) {
+nlohmann::ordered_json json_of_pruning(const symbolic::Pruning& pruning, const std::vector<Own>& own,
+                                       const Tensor& pruned) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   const int64_t p_count = pruned.size(1);
   for (int64_t i = 0; i < pruned.numel(); ++i) {
@@ -155,9 +156,9 @@ void prune_command(const PruneArguments& a, const Common& common) {
   nlohmann::ordered_json json = {
       {"pruned", count},
       {"kept", pruned.numel() - count},
-      {"components", json_of(pruning, own, pruned)},
+      {"components", json_of_pruning(pruning, own, pruned)},
       {"log_likelihood", nlohmann::ordered_json::parse(log_likelihood_json(*loaded, before, after, change, "pruned"))}};
-  write_csv(pruning, own, pruned, common.out);
+  write_pruning(pruning, own, pruned, common.out);
   write_json(a.json, json.dump(1));
   if (a.write.empty()) return;
   write_run_with_prior(run, run.config, *run.model->prior, a.write, common.command_line);

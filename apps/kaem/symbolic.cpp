@@ -102,7 +102,7 @@ void print_counts(const ClosedForms& forms) {
             << r2.min().item<double>() << "\n";
 }
 
-void write_csv(const ClosedForms& forms, int64_t candidates, const std::string& path) {
+void write_forms(const ClosedForms& forms, int64_t candidates, const std::string& path) {
   if (path.empty()) return;
   CsvFile file(path);
   file.text("q,p,divergence,rank,function,complexity,r2,score,a,b,c,d,formula\n");
@@ -119,7 +119,7 @@ void write_csv(const ClosedForms& forms, int64_t candidates, const std::string& 
   std::cout << path << ": all components\n";
 }
 
-nlohmann::ordered_json json_of(const ClosedForms& forms, int64_t candidates) {
+nlohmann::ordered_json json_of_forms(const ClosedForms& forms, int64_t candidates) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   walk(forms, forms.divergence.numel(), candidates,
        [&](int64_t q, int64_t p, double divergence, size_t rank, const auto& c) {
@@ -165,9 +165,9 @@ void symbolic_command(const SymbolicArguments& a, const Common& common) {
   Config config = run.config;
   config.model.prior.energies = "symbolic";
   const auto prior = with_formulas(*run.model->prior, config.model.prior, forms.fits.formulas());
-  nlohmann::ordered_json json = {{"components", json_of(forms, candidates)}};
+  nlohmann::ordered_json json = {{"components", json_of_forms(forms, candidates)}};
   if (loaded->evaluation) json["log_likelihood"] = nlohmann::ordered_json::parse(compare(*loaded, prior));
-  write_csv(forms, candidates, common.out);
+  write_forms(forms, candidates, common.out);
   write_json(a.json, json.dump(1));
   if (a.write.empty()) return;
   write_run_with_prior(run, config, *prior, a.write, common.command_line);

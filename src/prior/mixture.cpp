@@ -86,6 +86,7 @@ struct MixtureView final : PriorView, CoordinateDistribution, WhiteCoordinates {
 
   Tensor cdf(const Tensor& z) const override { return ops::forward_cdf(z, inverse()); }
   Tensor icdf(const Tensor& u) const override { return ops::inverse_cdf(u, inverse()); }
+  const ops::InverseTable* table() const override { return &inverse(); }
   PriorCurves curves(int64_t points) const override { return components.curves(points); }
 
   std::pair<Tensor, Tensor> to_latent(const Tensor& y) const override {

@@ -106,6 +106,7 @@ struct SymbolicView final : PriorView, CoordinateDistribution, WhiteCoordinates 
   }
 
   const CoordinateDistribution* distribution() const override { return this; }
+  const ops::InverseTable* table() const override { return &inverse(); }
   const WhiteCoordinates* white() const override { return this; }
 
   Tensor cdf(const Tensor& z) const override { return ops::forward_cdf(z.flatten(1), inverse()).reshape_as(z); }

@@ -54,6 +54,7 @@ struct UnivariateView final : PriorView, CoordinateDistribution, WhiteCoordinate
     return ops::inverse_cdf(u.flatten(1), components.table().inverse).reshape_as(u);
   }
 
+  const ops::InverseTable* table() const override { return &components.table().inverse; }
   PriorCurves curves(int64_t points) const override { return components.curves(points); }
 
   std::pair<Tensor, Tensor> to_latent(const Tensor& y) const override {

@@ -105,6 +105,8 @@ TEST_F(Text, FromTrainingToSamples) {
   ASSERT_EQ(kaem("sample last -n 3 --out s.npy --device cpu").status, 0);
   EXPECT_HAS(content_of(folder / "s.npy"), "(3, 5)");
   EXPECT_HAS(refused("sample last --out s.png --device cpu"), ".txt or .npy");
+  EXPECT_HAS(refused("traverse last --device cpu"), "a run on text makes no pictures to compare");
+  EXPECT_HAS(kaem("export last --to torchscript --out m.pt --device cpu").out, "methods generate, sample_words");
   const Outcome inspected = kaem("inspect last");
   EXPECT_HAS(inspected.out, "8 words: <unk> <eos> ");
 }

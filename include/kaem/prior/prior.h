@@ -28,6 +28,10 @@ struct CoordinateDistribution {
   /// Their inverses: u [n, latent...] in (0,1) -> z (no gradient).
   virtual at::Tensor icdf(const at::Tensor& u) const = 0;
 
+  /// The table that both are read from, a component for each coordinate in the order of one latent (of z [Q,P]: q
+  /// outermost). Lives as long as this; null where they are known without one.
+  virtual const ops::InverseTable* table() const { return nullptr; }
+
   /// Curves of the univariate components at `points` evenly spaced z.
   virtual PriorCurves curves(int64_t points) const = 0;
 };
