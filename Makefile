@@ -66,7 +66,7 @@ help: ## This list
 
 ##@ Training and results
 .PHONY: train train-vanilla train-thermo train-variational train-sequential sequential tune data bench
-train: build ## Train on DATASET in MODE (vanilla, thermo, variational)
+train: build ## Train on DATASET in MODE (vanilla, thermo, variational, baseline-vae, baseline-pang, baseline-ddpm, baseline-gan)
 	$(KAEM) train --dataset $(DATASET) --mode $(MODE) $(config_option) $(ARGS)
 
 train-vanilla: build ## Train on DATASET by importance sampling or Langevin, as its configuration says
@@ -94,12 +94,27 @@ bench: build ## Run the benchmarks, each against its lower bound, then the same 
 	$(call set_up,--peers)
 	.venv/bin/python benches/peers.py --against build/bench.json --json build/peers.json $(PEERS)
 
-.PHONY: sample evaluate plot
+.PHONY: sample evaluate plot compare traverse symbolic prune export
 sample: build ## Draw samples from the trained RUN (a run's folder, or last)
 	$(KAEM) sample $(RUN) $(ARGS)
 
 evaluate: build ## Evaluate the trained RUN
 	$(KAEM) evaluate $(RUN) $(ARGS)
+
+compare: build ## Measure the runs RUN="A B ..." and print one table
+	$(KAEM) compare $(RUN) $(ARGS)
+
+traverse: build ## Draw the latent components of RUN that move the picture most
+	$(KAEM) traverse $(RUN) --out traverse.png $(ARGS)
+
+symbolic: build ## Closed forms of the energies of RUN's prior
+	$(KAEM) symbolic $(RUN) $(ARGS)
+
+prune: build ## The energies of RUN's prior that do not matter
+	$(KAEM) prune $(RUN) $(ARGS)
+
+export: build ## Write RUN for other programs (ARGS="--to torchscript --out model.pt")
+	$(KAEM) export $(RUN) $(ARGS)
 
 plot: build ## Draw the prior, the curves of training and the samples of RUN (matplotlib is installed for it)
 	$(call set_up,--plot)

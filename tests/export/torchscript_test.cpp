@@ -149,7 +149,7 @@ TEST(ScriptModule, ReadsRefinedTables) {
   LoadedRun run = random_run(small_options(), {1, 3, 4}, 0.1);
   layer_of(run.model->prior)->spline_weight.select(1, 1).mul_(30);
   const auto prior = run.model->prior->view();
-  const Tensor& cells = prior->distribution()->table().cells;
+  const Tensor& cells = prior->distribution()->table()->cells;
   ASSERT_GT(cells.max().item<int64_t>(), cells.min().item<int64_t>());
   const Tensor u = uniforms_of(*run.model->prior, 500);
   const Tensor z = module_of(run).get_method("sample_prior")({u}).toTensor();
