@@ -62,8 +62,10 @@ std::unique_ptr<Interpreted> load_interpreted(const InterpretArguments& a, const
       Interpreted{load_run(a.run, common.device.empty() ? "auto" : common.device), components, samples, Rng(0), {}});
   loaded->rng = Rng(seed_of(common, loaded->run.config.run.seed));
   const auto prior = loaded->run.model->prior->view();
-  if (prior->distribution() == nullptr || prior->distribution()->table() == nullptr)
-    throw UsageError(loaded->run.folder + ": this prior has no energies of single coordinates");
+  if (prior->distribution() == nullptr)
+    throw UsageError(loaded->run.folder + ": a deep prior has no energies of single coordinates");
+  if (prior->distribution()->table() == nullptr)
+    throw UsageError(loaded->run.folder + ": a Gaussian prior has no energies");
   if (options.count == 0) return loaded;
   loaded->evaluation =
       std::make_unique<evaluate::Evaluation>(loaded->run, data_of(loaded->run, common), options, loaded->rng);

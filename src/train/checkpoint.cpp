@@ -132,12 +132,14 @@ void RunFolder::save_checkpoint(const Checkpoint& checkpoint, const io::NamedTen
 Checkpoint RunFolder::load_checkpoint() const {
   Checkpoint newest = load_newest();
   if (!best_) return newest;
-  const auto found = newest.tensors.find(kBestTensor);
-  if (found == newest.tensors.end())
+  const auto found = newest.tensors.lower_bound(kBestTensor);
+  if (found == newest.tensors.end() || !found->first.starts_with(kBestTensor))
     throw UsageError(path_ + "/best: the run keeps no best checkpoint ([TRAINING] keep_best)");
   const int64_t step = found->second[1].item<int64_t>();
-  return step == newest.step ? newest : read_checkpoint(checkpoint_path(step));
+  return step == newest.step ? newest : load_checkpoint(step);
 }
+
+Checkpoint RunFolder::load_checkpoint(int64_t step) const { return read_checkpoint(checkpoint_path(step)); }
 
 Checkpoint RunFolder::load_newest() const {
   const auto steps = checkpoint_steps();

@@ -54,8 +54,7 @@ void write_run_with_prior(const LoadedRun& run, const Config& config, const Prio
                           const std::string& command_line) {
   check_new_run("run folder", path);
   const RunFolder from = RunFolder::open(run.folder);
-  Checkpoint checkpoint = from.load_checkpoint();
-  if (checkpoint.step != run.step) throw Error(str(run.folder, ": has gone on since it was read; try again"));
+  Checkpoint checkpoint = from.load_checkpoint(run.step);
   const RunFolder folder = RunFolder::derive(from, path, run.step, command_line);
   checkpoint.config_hash = config_hash(config), checkpoint.config = to_ini(kept_config(config));
   folder.save_checkpoint(checkpoint, with_prior(checkpoint, prior), 1);

@@ -112,7 +112,8 @@ void Session::restore() {
     if (data_.is_text()) folder_.read_kept_file(kVocabularyFile, checkpoint);
     restore_state(trainer_.state(), checkpoint.tensors, checkpoint.path);
     metrics_.restore(checkpoint.tensors);
-    if (const auto found = checkpoint.tensors.find(kBestTensor); found != checkpoint.tensors.end())
+    if (const auto found = checkpoint.tensors.find(kBestTensor + config_.run.keep_best);
+        found != checkpoint.tensors.end())
       best_ = found->second[0].item<double>(), best_step_ = found->second[1].item<int64_t>();
     done = restored_step_ = checkpoint.step, seconds_before_ = checkpoint.seconds, saved_step_ = done;
     cut_metrics(checkpoint);
@@ -234,7 +235,8 @@ void Session::save(int64_t done) {
   for (const auto& more : {data_state(data_), metrics_.named_state()})
     tensors.insert(tensors.end(), more.begin(), more.end());
   if (best_step_ >= 0)
-    tensors.emplace_back(kBestTensor, at::tensor({best_, static_cast<double>(best_step_)}, at::kDouble));
+    tensors.emplace_back(kBestTensor + config_.run.keep_best,
+                         at::tensor({best_, static_cast<double>(best_step_)}, at::kDouble));
   metrics_.sync();
   Checkpoint checkpoint;
   checkpoint.step = done, checkpoint.epoch = epoch(done), checkpoint.seconds = seconds();

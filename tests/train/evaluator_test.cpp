@@ -83,6 +83,19 @@ TEST(Evaluator, AStoppedRunGoesOnWithItsMeasuresAndItsBest) {
   }
 }
 
+/// A best of one measure says nothing about another.
+TEST(Evaluator, AnotherMeasureBeginsAnew) {
+  const TempFolder temp("another");
+  Config first = named(measured_config(temp.path, "eval_low"), "a");
+  first.run.max_steps = 40;
+  const Report before = run_measured(first);
+  Config second = RunFolder::open(before.folder).config();
+  second.run.keep_best = "eval_late";
+  const Report after = run_measured(second, before.folder);
+  EXPECT_EQ(RunFolder::open(after.folder + "/best").load_checkpoint().step, 56);
+  EXPECT_EQ(RunFolder::open(after.folder).checkpoint_steps(), (std::vector<int64_t>{56, 60}));
+}
+
 /// A run that goes on with other measures keeps the columns that its file has.
 TEST(Evaluator, RowsFollowTheFilesHeader) {
   const TempFolder temp("header");

@@ -75,6 +75,8 @@ class RunFolder {
   /// if it is truncated or altered (each refused one is reported with log::warn). DataError if there is none; Error
   /// with exit status 2 if one was written in a newer format.
   Checkpoint load_checkpoint() const;
+  /// That of one update; DataError if it is not there, truncated or altered.
+  Checkpoint load_checkpoint(int64_t step) const;
   /// Steps of all checkpoints that have their JSON, ascending.
   std::vector<int64_t> checkpoint_steps() const;
   /// Path of a checkpoint's tensors.
@@ -92,8 +94,8 @@ class RunFolder {
 inline constexpr const char* kPcaFile = "pca.safetensors";
 inline constexpr const char* kVocabularyFile = "vocabulary.txt";
 inline constexpr const char* kMetricsFile = "metrics.csv";
-/// Tensor of a checkpoint: the best measure so far, and the update that it is of.
-inline constexpr const char* kBestTensor = "data.best";
+/// Tensor of a checkpoint, with the measure's column behind it: the best value so far, and the update that it is of.
+inline constexpr const char* kBestTensor = "data.best.";
 
 /// What a run keeps of its configuration: not where a session stops, and folders that hold wherever it is used from.
 Config kept_config(const Config& config);
