@@ -126,7 +126,7 @@ void initialise(torch::nn::Module& module, const InitialDraws& draws) {
     auto own = layer.value()->named_parameters(/*recurse=*/false);
     const Tensor* weight = own.find("weight");
     if (weight == nullptr || weight->dim() < 2) continue;  // norms begin as they are
-    const double bound = 1 / std::sqrt(static_cast<double>(weight->numel() / weight->size(0)));
+    const double bound = std::sqrt(static_cast<double>(weight->size(0)) / static_cast<double>(weight->numel()));
     for (auto& p : own)
       p.value().copy_(bound * (2 * draws.uniform(str(layer.key(), ".", p.key()), p.value().sizes()) - 1));
   }
