@@ -62,10 +62,22 @@ double number_of(const Json& json) { return json.is_number() ? json.get<double>(
 
 Json kept_of(const std::string& path) {
   try {
-    return std::filesystem::exists(path) ? Json::parse(io::read_file(path)) : Json::object();
+    Json kept = std::filesystem::exists(path) ? Json::parse(io::read_file(path)) : Json::object();
+    return kept.is_object() ? kept : Json::object();
   } catch (const std::exception&) {  // damaged: it is made again
     return Json::object();
   }
+}
+
+/// What was kept under a key; nothing if that is no list of pairs.
+std::vector<Cell> kept_cells(const Json& kept, const std::string& key) {
+  std::vector<Cell> cells;
+  if (!kept.contains(key) || !kept[key].is_array()) return cells;
+  for (const Json& cell : kept[key]) {
+    if (!cell.is_array() || cell.size() != 2) return {};
+    cells.push_back({number_of(cell[0]), number_of(cell[1]), {}});
+  }
+  return cells;
 }
 
 /// The first scores of one metric, measured or as they were kept.
@@ -74,11 +86,9 @@ std::vector<Cell> cells_of(evaluate::Evaluation& evaluation, const evaluate::Met
   const size_t count = evaluate::columns_of(metric).size();
   if (const std::string why = metric.obstacle(evaluation); !why.empty())
     return std::vector<Cell>(count, {std::nan(""), std::nan(""), why});
+  if (std::vector<Cell> cells = kept_cells(kept, key); cells.size() == count) return cells;
   std::vector<Cell> cells;
-  if (kept.contains(key)) {
-    for (const Json& cell : kept[key]) cells.push_back({number_of(cell.at(0)), number_of(cell.at(1)), {}});
-    return cells;
-  }
+  kept[key] = Json::array();
   const evaluate::Section section = metric.measure(evaluation);
   for (const auto& warning : evaluation.warnings) log::warn(warning);
   evaluation.warnings.clear();

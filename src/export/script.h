@@ -30,7 +30,10 @@ std::string filled(std::string text, const std::string& name, const std::string&
 /// Activation of the expression x, between layers: `none` is linear. As in a KAN layer, but for that.
 std::string activation_source(ops::Activation activation, const std::string& x, double leakyrelu_slope = 0.01);
 
-/// forward(x [n,I]) -> [n,O] of a KAN layer.
+/// False for a basis that nobody has written down in TorchScript yet.
+bool has_script(ops::BasisKind kind);
+
+/// forward(x [n,I]) -> [n,O] of a KAN layer; UsageError where its basis has no script.
 torch::jit::Module kan_layer_script(const KanLayerImpl& layer, const std::string& name, const ScriptUnit& unit);
 
 }  // namespace kaem::exports

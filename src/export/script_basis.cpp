@@ -1,6 +1,9 @@
 // The formulas of docs/mathematics.md section 1 once more, as TorchScript.
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <array>
+
 #include "export/script.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
@@ -14,26 +17,27 @@ using ops::BasisKind;
 using torch::jit::Module;
 
 /// φ(u) of the bases that are one function of a distance.
-std::string radial_source(BasisKind kind) {
-  switch (kind) {
-    case BasisKind::kRbf:
-      return "torch.exp(-0.5 * u * u)";
-    case BasisKind::kRswaf:
-      return "4 * torch.exp(-2 * torch.abs(u)) / (1 + torch.exp(-2 * torch.abs(u))) ** 2";
-    case BasisKind::kDog:
-      return "-u * torch.exp(-0.5 * u * u)";
-    case BasisKind::kMexicanHat:
-      return "0.86732507058407751832 * (1 - u * u) * torch.exp(-0.5 * u * u)";
-    case BasisKind::kMorlet:
-      return "torch.cos(self.tau * u) * torch.exp(-0.5 * u * u)";
-    case BasisKind::kShannon:
-      return "torch.sinc(u / 2) * torch.cos(4.71238898038468985769 * u)";
-    case BasisKind::kBSpline:
-    case BasisKind::kFft:
-    case BasisKind::kCheby:
-      break;
-  }
-  throw Error("this basis is no function of a distance");
+struct Formula {
+  BasisKind kind;
+  const char* source;
+};
+constexpr auto kFormulas = std::to_array<Formula>({
+    {BasisKind::kRbf, "torch.exp(-0.5 * u * u)"},
+    {BasisKind::kRswaf, "4 * torch.exp(-2 * torch.abs(u)) / (1 + torch.exp(-2 * torch.abs(u))) ** 2"},
+    {BasisKind::kDog, "-u * torch.exp(-0.5 * u * u)"},
+    {BasisKind::kMexicanHat, "0.86732507058407751832 * (1 - u * u) * torch.exp(-0.5 * u * u)"},
+    {BasisKind::kMorlet, "torch.cos(self.tau * u) * torch.exp(-0.5 * u * u)"},
+    {BasisKind::kShannon, "torch.sinc(u / 2) * torch.cos(4.71238898038468985769 * u)"},
+});
+
+const char* formula_of(BasisKind kind) {
+  const auto found =
+      std::find_if(kFormulas.begin(), kFormulas.end(), [&](const auto& row) { return row.kind == kind; });
+  return found == kFormulas.end() ? nullptr : found->source;
+}
+
+bool is_of_distance(BasisKind kind) {
+  return ops::family_of(kind) == ops::BasisFamily::kRadial || ops::family_of(kind) == ops::BasisFamily::kWavelet;
 }
 
 std::string distance_source(const KanLayerImpl& layer, Module& module) {
@@ -47,7 +51,7 @@ std::string distance_source(const KanLayerImpl& layer, Module& module) {
     keep(module, "unit", layer.bandwidth() * width / static_cast<double>(knots.size(1) - 1));
   }
   keep(module, "tau", layer.bandwidth());
-  return str("    u = (x.unsqueeze(-1) - self.centres) / self.unit\n    phi = ", radial_source(layer.spec.kind), "\n");
+  return str("    u = (x.unsqueeze(-1) - self.centres) / self.unit\n    phi = ", formula_of(layer.spec.kind), "\n");
 }
 
 /// Knots [I,G+1] with `degree` more on each side, a mean spacing apart.
@@ -126,6 +130,8 @@ std::string basis_source(const KanLayerImpl& layer, Module& module) {
 
 }  // namespace
 
+bool has_script(ops::BasisKind kind) { return !is_of_distance(kind) || formula_of(kind) != nullptr; }
+
 std::string activation_source(Activation activation, const std::string& x, double leakyrelu_slope) {
   const auto call = [&](const char* name) { return str("torch.", name, "(", x, ")"); };
   switch (activation) {
@@ -155,6 +161,8 @@ std::string activation_source(Activation activation, const std::string& x, doubl
 }
 
 Module kan_layer_script(const KanLayerImpl& layer, const std::string& name, const ScriptUnit& unit) {
+  if (!has_script(layer.spec.kind))
+    throw UsageError("--to torchscript: this basis has no formula in TorchScript (src/export/script_basis.cpp)");
   Module module = new_module(name, unit);
   keep(module, "weights", layer.weights().reshape({-1, layer.outputs}));
   std::string source = "def forward(self, x: Tensor) -> Tensor:\n" + basis_source(layer, module);
