@@ -9,10 +9,13 @@ import json
 import os
 import sys
 
-import matplotlib
+try:
+    import matplotlib
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+except ImportError as missing:
+    sys.exit(f"plot.py: {missing} (make plot installs what it needs)")
 
 # Columns of metrics.csv that are drawn together: (title, unit, columns, logarithmic).
 PANELS = [

@@ -89,7 +89,12 @@ std::vector<Cell> cells_of(evaluate::Evaluation& evaluation, const evaluate::Met
   if (std::vector<Cell> cells = kept_cells(kept, key); cells.size() == count) return cells;
   std::vector<Cell> cells;
   kept[key] = Json::array();
-  const evaluate::Section section = metric.measure(evaluation);
+  evaluate::Section section;
+  try {
+    section = metric.measure(evaluation);
+  } catch (const UsageError& e) {  // what this run has not, others may have
+    return std::vector<Cell>(count, {std::nan(""), std::nan(""), e.what()});
+  }
   for (const auto& warning : evaluation.warnings) log::warn(warning);
   evaluation.warnings.clear();
   for (size_t i = 0; i < count; ++i) {
@@ -104,7 +109,9 @@ Compared compared_of(const std::string& path, const std::vector<evaluate::Metric
   LoadedRun run = load_run(path, common.device.empty() ? "auto" : common.device);
   const uint64_t seed = seed_of(common, run.config.run.seed);
   const std::filesystem::path folder(run.folder);
-  Compared compared{str(run.config.run.mode, "/", folder.filename().string()), run.step, run.seconds, {}};
+  const bool best = std::filesystem::path(path).filename() == "best";
+  Compared compared{
+      str(run.config.run.mode, "/", folder.filename().string(), best ? "/best" : ""), run.step, run.seconds, {}};
   evaluate::Evaluation evaluation(run, data_of(run, common), options_of(a), Rng(seed));
   const std::string file = run.folder + "/" + kKept;
   Json kept = kept_of(file);
@@ -190,6 +197,18 @@ void print_notes(const std::vector<Compared>& runs) {
   }
 }
 
+/// UsageError unless all are there and on the same data: found out before the first of them takes its minutes.
+void check_data(const std::vector<std::string>& runs) {
+  std::string first;
+  for (const auto& run : runs) {
+    const std::string dataset = RunFolder::open(run).config().run.dataset;
+    if (first.empty()) first = dataset;
+    if (dataset != first)
+      throw UsageError(str(run, " is a run on ", dataset, ", ", runs.front(), " one on ", first,
+                           ": expected runs on the same data"));
+  }
+}
+
 void run_comparison(const CompareArguments& a, const Common& common) {
   if (a.runs.empty()) throw UsageError("kaem compare: expected RUNs (folders of runs); see kaem compare --help");
   if (!a.out.empty() && !a.out.ends_with(".md") && !a.out.ends_with(".csv"))
@@ -197,7 +216,7 @@ void run_comparison(const CompareArguments& a, const Common& common) {
   check_target("--out", a.out);
   const auto metrics = metrics_of(a);
   options_of(a);
-  for (const auto& run : a.runs) RunFolder::open(run);  // before the first of them takes its minutes
+  check_data(a.runs);
   prepare_threads(common);
   const at::NoGradGuard no_grad;
   std::vector<Compared> runs;

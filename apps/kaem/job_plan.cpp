@@ -174,7 +174,9 @@ class Planner {
                      [&](const auto& a, const auto& b) { return line_of(a) < line_of(b); });
     for (const auto& fault : faults_) log::error(fault);
     for (const auto& fault : absent_) log::error(fault);
-    if (!faults_.empty()) throw UsageError(str(path_, ": ", faults_.size(), " faulty lines; nothing was started"));
+    if (!faults_.empty())
+      throw UsageError(str(path_, ": ", faults_.size(), faults_.size() == 1 ? " faulty line" : " faulty lines",
+                           "; nothing was started"));
     if (!absent_.empty())
       throw DataError(str(path_, ": data of ", absent_.size(), " jobs are missing; nothing was started"));
     if (list.jobs.empty()) throw UsageError(path_ + ": holds no job; expected lines DATASET mode [KEY=VALUE ...]");

@@ -20,7 +20,7 @@ struct JobsArguments {
 };
 
 constexpr const char* kJobsExamples = R"(
-A line of the file is DATASET mode [KEY=VALUE ...]; modes: vanilla, thermo, variational, tune; KEY: SECTION.key of the
+A line of the file is DATASET mode [KEY=VALUE ...]; modes: those of kaem train --mode, and tune; KEY: SECTION.key of the
 configuration, or seed, name, config, max-steps, data-dir. # begins a comment. A line's own values go before those of
 the command line; of two max-steps the smaller holds.
 

@@ -113,12 +113,13 @@ void sample(const SampleArguments& a, const Common& common) {
   const int64_t count = integer_of("-n", a.count, 1, 10000000);
   std::vector<Pair> pairs;
   for (const auto& text : a.interpolate) pairs.push_back(ends_of(text));
-  const std::vector<std::string> paths = paths_of(a.path);
+  std::vector<std::string> paths = paths_of(a.path);
   if (pairs.empty() && a.path != "cdf")
     throw UsageError(str("--path ", a.path, ": expected --interpolate A,B with it"));
   prepare_threads(common);
   const at::NoGradGuard no_grad;
   LoadedRun run = load_run(a.run, common.device.empty() ? "auto" : common.device);
+  if (paths.size() > 1 && run.model->prior->view()->distribution() == nullptr) std::erase(paths, "cdf");
   const std::string out = out_of(run, common.out);
   const Rng rng(seed_of(common, run.config.run.seed));
   const bool keep = !a.latents.empty();

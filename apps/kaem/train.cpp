@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "commands.h"
+#include "kaem/baseline/baselines.h"
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
@@ -73,11 +74,14 @@ void go_on(const TrainArguments& a, const Common& common) {
     if (!value.empty()) throw UsageError(str("--resume goes on with a run and its configuration: leave out ", option));
   const std::string runs = common.out.empty() ? RunOptions{}.out : common.out;
   const auto folder = RunFolder::open(a.resume.empty() ? "last" : a.resume, runs);
+  if (folder.is_best()) throw UsageError(a.resume + ": a run goes on from its newest checkpoint; leave out /best");
   const std::string path = folder.file("config.ini");
   const Config before = folder.config();
   Config config = parse_config(to_ini(before), path, overrides_of(common, before.data.root), a.dataset, a.mode);
   if (config.run.dataset != before.run.dataset)
     throw UsageError(str("data set ", config.run.dataset, ": ", folder.path(), " is a run on ", before.run.dataset));
+  if (config.run.mode != before.run.mode && (find_baseline(config.run.mode) || find_baseline(before.run.mode)))
+    throw UsageError(str("mode ", config.run.mode, ": ", folder.path(), " is a run in mode ", before.run.mode));
   apply_session(config, common);
   if (common.dry_run) return print_plan(config, path);
   run_training(config, folder.path(), common);

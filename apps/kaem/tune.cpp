@@ -11,6 +11,7 @@
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
+#include "kaem/core/table.h"
 #include "kaem/io/file.h"
 #include "tune_plan.h"
 #include "tune_state.h"
@@ -246,7 +247,7 @@ Command add_tune(CLI::App& program, const Common& common) {
   CLI::App* app = program.add_subcommand("tune", "Search over settings of the configuration");
   const auto a = std::make_shared<TuneArguments>();
   app->add_option("--dataset", a->dataset, "Data set")->type_name("D");
-  app->add_option("--mode", a->mode, "Training criterion: vanilla, thermo or variational")->type_name("M");
+  app->add_option("--mode", a->mode, str("What is trained, and how: ", listed(run_modes())))->type_name("M");
   app->add_option("--config", a->config, "Configuration file with [TUNING] (else the data set's in config/)")
       ->type_name("FILE");
   app->add_flag("--resume", a->resume, "Go on with a search: that of --name, else the newest");

@@ -8,6 +8,7 @@
 #include "baseline/training.h"
 #include "baseline/unet.h"
 #include "kaem/core/error.h"
+#include "kaem/core/str.h"
 #include "kaem/model/model.h"
 
 namespace kaem::baseline {
@@ -101,12 +102,15 @@ struct Denoising : Objective {
 
 void settle_ddpm(BaselineOptions& all, BaselineSettings& settings) {
   const DdpmOptions& ddpm = all.ddpm;
-  if (ddpm.kernel_size % 2 == 0) throw ConfigError("[DDPM] kernel_size: expected an odd number");
-  if (ddpm.time_dim % 2 == 1) throw ConfigError("[DDPM] time_dim: expected an even number");
+  if (ddpm.kernel_size % 2 == 0)
+    throw ConfigError(str("[DDPM] kernel_size = ", ddpm.kernel_size, ": expected an odd number"));
+  if (ddpm.time_dim % 2 == 1) throw ConfigError(str("[DDPM] time_dim = ", ddpm.time_dim, ": expected an even number"));
   if (ddpm.channels.empty()) throw ConfigError("[DDPM] channels: expected at least one number");
   if (!(ddpm.beta_start <= ddpm.beta_end && ddpm.beta_end < 1))
-    throw ConfigError("[DDPM] beta_end: expected a number from beta_start to below 1");
-  if (ddpm.sampling_stride > ddpm.timesteps) throw ConfigError("[DDPM] sampling_stride: must not exceed num_timesteps");
+    throw ConfigError(str("[DDPM] beta_end = ", ddpm.beta_end, ": expected a number from beta_start to below 1"));
+  if (ddpm.sampling_stride > ddpm.timesteps)
+    throw ConfigError(
+        str("[DDPM] sampling_stride = ", ddpm.sampling_stride, ": expected at most num_timesteps = ", ddpm.timesteps));
   settings.model.generator.noise = 0;
   settings.learning_rate = ddpm.learning_rate;
 }

@@ -4,6 +4,8 @@
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
 
+#include <algorithm>
+
 #include "baseline/parts.h"
 #include "baseline/rows.h"
 #include "baseline/training.h"
@@ -26,8 +28,9 @@ struct Discriminator : torch::nn::Module {
       const int64_t stride = entry(options.strides, l, count, "[GAN] discriminator_strides"),
                     kernel = entry(options.kernels, l, count, "[GAN] discriminator_kernels"),
                     padding = entry(options.paddings, l, count, "[GAN] discriminator_paddings");
+      const bool fits = std::min(height, width) + 2 * padding >= kernel;
       height = (height + 2 * padding - kernel) / stride + 1, width = (width + 2 * padding - kernel) / stride + 1;
-      if (height < 1 || width < 1)
+      if (!fits)
         throw ConfigError(str("[GAN] discriminator_channels: nothing is left of a ", shape[1], "x", shape[2],
                               " image after ", l + 1, " convolutions; choose fewer, or smaller strides"));
       layers.push_back(register_module(
@@ -108,7 +111,7 @@ struct Adversarial : Objective {
 
 Decoder gan_decoder(const GanOptions& gan) {
   static const std::vector<int64_t> kNoWidths;
-  return {"GAN", "cnn", gan.generator, kNoWidths, gan.batchnorm, /*extra_layer=*/true};
+  return {"GAN", "generator", "cnn", gan.generator, kNoWidths, gan.batchnorm, /*extra_layer=*/true};
 }
 
 void settle_gan(BaselineOptions& all, BaselineSettings& settings) {

@@ -38,7 +38,9 @@ struct DensePrior final : TiltedPrior {
   std::vector<torch::nn::Linear> layers;
 };
 
-Decoder pang_decoder(const PangOptions& pang) { return {"PANG", pang.generator, pang.layers, pang.widths}; }
+Decoder pang_decoder(const PangOptions& pang) {
+  return {"PANG", "generator", pang.generator, pang.layers, pang.widths};
+}
 
 /// KAEM's maximum likelihood by short chains that begin at N(0,I), for the posterior as for the prior.
 void settle_pang(BaselineOptions& all, BaselineSettings& settings) {

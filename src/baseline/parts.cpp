@@ -72,8 +72,8 @@ int64_t latent_of(int64_t wanted, const Decoder& decoder, const GeneratorOptions
   if ((kan || wanted == 0) && shared.widths.empty())
     throw ConfigError("[GeneratorModel] widths: expected at least one width");
   if (kan && wanted > 0 && wanted != shared.widths.front())
-    throw ConfigError(str("[", decoder.section, "] latent_dim = ", wanted, ": [GeneratorModel] widths begin with ",
-                          shared.widths.front()));
+    throw ConfigError(str("[", decoder.section, "] latent_dim = ", wanted, ": KAN layers take ", shared.widths.front(),
+                          ", the first of [GeneratorModel] widths; expected that number, or 0, which means it"));
   return wanted > 0 ? wanted : shared.widths.front();
 }
 
@@ -84,16 +84,16 @@ void settle_layers(const Decoder& decoder, GeneratorOptions& shared) {
   if (!cnn.use) return;
   const auto& channels = decoder.layers.channels;
   if (channels.size() < (decoder.extra_layer ? 1u : 2u))
-    throw ConfigError(str("[", decoder.section, "] channels: expected two layers or more"));
+    throw ConfigError(str("[", decoder.section, "] ", decoder.keys, "_channels: expected two layers or more"));
   cnn.dims.assign(channels.begin(), decoder.extra_layer ? channels.end() : channels.end() - 1);
   cnn.projection = true, cnn.batchnorm = decoder.batchnorm, cnn.leakyrelu_slope = kSlope;
   cnn.strides.clear(), cnn.kernels.clear(), cnn.paddings.clear();
   const size_t count = layer_count(decoder);
-  const auto of = [&](const char* what) { return str("[", decoder.section, "] ", what); };
+  const auto of = [&](const char* what) { return str("[", decoder.section, "] ", decoder.keys, what); };
   for (size_t l = 0; l < count; ++l) {
-    cnn.strides.push_back(entry(decoder.layers.strides, l, count, of("strides")));
-    cnn.kernels.push_back(entry(decoder.layers.kernels, l, count, of("kernels")));
-    cnn.paddings.push_back(entry(decoder.layers.paddings, l, count, of("paddings")));
+    cnn.strides.push_back(entry(decoder.layers.strides, l, count, of("_strides")));
+    cnn.kernels.push_back(entry(decoder.layers.kernels, l, count, of("_kernels")));
+    cnn.paddings.push_back(entry(decoder.layers.paddings, l, count, of("_paddings")));
   }
 }
 

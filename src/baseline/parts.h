@@ -28,8 +28,8 @@ std::shared_ptr<Likelihood> make_implicit_likelihood(bool tanh);
 
 /// A decoder that a section describes.
 struct Decoder {
-  std::string_view section;  ///< for messages
-  std::string_view kind;     ///< cnn | dense | kan
+  std::string_view section, keys;  ///< for messages: its section, and what the keys of its layers begin with
+  std::string_view kind;           ///< cnn | dense | kan
   const ConvolutionOptions& layers;
   const std::vector<int64_t>& widths;
   bool batchnorm = false;

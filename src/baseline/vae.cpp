@@ -1,5 +1,6 @@
 #include "baseline/parts.h"
 #include "baseline/rows.h"
+#include "kaem/core/error.h"
 #include "kaem/model/model.h"
 #include "kaem/objective/options.h"
 #include "kaem/posterior/options.h"
@@ -7,7 +8,9 @@
 namespace kaem::baseline {
 namespace {
 
-Decoder vae_decoder(const VaeOptions& vae) { return {"VAE", vae.decoder, vae.decode, vae.widths, vae.batchnorm}; }
+Decoder vae_decoder(const VaeOptions& vae) {
+  return {"VAE", "decoder", vae.decoder, vae.decode, vae.widths, vae.batchnorm};
+}
 
 /// KAEM's variational training with N(0,I) for a prior.
 void settle_vae(BaselineOptions& all, BaselineSettings& settings) {
@@ -16,6 +19,12 @@ void settle_vae(BaselineOptions& all, BaselineSettings& settings) {
   vae.latent_dim = latent_of(vae.latent_dim, vae_decoder(vae), generator);
   settle_layers(vae_decoder(vae), generator);
   const bool convolutions = vae.decoder == "cnn";
+  if (convolutions && vae.encode.channels.empty())
+    throw ConfigError("[VAE] encoder_channels: expected one number or more");
+  for (const auto& [name, list] : {std::pair{"[VAE] encoder_strides", &vae.encode.strides},
+                                   {"[VAE] encoder_kernels", &vae.encode.kernels},
+                                   {"[VAE] encoder_paddings", &vae.encode.paddings}})
+    if (convolutions) entry(*list, 0, vae.encode.channels.size(), name);
   EncoderOptions& encoder = settings.posterior.encoder;
   encoder = {};
   encoder.type = convolutions ? "cnn" : "dense";
@@ -33,7 +42,7 @@ std::shared_ptr<ModelImpl> make_vae(const BaselineOptions& all, const ModelOptio
                                     const Rng& rng) {
   const VaeOptions& vae = all.vae;
   std::vector<int64_t> widths(vae.widths.rbegin(), vae.widths.rend());
-  Decoder decoder{"VAE", vae.decoder, vae.decode, widths, vae.batchnorm};
+  Decoder decoder{"VAE", "decoder", vae.decoder, vae.decode, widths, vae.batchnorm};
   return std::make_shared<ModelImpl>(shared, shape, make_gaussian_prior(vae.latent_dim),
                                      make_decoder(decoder, shared.generator, vae.latent_dim, shape, rng),
                                      make_likelihood(shared.generator));

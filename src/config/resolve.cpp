@@ -48,7 +48,12 @@ void settle_baseline(Draft& draft, const BaselineRow& row) {
   c.posterior.tempering = {}, c.objective = {};  // of sections that may stand in the same file
   BaselineSettings settings{c.model, c.posterior, c.objective};
   row.settle(c.baseline, settings);
-  if (settings.learning_rate > 0) c.optimizer.learning_rate = settings.learning_rate;
+  if (settings.learning_rate > 0 && settings.learning_rate != c.optimizer.learning_rate) {
+    if (draft.is_news("OPTIMIZER.learning_rate"))
+      draft.note(str(draft.given("OPTIMIZER.learning_rate"), " is replaced by ", print(&settings.learning_rate), ": [",
+                     row.section, "] has a rate of its own"));
+    c.optimizer.learning_rate = settings.learning_rate;
+  }
   if (settings.second_rate > 0) c.optimizer.prior_learning_rate = settings.second_rate;
   c.grid.prior = false;
   c.run.use_variational = false;

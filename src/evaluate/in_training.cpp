@@ -73,7 +73,7 @@ class InTraining : public Evaluator {
     evaluation_.use(trainer.data());
     for (const Metric& metric : metrics_)
       if (const std::string why = metric.obstacle(evaluation_); !why.empty())
-        throw ConfigError(str("[TRAINING] eval_metrics = ", metric.name, ": ", why));
+        throw ConfigError(str("[TRAINING] eval_metrics: ", metric.name, ": ", why));
   }
 
   std::vector<std::string> columns() const override { return columns_of(metrics_); }

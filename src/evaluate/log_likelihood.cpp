@@ -122,7 +122,13 @@ std::vector<Row> rows_of(Evaluation& e, const std::string& method) {
 
 Section measure_log_likelihood(Evaluation& e) {
   std::vector<Row> rows;
+  const bool others =
+      std::any_of(e.options.methods.begin(), e.options.methods.end(), [](const auto& m) { return m != "is"; });
   for (const auto& method : e.options.methods) {
+    if (method == "is" && others && !e.run.model->prior->normalised()) {
+      e.warnings.emplace_back("importance sampling is left out: a deep prior has no normaliser");
+      continue;
+    }
     const auto more = rows_of(e, method);
     rows.insert(rows.end(), more.begin(), more.end());
   }

@@ -35,7 +35,9 @@ Tensor slerp(const Way& way) {
 Tensor by_distribution(const Way& way) {
   const CoordinateDistribution* const distribution = way.prior.distribution();
   if (distribution == nullptr)
-    throw UsageError("--path cdf: a deep prior has no distribution functions of single coordinates to go along");
+    throw UsageError(
+        "--path cdf: a deep prior has no distribution functions of single coordinates to go along; expected linear or "
+        "slerp");
   const Tensor first = distribution->cdf(way.from), last = distribution->cdf(way.to);
   return distribution->icdf(first + way.t * (last - first));
 }

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -83,8 +84,9 @@ void EncoderImpl::add_convolutions(const EncoderOptions& options, const InitialD
       layer.running_variance = register_buffer(name + "_running_variance", at::ones({out}));
     }
     convolutions_.push_back(layer);
+    const bool fits = std::min(height, width) + 2 * padding >= kernel;
     height = (height + 2 * padding - kernel) / stride + 1, width = (width + 2 * padding - kernel) / stride + 1;
-    if (height < 1 || width < 1)
+    if (!fits)
       throw ConfigError(str("[Encoder] channels: nothing is left of a ", shape_[1], "x", shape_[2], " image after ",
                             l + 1, " convolutions; choose fewer, or smaller strides"));
     channels = out;

@@ -58,6 +58,19 @@ std::vector<std::string> changed_values(const std::string& before, const std::st
   return changed;
 }
 
+/// What measures the run, where it is to be measured: refused before there is a folder.
+std::unique_ptr<Evaluator> make_evaluator(Trainer& trainer) {
+  const RunOptions& run = trainer.config().run;
+  if (run.eval_epochs < 1) return nullptr;
+  if (!trainer.options().evaluator)
+    throw UsageError("[TRAINING] eval_every: nothing is there that measures (TrainOptions::evaluator)");
+  auto evaluator = trainer.options().evaluator(trainer);
+  const auto columns = evaluator->columns();
+  if (!run.keep_best.empty() && std::find(columns.begin(), columns.end(), run.keep_best) == columns.end())
+    throw ConfigError("[TRAINING] " + unknown_name_message("keep_best", run.keep_best, columns));
+  return evaluator;
+}
+
 }  // namespace
 
 Session::Session(Trainer& trainer)
@@ -67,6 +80,7 @@ Session::Session(Trainer& trainer)
       length_(trainer.length()),
       resumed_(!trainer.options().resume.empty()),
       meta_{trainer.options().command_line, trainer.device(), at::get_num_threads(), data_.sources},
+      evaluator_(make_evaluator(trainer)),
       folder_(resumed_ ? RunFolder::open(trainer.options().resume, config_.run.out)
                        : RunFolder::create(config_, meta_)),
       lock_(folder_.path(), "training in"),
@@ -82,15 +96,7 @@ Session::Session(Trainer& trainer)
     for (const auto& note : config_.notes) log::info(note);
   for (const auto& note : data_.notes) log::info(note);
   log::info(str("run folder: ", folder_.path()));
-  if (config_.run.eval_epochs < 1) return;
-  if (!trainer.options().evaluator)
-    throw UsageError("[TRAINING] eval_every: nothing is there that measures (TrainOptions::evaluator)");
-  evaluator_ = trainer.options().evaluator(trainer);
-  const auto columns = evaluator_->columns();
-  const std::string& best = config_.run.keep_best;
-  if (!best.empty() && std::find(columns.begin(), columns.end(), best) == columns.end())
-    throw ConfigError("[TRAINING] " + unknown_name_message("keep_best", best, columns));
-  metrics_.set_measured_columns(columns);
+  if (evaluator_) metrics_.set_measured_columns(evaluator_->columns());
 }
 
 Session::~Session() {

@@ -66,6 +66,7 @@ class Session {
   const Length length_;
   bool resumed_;
   RunMeta meta_;
+  std::unique_ptr<Evaluator> evaluator_;
   RunFolder folder_;
   io::FolderLock lock_;
   Metrics metrics_;
@@ -78,7 +79,6 @@ class Session {
   int64_t loss_count_ = 0;
   bool warned_of_few_ = false, warned_of_swaps_ = false, warned_of_moves_ = false;
   std::string samples_;
-  std::unique_ptr<Evaluator> evaluator_;
   double best_ = std::numeric_limits<double>::quiet_NaN();  ///< of the measure that keep_best names ...
   int64_t best_step_ = -1;                                  ///< ... after this update
   std::optional<Progress> progress_;

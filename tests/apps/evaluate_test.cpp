@@ -175,6 +175,9 @@ TEST_F(Evaluate, ARunMeasuresItselfAndKeepsItsBest) {
   EXPECT_EQ(kaem("evaluate runs/MNIST/vanilla/a/best --methods is --samples 50 -n 4 --data-dir data").status, 0);
   EXPECT_HAS(refused(tiny + "--name b --set TRAINING.eval_metrics=fdi"), "did you mean 'fid'?");
   EXPECT_HAS(refused(tiny + "--name c --set TRAINING.keep_best=eval_fid"), "one of: eval_loglik");
+  EXPECT_HAS(refused(tiny + "--name d --set TRAINING.eval_metrics=ood"), "--against");
+  EXPECT_FALSE(std::filesystem::exists(folder / "runs/MNIST/vanilla/d")) << "a folder before the refusal";
+  EXPECT_HAS(refused("train --resume runs/MNIST/vanilla/a/best --data-dir data"), "leave out /best");
 }
 
 TEST_F(Evaluate, ComparesRunsInOneTableAndKeepsWhatItMeasured) {
@@ -201,7 +204,7 @@ TEST_F(Evaluate, ComparesRunsInOneTableAndKeepsWhatItMeasured) {
   EXPECT_HAS(table, "run,updates,seconds,loglik,loglik_error,fid,fid_error,precision,precision_error,recall");
   EXPECT_HAS(table, "\nbaseline-gan/c,3,");
   // Another form of what was kept is measured again.
-  for (const char* damaged : {"[]", "{", "{\"3 loglik\": 7}"}) {
+  for (const char* damaged : {"{\"3 loglik\": 7}", "[1,2]", "{"}) {
     write("runs/MNIST/vanilla/a/compared.json", damaged);
     EXPECT_EQ(kaem(compare + "--out t2.csv").status, 0) << damaged;
     EXPECT_EQ(content_of(folder / "t2.csv"), table) << damaged;

@@ -105,6 +105,14 @@ TEST(Gan, TheGeneratorWaitsForItsCritic) {
   }
 }
 
+TEST(Gan, AKernelLargerThanTheImageIsRefused) {
+  const auto make = [](BaselineOptions& o) {
+    o.gan.latent_dim = 3;
+    o.gan.generator = {{4}, {2, 1}, {4, 3}, {1}}, o.gan.discriminator = {{4}, {64}, {16}, {1}};
+  };
+  EXPECT_THROW(trained("baseline-gan", make), ConfigError);
+}
+
 TEST(Gan, ADensityIsRefused) {
   Trained gan = small_gan();
   EXPECT_FALSE(gan.model->likelihood->has_density());

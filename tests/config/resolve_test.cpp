@@ -260,6 +260,10 @@ TEST(Resolve, BaselinesRefuseWhatTheyAreNotMadeFor) {
   EXPECT_NE(load("", "PTB", "baseline-gan").find("baselines are trained on images"), std::string::npos);
   EXPECT_NE(load("[VAE]\ndecoder = kan\nlatent_dim = 7\n", "MNIST", "baseline-vae").find("[GeneratorModel] widths"),
             std::string::npos);
+  EXPECT_NE(load("[VAE]\nencoder_strides = 3,3,3\n", "MNIST", "baseline-vae").find("[VAE] encoder_strides"),
+            std::string::npos);
+  EXPECT_NE(load("[GAN]\ngenerator_strides = 2,2\n", "MNIST", "baseline-gan").find("[GAN] generator_strides"),
+            std::string::npos);
   EXPECT_NE(load("[PANG]\nenergy_widths = 5,2\n", "MNIST", "baseline-pang").find("end in 1"), std::string::npos);
   EXPECT_NE(load("[PANG]\nalpha_cd = 2\n", "MNIST", "baseline-pang").find("alpha_cd"), std::string::npos);
   EXPECT_NE(load("[DDPM]\nkernel_size = 4\n", "MNIST", "baseline-ddpm").find("odd"), std::string::npos);
