@@ -80,6 +80,9 @@ std::string data_dir_of(const Common& common);
 /// A run's own data, in the folder that this command line names.
 DatasetOptions data_of(const LoadedRun& run, const Common& common);
 
+/// Writes the same as was printed in another form (`what`: JSON, CSV), if a path was given, and says so.
+void write_same(const std::string& path, const std::string& content, const char* what);
+
 /// Sets what the log shows and how.
 void prepare_log(const Common& common);
 

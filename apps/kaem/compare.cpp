@@ -50,11 +50,13 @@ struct Compared {
   std::vector<Cell> cells;
 };
 
-/// All that the numbers depend on: a change of it and they are measured again.
-std::string key_of(const LoadedRun& run, const evaluate::Metric& metric, const MeasureArguments& a, uint64_t seed) {
-  const std::string features = a.features.empty() ? "" : io::sha256(io::read_file(a.features));
-  return str(run.step, " ", metric.name, " ", a.methods, " ", a.count, " ", a.samples, " ", a.chains, " ", a.levels,
-             " ", a.kernel, " ", a.generated, " ", features, " ", a.against, " ", seed);
+/// What the numbers depend on beside the run, its step and the metric: a change of it and they are measured again.
+std::string settings_of(const MeasureArguments& a) {
+  const auto digest = [](const std::string& path) {
+    return path.empty() || !std::filesystem::exists(path) ? "" : io::sha256(io::read_file(path));
+  };
+  return str(a.methods, " ", a.count, " ", a.samples, " ", a.chains, " ", a.levels, " ", a.kernel, " ", a.generated,
+             " ", digest(a.features), " ", digest(a.statistics), " ", a.against);
 }
 
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
@@ -84,17 +86,20 @@ std::vector<Cell> kept_cells(const Json& kept, const std::string& key) {
 std::vector<Cell> cells_of(evaluate::Evaluation& evaluation, const evaluate::Metric& metric, Json& kept,
                            const std::string& key) {
   const size_t count = evaluate::columns_of(metric).size();
-  if (const std::string why = metric.obstacle(evaluation); !why.empty())
+  const auto nothing = [&](const std::string& why) {
     return std::vector<Cell>(count, {std::nan(""), std::nan(""), why});
-  if (std::vector<Cell> cells = kept_cells(kept, key); cells.size() == count) return cells;
-  std::vector<Cell> cells;
-  kept[key] = Json::array();
+  };
+  std::vector<Cell> cells = kept_cells(kept, key);
+  if (cells.size() == count) return cells;
+  cells.clear();
+  if (const std::string why = metric.obstacle(evaluation); !why.empty()) return nothing(why);  // may read the data
   evaluate::Section section;
   try {
     section = metric.measure(evaluation);
   } catch (const UsageError& e) {  // what this run has not, others may have
-    return std::vector<Cell>(count, {std::nan(""), std::nan(""), e.what()});
+    return nothing(e.what());
   }
+  kept[key] = Json::array();
   for (const auto& warning : evaluation.warnings) log::warn(warning);
   evaluation.warnings.clear();
   for (size_t i = 0; i < count; ++i) {
@@ -105,7 +110,7 @@ std::vector<Cell> cells_of(evaluate::Evaluation& evaluation, const evaluate::Met
 }
 
 Compared compared_of(const std::string& path, const std::vector<evaluate::Metric>& metrics, const CompareArguments& a,
-                     const Common& common) {
+                     const std::string& settings, const Common& common) {
   LoadedRun run = load_run(path, common.device.empty() ? "auto" : common.device);
   const uint64_t seed = seed_of(common, run.config.run.seed);
   const std::filesystem::path folder(run.folder);
@@ -118,7 +123,7 @@ Compared compared_of(const std::string& path, const std::vector<evaluate::Metric
   for (const auto& metric : metrics) {
     log::set_status_line(str(compared.label, ": ", metric.name));
     const Json before = kept;
-    for (auto& cell : cells_of(evaluation, metric, kept, key_of(run, metric, a, seed)))
+    for (auto& cell : cells_of(evaluation, metric, kept, str(run.step, " ", metric.name, " ", settings, " ", seed)))
       compared.cells.push_back(std::move(cell));
     if (kept != before) io::write_file_atomic(file, kept.dump(1) + "\n");
   }
@@ -219,8 +224,9 @@ void run_comparison(const CompareArguments& a, const Common& common) {
   check_data(a.runs);
   prepare_threads(common);
   const at::NoGradGuard no_grad;
+  const std::string settings = settings_of(a);
   std::vector<Compared> runs;
-  for (const auto& run : a.runs) runs.push_back(compared_of(run, metrics, a, common));
+  for (const auto& run : a.runs) runs.push_back(compared_of(run, metrics, a, settings, common));
   const std::string table = markdown_of(rows_of(runs, metrics));
   std::cout << table;
   print_notes(runs);

@@ -8,7 +8,6 @@
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
 #include "kaem/evaluate/evaluation.h"
-#include "kaem/io/file.h"
 #include "kaem/train/trainer.h"
 #include "measures.h"
 
@@ -42,12 +41,6 @@ evaluate::Options evaluate_options(const EvaluateArguments& a) {
   return o;
 }
 
-void write(const std::string& path, const std::string& content, const char* what) {
-  if (path.empty()) return;
-  io::write_file_atomic(path, content);
-  std::cout << path << ": the same as " << what << "\n";
-}
-
 void run_evaluation(const EvaluateArguments& a, const Common& common) {
   const evaluate::Options options = evaluate_options(a);
   std::vector<std::string> asked;
@@ -74,8 +67,8 @@ void run_evaluation(const EvaluateArguments& a, const Common& common) {
     evaluation.warnings.clear();
     std::cout << (metrics.size() > 1 ? "\n" : "") << sections.back().text << std::flush;
   }
-  write(a.json, evaluate::to_json(evaluation, sections), "JSON");
-  write(a.csv, evaluate::to_csv(sections), "CSV");
+  write_same(a.json, evaluate::to_json(evaluation, sections), "JSON");
+  write_same(a.csv, evaluate::to_csv(sections), "CSV");
 }
 
 }  // namespace

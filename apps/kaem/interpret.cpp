@@ -4,14 +4,12 @@
 
 #include <cmath>
 #include <iomanip>
-#include <iostream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
-#include "kaem/io/file.h"
 #include "kaem/prior/prior.h"
 #include "kaem/train/derive.h"
 
@@ -112,12 +110,6 @@ std::string log_likelihood_json(const Interpreted& run, const metrics::LogLikeli
                                 {after_key, estimate(after)},
                                 {"change", {{"mean", change.mean}, {"standard_error", number_or_null(change.error)}}}}
       .dump();
-}
-
-void write_json(const std::string& path, const std::string& text) {
-  if (path.empty()) return;
-  io::write_file_atomic(path, text + "\n");
-  std::cout << path << ": the same as JSON\n";
 }
 
 }  // namespace kaem::app

@@ -43,7 +43,4 @@ std::string log_likelihood_json(const Interpreted& run, const metrics::LogLikeli
                                 const metrics::LogLikelihood& after, const metrics::Change& change,
                                 const std::string& after_key);
 
-/// Writes a file, if there is to be one, and says so.
-void write_json(const std::string& path, const std::string& text);
-
 }  // namespace kaem::app

@@ -11,16 +11,6 @@
 namespace kaem::app {
 namespace {
 
-std::vector<std::string> words_of(const std::string& text) {
-  std::vector<std::string> words;
-  for (size_t from = 0; from <= text.size();) {
-    const size_t comma = std::min(text.find(',', from), text.size());
-    if (comma > from) words.push_back(text.substr(from, comma - from));
-    from = comma + 1;
-  }
-  return words;
-}
-
 void check_word(const char* what, const std::string& word, const std::vector<std::string>& known) {
   if (std::find(known.begin(), known.end(), word) == known.end())
     throw UsageError(unknown_name_message(what, word, known));
@@ -53,7 +43,7 @@ evaluate::Options options_of(const MeasureArguments& a) {
   o.count = integer_of("-n", a.count, 1, 1000000), o.samples = integer_of("--samples", a.samples, 1, 100000000);
   o.chains = integer_of("--chains", a.chains, 1, 100000), o.levels = integer_of("--levels", a.levels, 2, 1000000);
   o.generated = integer_of("--generated", a.generated, 16, 10000000);
-  o.methods = words_of(a.methods), o.kernel = a.kernel;
+  o.methods = evaluate::words_of(a.methods), o.kernel = a.kernel;
   o.against = a.against, o.features = a.features, o.statistics = a.statistics;
   o.cache = cache_folder();
   if (o.methods.empty()) throw UsageError("--methods: expected at least one of is, ss, ais");
@@ -67,7 +57,7 @@ evaluate::Options options_of(const MeasureArguments& a) {
 }
 
 std::vector<evaluate::Metric> metrics_of(const MeasureArguments& a, const std::vector<std::string>& more) {
-  std::vector<std::string> words = words_of(a.metrics);
+  std::vector<std::string> words = evaluate::words_of(a.metrics);
   if (words == std::vector<std::string>{"all"}) return evaluate::all_metrics();
   if (words.empty()) throw UsageError(str("--metrics: expected all, or some of ", listed(evaluate::metric_names())));
   for (const auto& name : more)

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <limits>
 
 #include "commands.h"
@@ -18,6 +19,7 @@
 #include "kaem/core/str.h"
 #include "kaem/core/table.h"
 #include "kaem/core/threads.h"
+#include "kaem/io/file.h"
 #include "kaem/train/run.h"
 #include "kaem/train/trainer.h"
 
@@ -112,6 +114,12 @@ DatasetOptions data_of(const LoadedRun& run, const Common& common) {
   options.offline = options.offline || common.offline;
   options.progress = show_progress();
   return options;
+}
+
+void write_same(const std::string& path, const std::string& content, const char* what) {
+  if (path.empty()) return;
+  io::write_file_atomic(path, content);
+  std::cout << path << ": the same as " << what << "\n";
 }
 
 void prepare_log(const Common& c) {

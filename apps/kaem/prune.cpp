@@ -159,7 +159,7 @@ void prune_command(const PruneArguments& a, const Common& common) {
       {"components", json_of_pruning(pruning, own, pruned)},
       {"log_likelihood", nlohmann::ordered_json::parse(log_likelihood_json(*loaded, before, after, change, "pruned"))}};
   write_pruning(pruning, own, pruned, common.out);
-  write_json(a.json, json.dump(1));
+  write_same(a.json, json.dump(1) + "\n", "JSON");
   if (a.write.empty()) return;
   write_run_with_prior(run, run.config, *run.model->prior, a.write, common.command_line);
   std::cout << a.write << ": the run without these energies\n";

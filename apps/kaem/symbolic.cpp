@@ -168,7 +168,7 @@ void symbolic_command(const SymbolicArguments& a, const Common& common) {
   nlohmann::ordered_json json = {{"components", json_of_forms(forms, candidates)}};
   if (loaded->evaluation) json["log_likelihood"] = nlohmann::ordered_json::parse(compare(*loaded, prior));
   write_forms(forms, candidates, common.out);
-  write_json(a.json, json.dump(1));
+  write_same(a.json, json.dump(1) + "\n", "JSON");
   if (a.write.empty()) return;
   write_run_with_prior(run, config, *prior, a.write, common.command_line);
   std::cout << a.write << ": the run with closed forms for its prior\n";

@@ -20,18 +20,14 @@ constexpr const char* kBefore = "eval_";
 constexpr int64_t kDraws = 2000, kLevels = 100, kChains = 4;  // a glance: kaem evaluate has the time for more
 
 std::vector<Metric> metrics_of(const std::string& list) {
+  const auto names = metric_names();
   std::vector<Metric> metrics;
-  for (size_t from = 0; from <= list.size();) {
-    const size_t comma = std::min(list.find(',', from), list.size());
-    std::string word = list.substr(from, comma - from);
-    word.erase(0, word.find_first_not_of(" \t"));
-    word.erase(word.find_last_not_of(" \t") + 1);
-    const auto names = metric_names();
+  for (const auto& word : words_of(list)) {
     if (std::find(names.begin(), names.end(), word) == names.end())
       throw ConfigError("[TRAINING] " + unknown_name_message("eval_metrics", word, names));
     metrics.push_back(metric_of(word));
-    from = comma + 1;
   }
+  if (metrics.empty()) throw ConfigError(str("[TRAINING] eval_metrics: expected some of ", listed(names)));
   return metrics;
 }
 

@@ -20,6 +20,17 @@ std::vector<Metric> all_metrics() {
   };
 }
 
+std::vector<std::string> words_of(const std::string& list) {
+  std::vector<std::string> words;
+  std::istringstream parts(list);
+  for (std::string word; std::getline(parts, word, ',');) {
+    word.erase(0, word.find_first_not_of(" \t"));
+    word.erase(word.find_last_not_of(" \t") + 1);
+    if (!word.empty()) words.push_back(word);
+  }
+  return words;
+}
+
 std::vector<std::string> columns_of(const Metric& metric) {
   if (metric.columns.empty()) return {std::string(metric.name)};
   return {metric.columns.begin(), metric.columns.end()};

@@ -215,6 +215,11 @@ TEST_F(Evaluate, ComparesRunsInOneTableAndKeepsWhatItMeasured) {
   for (const auto& [key, value] : kept.items())
     EXPECT_TRUE(!key.starts_with("3 loglik") || alone["loglik"] == value[0][0]);
   EXPECT_TRUE(alone.contains("fid"));
+  // Kept numbers need no data.
+  std::filesystem::rename(folder / "data", folder / "gone");
+  EXPECT_EQ(kaem(compare + "--out t3.csv").status, 0) << "what was kept was measured again";
+  EXPECT_EQ(content_of(folder / "t3.csv"), table);
+  std::filesystem::rename(folder / "gone", folder / "data");
   EXPECT_HAS(refused("compare"), "expected RUNs");
   EXPECT_HAS(refused("compare runs/MNIST/vanilla/z"), "there is no run");
   EXPECT_HAS(refused(compare + "--out t.txt"), "ends in .md or .csv");

@@ -115,6 +115,9 @@ struct Metric {
   bool higher_is_better = false;
 };
 
+/// The words of a list that commas separate, without the blanks around them; empty ones are left out.
+std::vector<std::string> words_of(const std::string& list);
+
 /// Short names of a metric's first scores: columns of metrics.csv and of comparisons.
 std::vector<std::string> columns_of(const Metric& metric);
 
