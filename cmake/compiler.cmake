@@ -19,6 +19,9 @@ target_compile_options(
   kaem_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic>"
                        # -Wpedantic is not for .cu files: nvcc's own intermediate code uses line markers that it rejects.
                        "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra>")
+# g++ collects garbage each time its heap has grown by a third; with 1 GB before the first time it takes a tenth less time.
+target_compile_options(
+  kaem_flags INTERFACE "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:--param=ggc-min-heapsize=1000000>")
 if(KAEM_WERROR)
   target_compile_options(kaem_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:-Werror>"
                                               "$<$<COMPILE_LANGUAGE:CUDA>:--Werror=all-warnings>")

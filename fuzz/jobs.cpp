@@ -1,11 +1,13 @@
 #include <cstdlib>
 
 #include "fuzz/target.h"
+#include "kaem/config/config.h"
 #include "kaem/config/jobs.h"
-#include "kaem/objective/criteria.h"
 
-/// As in src/objective/criteria.cpp, which needs LibTorch.
-std::vector<std::string> kaem::mode_names() { return {"vanilla", "thermo", "variational"}; }
+/// As in src/config/fields.cpp, whose criteria need LibTorch.
+std::vector<std::string> kaem::run_modes() {
+  return {"vanilla", "thermo", "variational", "baseline-vae", "baseline-pang", "baseline-ddpm", "baseline-gan"};
+}
 
 /// Jobs files: every job prints to a line that reads back to the same job, and each fault names its line.
 void kaem_fuzz(std::string_view bytes) {

@@ -10,7 +10,7 @@
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
-#include "kaem/prior/prior.h"
+#include "kaem/symbolic/components.h"
 #include "kaem/train/derive.h"
 
 namespace kaem::app {
@@ -59,11 +59,7 @@ std::unique_ptr<Interpreted> load_interpreted(const InterpretArguments& a, const
   auto loaded = std::make_unique<Interpreted>(
       Interpreted{load_run(a.run, common.device.empty() ? "auto" : common.device), components, samples, Rng(0), {}});
   loaded->rng = Rng(seed_of(common, loaded->run.config.run.seed));
-  const auto prior = loaded->run.model->prior->view();
-  if (prior->distribution() == nullptr)
-    throw UsageError(loaded->run.folder + ": a deep prior has no energies of single coordinates");
-  if (prior->distribution()->table() == nullptr)
-    throw UsageError(loaded->run.folder + ": a Gaussian prior has no energies");
+  symbolic::check_energies(*loaded->run.model->prior, loaded->run.folder);
   if (options.count == 0) return loaded;
   loaded->evaluation =
       std::make_unique<evaluate::Evaluation>(loaded->run, data_of(loaded->run, common), options, loaded->rng);

@@ -15,7 +15,6 @@
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
 #include "kaem/io/file.h"
-#include "kaem/prior/prior.h"
 #include "kaem/symbolic/components.h"
 #include "kaem/train/trainer.h"
 
@@ -121,10 +120,9 @@ void plot(const PlotArguments& a, const Common& common) {
   for (const auto& run : runs)
     list.push_back({{"name", fs::path(run.folder).filename().string()}, {"folder", fs::absolute(run.folder).string()}});
   io::write_file_atomic(folder + "/runs.json", list.dump(1) + "\n");
-  const auto prior = runs.front().model->prior->view();
   CsvFile curves(folder + "/prior.csv"), components(folder + "/components.csv");
-  if (const auto* distribution = prior->distribution()) {
-    const PriorCurves c = symbolic::with_densities(distribution->curves(kPoints));
+  if (const auto prior = curves_of(*runs.front().model->prior, kPoints)) {
+    const PriorCurves c = symbolic::with_densities(*prior);
     const symbolic::Summary s = symbolic::summarise(c);
     write_components(s, components);
     write_prior(c, s, shown, curves);

@@ -1,4 +1,4 @@
-#include "kaem/prior/prior.h"
+#include "kaem/prior/curves.h"
 
 #include <ATen/ATen.h>
 
@@ -58,19 +58,18 @@ void print_prior(const PriorArguments& a, const Common& common) {
   prepare_threads(common);
   const at::NoGradGuard no_grad;
   const LoadedRun run = load_run(a.run, common.device.empty() ? "auto" : common.device);
-  const auto prior = run.model->prior->view();
-  if (prior->distribution() == nullptr) throw UsageError(run.folder + ": a deep prior has no univariate curves");
-  CsvFile file(out);
   const auto& widths = run.config.model.prior.layer_widths;
   const int64_t points = asked > 0 ? asked : std::clamp(kMostRows / (widths[0] * widths[1]), kLeastPoints, kMostPoints);
-  const auto curves = prior->distribution()->curves(points);
+  const auto found = curves_of(*run.model->prior, points);
+  if (!found) throw UsageError(run.folder + ": a deep prior has no univariate curves");
+  const PriorCurves& curves = *found;
+  CsvFile file(out);
   write_curves(curves, file);
   file.close();
-  const auto [low, high] = run.model->prior->domain();
   std::ostream& told = out == "/dev/stdout" ? std::cerr : std::cout;
   told << out << ": " << grouped(curves.density.numel()) << " rows, " << curves.density.size(1) << "x"
-       << curves.density.size(2) << " components on [" << low << "," << high << "] of " << run.folder
-       << " after update " << run.step << "\n";
+       << curves.density.size(2) << " components on [" << curves.z[0].item<float>() << "," << curves.z[-1].item<float>()
+       << "] of " << run.folder << " after update " << run.step << "\n";
 }
 
 }  // namespace

@@ -13,7 +13,6 @@
 #include "interpret.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
-#include "kaem/prior/prior.h"
 #include "kaem/symbolic/prune.h"
 #include "kaem/train/derive.h"
 
@@ -140,7 +139,7 @@ void prune_command(const PruneArguments& a, const Common& common) {
   const at::NoGradGuard no_grad;
   const auto loaded = load_interpreted(a, common, 1);
   LoadedRun& run = loaded->run;
-  const symbolic::Pruning pruning(*run.model, loaded->evaluation->test().x, loaded->samples, loaded->rng);
+  symbolic::Pruning pruning(*run.model, loaded->evaluation->test().x, loaded->samples, loaded->rng);
   std::cout << grouped(pruning.order().size(0)) << " components of " << run.folder << " after update " << run.step
             << "\n";
   const int64_t count = count_of(a, pruning);
@@ -149,7 +148,7 @@ void prune_command(const PruneArguments& a, const Common& common) {
   print_own(pruning, own, pruned);
   const auto before = pruning.before();
   const auto change = pruning.change(pruned);
-  run.model->prior->set_flat(pruned.to(at::Device(run.device)));
+  pruning.apply(pruned);
   const auto after =
       metrics::importance_log_likelihood(*run.model, loaded->evaluation->test().x, loaded->samples, loaded->rng);
   std::cout << log_likelihood_text(*loaded, before, after, change, str("without ", grouped(count), " energies"));

@@ -15,7 +15,6 @@
 #include "kaem/io/file.h"
 #include "kaem/io/image.h"
 #include "kaem/io/npy.h"
-#include "kaem/prior/prior.h"
 #include "kaem/train/trainer.h"
 
 namespace kaem::app {
@@ -55,20 +54,6 @@ std::vector<std::string> paths_of(const std::string& text) {
     throw UsageError(unknown_name_message("--path", text, words));
   }
   return {text};
-}
-
-/// Rows of `count` latents each: for every pair of draws one for each way.
-at::Tensor interpolated(const LoadedRun& run, const Rng& rng, const std::vector<Pair>& pairs,
-                        const std::vector<std::string>& paths, int64_t count) {
-  const auto prior = run.model->prior->view();
-  std::vector<at::Tensor> rows;
-  for (const auto& [first, last] : pairs) {
-    const at::Tensor from = prior->sample(1, rng, Stream::kSample, 0, first),
-                     to = prior->sample(1, rng, Stream::kSample, 0, last);
-    for (const auto& path : paths)
-      rows.push_back(exports::latents_between(path, *prior, run.model->prior->domain(), from, to, count));
-  }
-  return at::cat(rows);
 }
 
 void check_out(const std::string& out) {
@@ -119,13 +104,13 @@ void sample(const SampleArguments& a, const Common& common) {
   prepare_threads(common);
   const at::NoGradGuard no_grad;
   LoadedRun run = load_run(a.run, common.device.empty() ? "auto" : common.device);
-  if (paths.size() > 1 && run.model->prior->view()->distribution() == nullptr) std::erase(paths, "cdf");
+  if (a.path == "all") paths = exports::paths_of(run);
   const std::string out = out_of(run, common.out);
   const Rng rng(seed_of(common, run.config.run.seed));
   const bool keep = !a.latents.empty();
-  const exports::Draws draws = pairs.empty()
-                                   ? exports::draw(run, rng, count, keep)
-                                   : exports::draw_from(run, rng, interpolated(run, rng, pairs, paths, count), keep);
+  const exports::Draws draws =
+      pairs.empty() ? exports::draw(run, rng, count, keep)
+                    : exports::draw_from(run, rng, exports::latents_between_draws(run, rng, pairs, paths, count), keep);
   write_samples(out, draws.samples, run, pairs.empty() ? 0 : count);
   if (!out.empty())
     std::cout << out << ": " << what_of(count, pairs.size() * paths.size()) << " of " << run.folder << " after update "

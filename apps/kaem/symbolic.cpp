@@ -12,7 +12,6 @@
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/core/table.h"
-#include "kaem/prior/prior.h"
 #include "kaem/symbolic/components.h"
 #include "kaem/symbolic/fit.h"
 #include "kaem/train/derive.h"
@@ -42,7 +41,7 @@ struct ClosedForms {
 };
 
 ClosedForms find_closed_forms(const LoadedRun& run, const std::string& weight) {
-  const PriorCurves curves = symbolic::curves_of(*run.model->prior->view(), kEnergyPoints, run.folder);
+  const PriorCurves curves = symbolic::curves_of(*run.model->prior, kEnergyPoints, run.folder);
   ClosedForms forms{symbolic::fit(curves, weight), symbolic::summarise(curves).divergence, {}};
   const Tensor order = forms.divergence.flatten().argsort(/*stable=*/true, 0, /*descending=*/true);
   forms.order.assign(order.const_data_ptr<int64_t>(), order.const_data_ptr<int64_t>() + order.numel());
@@ -142,7 +141,7 @@ std::string compare(Interpreted& loaded, const std::shared_ptr<Prior>& prior) {
   ModelImpl& model = *loaded.run.model;
   const Tensor& x = loaded.evaluation->test().x;
   const Tensor before = metrics::importance_log_weights(model, x, loaded.samples, loaded.rng);
-  model.prior = model.replace_module("prior", prior);
+  model.set_prior(prior);
   const Tensor after = metrics::importance_log_weights(model, x, loaded.samples, loaded.rng);
   const auto was = metrics::importance_log_likelihood(before), is = metrics::importance_log_likelihood(after);
   const auto change = metrics::change_of(before, after);

@@ -14,7 +14,6 @@
 #include "kaem/core/str.h"
 #include "kaem/export/draws.h"
 #include "kaem/io/image.h"
-#include "kaem/prior/prior.h"
 
 namespace kaem::app {
 namespace {
@@ -23,13 +22,13 @@ using exports::Component;
 
 struct TraverseArguments {
   std::string run, components = "10", columns = "9", draws = "16", csv;
-  bool distinct = false;
+  bool every = false;
 };
 
 constexpr const char* kTraverseExamples = R"(
 Examples:
   kaem traverse last --out traverse.png
-  kaem traverse last --distinct                            one component of each input of the generator
+  kaem traverse last --every                               several components of one input of the generator, too
   kaem traverse last --components 20 --columns 11 --csv components.csv)";
 
 /// "q,p" of the univariate prior, else the one number.
@@ -86,9 +85,9 @@ void traverse(const TraverseArguments& a, const Common& common) {
   if (exports::is_text(run)) throw UsageError(run.folder + ": a run on text makes no pictures to compare");
   const Rng rng(seed_of(common, run.config.run.seed));
   auto components = exports::components_by_distance(run, rng, draws, show_progress());
-  const std::vector<int64_t> latent = run.model->prior->latent_shape();
+  const std::vector<int64_t> latent = run.model->latent_shape();
   if (!a.csv.empty()) write_table(a.csv, components, latent);
-  if (a.distinct && latent.size() > 1) components = one_per_input(components, latent[1]);
+  if (!a.every && latent.size() > 1) components = one_per_input(components, latent[1]);
   const int64_t all = static_cast<int64_t>(components.size());
   components.resize(static_cast<size_t>(std::min(shown, all)));
   io::write_png_grid(out, exports::traversals(run, rng, components, columns), columns);
@@ -107,8 +106,8 @@ Command add_traverse(CLI::App& program, const Common& common) {
   app->add_option("--components", a->components, "Components that are drawn (10)")->type_name("N");
   app->add_option("--columns", a->columns, "Pictures of each (9)")->type_name("K");
   app->add_option("--draws", a->draws, "Prior draws that distances are means over (16)")->type_name("N");
-  app->add_flag("--distinct", a->distinct,
-                "Of the components q,p of one q, which the generator sees as a sum, one row");
+  app->add_flag("--every", a->every,
+                "All components q,p of a q, not the first alone: the generator sees their sum, so rows are much alike");
   app->add_option("--csv", a->csv, "The table of all components as CSV")->type_name("F.csv");
   app->footer(kTraverseExamples);
   const auto run = [a, &common] {

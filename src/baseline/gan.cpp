@@ -13,6 +13,7 @@
 #include "kaem/core/str.h"
 #include "kaem/model/model.h"
 #include "kaem/objective/options.h"
+#include "kaem/prior/prior.h"
 
 namespace kaem::baseline {
 namespace {

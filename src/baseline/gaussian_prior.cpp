@@ -6,6 +6,8 @@
 #include <numbers>
 
 #include "baseline/parts.h"
+#include "kaem/prior/curves.h"
+#include "kaem/prior/prior.h"
 
 namespace kaem::baseline {
 namespace {

@@ -10,7 +10,10 @@
 #include "kaem/generator/generator.h"
 #include "kaem/generator/likelihood.h"
 #include "kaem/model/options.h"
-#include "kaem/prior/prior.h"
+
+namespace kaem {
+struct Prior;
+}
 
 namespace kaem::baseline {
 

@@ -11,6 +11,7 @@
 #include "kaem/core/error.h"
 #include "kaem/core/number.h"
 #include "kaem/core/str.h"
+#include "kaem/prior/prior.h"
 
 namespace kaem::evaluate {
 namespace {

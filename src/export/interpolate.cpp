@@ -7,6 +7,9 @@
 
 #include "kaem/core/error.h"
 #include "kaem/core/table.h"
+#include "kaem/model/model.h"
+#include "kaem/prior/prior.h"
+#include "kaem/train/trainer.h"
 
 namespace kaem::exports {
 namespace {
@@ -48,6 +51,26 @@ constexpr auto kPaths =
 }  // namespace
 
 std::vector<std::string> path_names() { return names_of(kPaths); }
+
+std::vector<std::string> paths_of(const LoadedRun& run) {
+  std::vector<std::string> names = path_names();
+  if (run.model->prior->view()->distribution() == nullptr) std::erase(names, "cdf");
+  return names;
+}
+
+Tensor latents_between_draws(const LoadedRun& run, const Rng& rng,
+                             const std::vector<std::pair<int64_t, int64_t>>& pairs,
+                             const std::vector<std::string>& paths, int64_t count) {
+  const auto prior = run.model->prior->view();
+  std::vector<Tensor> rows;
+  for (const auto& [first, last] : pairs) {
+    const Tensor from = prior->sample(1, rng, Stream::kSample, 0, first),
+                 to = prior->sample(1, rng, Stream::kSample, 0, last);
+    for (const auto& path : paths)
+      rows.push_back(latents_between(path, *prior, run.model->prior->domain(), from, to, count));
+  }
+  return at::cat(rows);
+}
 
 Tensor latents_between(const std::string& path, const PriorView& prior, std::pair<double, double> domain,
                        const Tensor& z_a, const Tensor& z_b, int64_t count) {

@@ -17,8 +17,8 @@ namespace {
 
 using at::Tensor;
 
-constexpr int64_t kAtOnce = int64_t{1} << 22;  // numbers of a piece of the tables
-constexpr double kWanted = 1e-3;               // the error that a table should keep below
+constexpr int64_t kNumbersAtOnce = int64_t{1} << 22;  // numbers of a piece of the tables
+constexpr double kWanted = 1e-3;                      // the error that a table should keep below
 
 /// F⁻¹ of every component at 2^bits uniforms, in 2^bits steps over the domain.
 struct Lookup {
@@ -39,7 +39,7 @@ Lookup make_lookup(const CoordinateDistribution& distribution, const std::vector
   shape.insert(shape.begin(), 1);
   Lookup lookup{at::empty({components, entries}, at::kUInt16), at::zeros({components}, at::kDouble)};
   const Tensor& like = distribution.table()->cdf;
-  const int64_t rows = std::max<int64_t>(1, kAtOnce / components);
+  const int64_t rows = std::max<int64_t>(1, kNumbersAtOnce / components);
   for (int64_t first = 0; first < entries; first += rows) {
     shape[0] = std::min(rows, entries - first);
     const Tensor index = at::arange(first, first + shape[0], at::kDouble).unsqueeze(1);  // [rows,1]

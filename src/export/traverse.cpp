@@ -15,7 +15,7 @@ using at::Tensor;
 
 constexpr double kLow = 0.05, kHigh = 0.95;
 constexpr int64_t kQuantileDraws = 2000;  // of priors without distribution functions
-constexpr int64_t kAtOnce = 512;          // pictures
+constexpr int64_t kPicturesAtOnce = 512;  // pictures
 
 /// Every latent of z [n, latent...] once for each of components int64 [C], in which that component has the value
 /// [C]: [n·C, latent...], a draw's side by side.
@@ -59,7 +59,7 @@ std::vector<Component> components_by_distance(LoadedRun& run, const Rng& rng, in
                                               const DataProgress& progress) {
   const auto prior = run.model->prior->view();
   const Tensor z = prior->sample(count, rng, Stream::kSample, 0), wide = draws_for_quantiles(*prior, rng);
-  const int64_t size = size_of(run), step = std::max<int64_t>(1, kAtOnce / count);
+  const int64_t size = size_of(run), step = std::max<int64_t>(1, kPicturesAtOnce / count);
   const Tensor u = at::tensor({kLow, kHigh}, z.options());
   std::vector<Component> found;
   for (int64_t first = 0; first < size; first += step) {

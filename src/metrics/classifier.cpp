@@ -2,6 +2,10 @@
 // hand.
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
+
+#include <torch/serialize/input-archive.h>  // which the optimisers need whole (cmake/quick)
+#include <torch/serialize/output-archive.h>
+
 #include <torch/optim/adam.h>
 
 #include <algorithm>

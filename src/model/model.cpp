@@ -33,6 +33,10 @@ ModelImpl::ModelImpl(const ModelOptions& model_options, DataShape data_shape, co
   eval();
 }
 
+void ModelImpl::set_prior(std::shared_ptr<Prior> other) { prior = replace_module("prior", std::move(other)); }
+
+std::vector<int64_t> ModelImpl::latent_shape() const { return prior->latent_shape(); }
+
 ModelView ModelImpl::view() { return {*this, prior->view()}; }
 
 Tensor ModelImpl::generate_raw(const Tensor& z) { return generator->forward(prior->features(z)); }

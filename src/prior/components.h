@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "kaem/prior/curves.h"
 #include "kaem/prior/prior.h"
 #include "prior/table.h"
 #include "prior/view.h"

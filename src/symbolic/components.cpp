@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "kaem/core/error.h"
+#include "kaem/prior/prior.h"
 
 namespace kaem::symbolic {
 
@@ -23,9 +24,15 @@ Summary summarise(const PriorCurves& c) {
   return {integral(-c.density * log_p), integral(c.density * (log_p - c.log_reference))};
 }
 
-PriorCurves curves_of(const PriorView& view, int64_t points, const std::string& run) {
-  if (view.distribution() == nullptr) throw UsageError(run + ": a deep prior has no energies of single coordinates");
-  return with_densities(view.distribution()->curves(points));
+void check_energies(Prior& prior, const std::string& run) {
+  const auto view = prior.view();
+  if (view->distribution() == nullptr) throw UsageError(run + ": a deep prior has no energies of single coordinates");
+  if (view->distribution()->table() == nullptr) throw UsageError(run + ": a Gaussian prior has no energies");
+}
+
+PriorCurves curves_of(Prior& prior, int64_t points, const std::string& run) {
+  check_energies(prior, run);
+  return with_densities(*kaem::curves_of(prior, points));
 }
 
 }  // namespace kaem::symbolic

@@ -40,7 +40,7 @@ class Kept {
 Pruning::Pruning(ModelImpl& model, const Tensor& x, int64_t samples, const Rng& rng)
     : model_(model), x_(x), samples_(samples), rng_(rng) {
   const c10::AutoGradMode no_grad(false);
-  const PriorCurves curves = curves_of(*model.prior->view(), kCurvePoints, "prune");
+  const PriorCurves curves = curves_of(*model.prior, kCurvePoints, "prune");
   // The table's rounding makes of a divergence of 0 something near it; an energy that is 0 has none.
   divergence_ = summarise(curves).divergence.clamp_min(0).masked_fill(curves.energy.eq(0).all(0), 0);
   order_ = divergence_.flatten().argsort(/*stable=*/true, 0, /*descending=*/false);
@@ -57,6 +57,8 @@ metrics::Change Pruning::change(const Tensor& which) const {
   model_.prior->set_flat(which.to(x_.device()));
   return metrics::change_of(log_weights_, metrics::importance_log_weights(model_, x_, samples_, rng_));
 }
+
+void Pruning::apply(const Tensor& which) { model_.prior->set_flat(which.to(x_.device())); }
 
 Pruning::Search Pruning::search(double threshold) const {
   Search result;

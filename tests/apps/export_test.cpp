@@ -64,7 +64,7 @@ TEST_F(ExportRun, RefusesInOneLine) {
 }
 
 TEST_F(ExportRun, TraversesItsComponents) {
-  const std::string said = done("traverse last --components 4 --columns 5 --out t.png --csv t.csv");
+  const std::string said = done("traverse last --every --components 4 --columns 5 --out t.png --csv t.csv");
   EXPECT_HAS(said, "q,p");
   EXPECT_HAS(said, "t.png: 4 of 6 components");
   EXPECT_EQ(content_of(folder / "t.png").substr(1, 3), "PNG");
@@ -81,7 +81,7 @@ TEST_F(ExportRun, TraversesItsComponents) {
     before = distance;
   }
   EXPECT_EQ(count, 6);
-  EXPECT_HAS(done("traverse last --distinct"), "traverse.png: 3 of 3 components");
+  EXPECT_HAS(done("traverse last"), "traverse.png: 3 of 3 components");
 }
 
 TEST_F(ExportRun, InterpolationsAreRows) {

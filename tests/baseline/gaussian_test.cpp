@@ -13,6 +13,7 @@
 #include "kaem/model/model.h"
 #include "kaem/objective/objective.h"
 #include "kaem/posterior/posterior.h"
+#include "kaem/prior/curves.h"
 #include "kaem/prior/prior.h"
 
 namespace kaem {

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "kaem/core/error.h"
+#include "kaem/prior/curves.h"
 #include "kaem/prior/prior.h"
 #include "kaem/train/optimizer.h"
 #include "support/files.h"

@@ -53,7 +53,7 @@ TEST(ClosedForms, OfAPriorAreThoseItWasMadeOf) {
     for (const char* weight : {"uniform", "density"}) {
       SCOPED_TRACE(str(weight, mixture ? ", mixture" : ""));
       const auto prior = prior_of_three({.enabled = mixture});
-      const Fits fits = symbolic::fit(symbolic::curves_of(*prior->view(), 401, "prior"), weight);
+      const Fits fits = symbolic::fit(symbolic::curves_of(*prior, 401, "prior"), weight);
       const std::array<const char*, 3> names = {"x^2", "cos", "abs"};
       const std::array<std::array<double, 3>, 3> truth = {{{-2.5, 1, -0.2}, {1.5, 4, 0.3}, {-3, 1, -0.28}}};
       for (int64_t q = 0; q < 3; ++q) {

@@ -131,7 +131,7 @@ TEST(WrittenRuns, OfClosedFormsReadBackAsTheyWere) {
     SCOPED_TRACE(mixture ? "mixture" : "univariate");
     const TempFolder temp("closed_forms");
     LoadedRun run = trained(temp.path, mixture, mixture ? 0 : 0.9);
-    const auto fits = symbolic::fit(symbolic::curves_of(*run.model->prior->view(), 201, "run"));
+    const auto fits = symbolic::fit(symbolic::curves_of(*run.model->prior, 201, "run"));
     run.config.model.prior.energies = "symbolic";
     const auto prior = with_formulas(*run.model->prior, run.config.model.prior, fits.formulas());
     run.model->prior = run.model->replace_module("prior", prior);

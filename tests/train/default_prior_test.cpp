@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kaem/core/str.h"
+#include "kaem/prior/curves.h"
 #include "kaem/prior/prior.h"
 #include "kaem/train/optimizer.h"
 

@@ -29,7 +29,13 @@ struct ModelImpl : torch::nn::Module {
   ModelImpl(const ModelOptions& options, DataShape shape, std::shared_ptr<Prior> prior,
             std::shared_ptr<Generator> generator, std::shared_ptr<Likelihood> likelihood);
 
+  /// Another prior over the same latents in the place of the present one.
+  void set_prior(std::shared_ptr<Prior> other);
+
   ModelView view();
+
+  /// Shape of one latent: of the univariate prior [Q,P].
+  std::vector<int64_t> latent_shape() const;
 
   int64_t data_size() const { return shape[0] * shape[1] * shape[2]; }
 

@@ -13,10 +13,7 @@
 
 namespace kaem {
 
-/// Density of the prior at points, per component: all [K,Q,P] but z [K].
-struct PriorCurves {
-  at::Tensor z, energy, log_reference, density, cdf;
-};
+struct PriorCurves;
 
 /// Distribution functions of single coordinates, which a prior that is sampled by inverse transform has.
 struct CoordinateDistribution {

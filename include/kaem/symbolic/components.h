@@ -1,6 +1,8 @@
 #pragma once
 
-#include "kaem/prior/prior.h"
+#include <string>
+
+#include "kaem/prior/curves.h"
 
 /// What a trained prior says: closed forms of its energies, and which of them matter. `kaem symbolic`, `kaem prune`.
 namespace kaem::symbolic {
@@ -16,7 +18,10 @@ struct Summary {
 /// By the trapezoidal rule on `with_densities`' points.
 Summary summarise(const PriorCurves& curves);
 
-/// The curves of a prior whose latents are single coordinates; UsageError (naming `run`) of a deep one.
-PriorCurves curves_of(const PriorView& view, int64_t points, const std::string& run);
+/// UsageError (naming `run`) of a prior without energies of single coordinates: a deep one, a Gaussian.
+void check_energies(Prior& prior, const std::string& run);
+
+/// `with_densities` of a prior that has them; else UsageError.
+PriorCurves curves_of(Prior& prior, int64_t points, const std::string& run);
 
 }  // namespace kaem::symbolic

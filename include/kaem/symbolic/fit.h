@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "kaem/prior/curves.h"
 #include "kaem/prior/formula.h"
-#include "kaem/prior/prior.h"
 
 namespace kaem::symbolic {
 

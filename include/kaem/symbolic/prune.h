@@ -17,7 +17,7 @@ struct Cut {
 };
 
 /// Which components of a model's prior matter: what log p(x) of data becomes when their energies are 0. All changes
-/// are measured with the same uniforms. The model is as it was after each call.
+/// are measured with the same uniforms. The model is as it was after each call but `apply`.
 class Pruning {
  public:
   /// x [B,D] on the model's device. UsageError: a deep prior.
@@ -33,6 +33,9 @@ class Pruning {
 
   /// The change of log p(x) when the energies of `which` (bool [Q,P]) are 0.
   metrics::Change change(const at::Tensor& which) const;
+
+  /// Sets them to 0 for good.
+  void apply(const at::Tensor& which);
 
   /// The first `count` of `order`, bool [Q,P].
   at::Tensor least(int64_t count) const;
