@@ -37,7 +37,7 @@ What a run was measured at is kept in its folder (compared.json): the same comma
 
 constexpr const char* kKept = "compared.json";
 
-/// A cell of the table: a number with its error, or why there is none.
+/// A cell of the table: a number with its error, or why there is none, or what is to be said of it.
 struct Cell {
   double value = std::nan(""), error = std::nan("");
   std::string note;
@@ -59,7 +59,6 @@ std::string settings_of(const MeasureArguments& a) {
              " ", digest(a.features), " ", digest(a.statistics), " ", a.against);
 }
 
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 double number_of(const Json& json) { return json.is_number() ? json.get<double>() : std::nan(""); }
 
 Json kept_of(const std::string& path) {
@@ -71,13 +70,13 @@ Json kept_of(const std::string& path) {
   }
 }
 
-/// What was kept under a key; nothing if that is no list of pairs.
+/// What was kept under a key; nothing if that is no list of number, error and remark.
 std::vector<Cell> kept_cells(const Json& kept, const std::string& key) {
   std::vector<Cell> cells;
   if (!kept.contains(key) || !kept[key].is_array()) return cells;
   for (const Json& cell : kept[key]) {
-    if (!cell.is_array() || cell.size() != 2) return {};
-    cells.push_back({number_of(cell[0]), number_of(cell[1]), {}});
+    if (!cell.is_array() || cell.size() != 3 || !cell[2].is_string()) return {};
+    cells.push_back({number_of(cell[0]), number_of(cell[1]), cell[2].get<std::string>()});
   }
   return cells;
 }
@@ -103,8 +102,9 @@ std::vector<Cell> cells_of(evaluate::Evaluation& evaluation, const evaluate::Met
   for (const auto& warning : evaluation.warnings) log::warn(warning);
   evaluation.warnings.clear();
   for (size_t i = 0; i < count; ++i) {
-    cells.push_back({section.scores.at(i).value, section.scores[i].error, {}});
-    kept[key].push_back({number(cells.back().value), number(cells.back().error)});
+    const std::string remark = section.remark.substr(0, section.remark.find_last_not_of('\n') + 1);
+    cells.push_back({section.scores.at(i).value, section.scores[i].error, remark});
+    kept[key].push_back({cells.back().value, cells.back().error, remark});  // NaN is null
   }
   return cells;
 }
@@ -193,7 +193,7 @@ std::string csv_of(const std::vector<Compared>& runs, const std::vector<evaluate
   return text.str() + "\n";
 }
 
-/// Why cells are empty, each reason once.
+/// Why cells are empty and what is to be said of others, each once.
 void print_notes(const std::vector<Compared>& runs) {
   for (const auto& run : runs) {
     std::string last;

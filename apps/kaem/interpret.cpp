@@ -16,11 +16,6 @@
 namespace kaem::app {
 namespace {
 
-/// NaN, of a single draw, has no place in JSON.
-nlohmann::ordered_json number_or_null(double value) {
-  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json();
-}
-
 double mean_of(const at::Tensor& values) { return values.mean().item<double>(); }
 
 }  // namespace
@@ -97,14 +92,14 @@ std::string log_likelihood_json(const Interpreted& run, const metrics::LogLikeli
                                 const std::string& after_key) {
   const auto estimate = [](const metrics::LogLikelihood& e) {
     return nlohmann::ordered_json{{"mean", mean_of(e.value)},
-                                  {"standard_error", number_or_null(e.error_of_mean())},
-                                  {"ess", number_or_null(mean_of(e.ess))}};
+                                  {"standard_error", e.error_of_mean()},
+                                  {"ess", mean_of(e.ess)}};
   };
   return nlohmann::ordered_json{{"test_data", before.value.size(0)},
                                 {"samples", run.samples},
                                 {"run", estimate(before)},
                                 {after_key, estimate(after)},
-                                {"change", {{"mean", change.mean}, {"standard_error", number_or_null(change.error)}}}}
+                                {"change", {{"mean", change.mean}, {"standard_error", change.error}}}}
       .dump();
 }
 

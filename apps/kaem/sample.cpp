@@ -39,7 +39,7 @@ Pair ends_of(const std::string& text) {
   const size_t comma = text.find(',');
   if (comma == std::string::npos) throw UsageError(str("--interpolate ", text, ": expected two numbers of draws A,B"));
   const auto index = [&](const std::string& part) {
-    return integer_of("--interpolate", part, 0, std::numeric_limits<int32_t>::max());
+    return integer_of(str("--interpolate ", text, ": draw"), part, 0, std::numeric_limits<int32_t>::max());
   };
   return {index(text.substr(0, comma)), index(text.substr(comma + 1))};
 }

@@ -186,7 +186,7 @@ void Draft::refuse_baselines() const {
 
 void Draft::note_unused() {
   for (const auto& [id, given] : given_)
-    if (const std::string section = id.substr(0, id.find('.')); of_reference(id) && !is_read(section, config.run.mode))
+    if (const std::string section = id.substr(0, id.find('.')); is_news(id) && !is_read(section, config.run.mode))
       add_unique(unused_[section], given.spelling);
   std::string list;
   for (const auto& [section, keys] : unused_) {

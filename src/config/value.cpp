@@ -132,7 +132,9 @@ std::string range(const Key& key) {
 std::string kind(const Key&, const bool*) { return "true or false"; }
 std::string kind(const Key& key, const int64_t*) { return "an integer" + range(key); }
 std::string kind(const Key& key, const uint64_t*) { return "an integer" + range(key); }
-std::string kind(const Key& key, const double*) { return "a number" + range(key); }
+std::string kind(const Key& key, const double*) {
+  return key.min == key.max ? bound(key.min) : "a number" + range(key);
+}
 std::string kind(const Key& key, const std::vector<int64_t>*) {
   return "integers" + range(key) + " with commas between";
 }

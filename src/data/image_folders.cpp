@@ -36,9 +36,10 @@ std::unique_ptr<ImageSource> open_found(const fs::path& found) {
   return open_image_folder(found.parent_path().string());
 }
 
+constexpr size_t kLookedAt = 256;
+
 /// Sizes of pictures that are looked at to choose one for all: their headers alone.
 std::vector<io::ImageSize> some_sizes(ImageSource& source, std::string& reason) {
-  constexpr size_t kLookedAt = 256;
   std::vector<io::ImageSize> sizes;
   const size_t count = source.names().size(), looked_at = std::min(count, kLookedAt);
   for (size_t i = 0; i < looked_at; ++i) {
@@ -65,7 +66,9 @@ std::array<int64_t, 3> choose_shape(ImageSource& source, std::array<int64_t, 2>&
   constexpr int64_t kMostSide = 64;
   std::string reason;
   const auto sizes = some_sizes(source, reason);
-  if (sizes.empty()) throw DataError(reason);
+  if (sizes.empty())
+    throw DataError(str(reason, "; none of ", std::min(source.names().size(), kLookedAt), " pictures, of ",
+                        source.names().size(), ", can be read (kaem data verify tells of each)"));
   int64_t channels = 1;
   bool same = true;
   std::vector<int64_t> sides;

@@ -57,6 +57,17 @@ void print_per_token(std::ostream& out, const std::vector<Row>& rows, const Test
   line("unigram frequencies", test.unigram);
 }
 
+/// Estimates that rest on few draws, a line each.
+std::string remark_of(const std::vector<Row>& rows) {
+  constexpr double kFew = 3;
+  std::ostringstream out;
+  for (const auto& row : rows)
+    if (row.ess < kFew)
+      out << row.name << " rests on " << std::fixed << std::setprecision(2) << row.ess
+          << " draws a datum: it may lie far below log p(x), and its s.e. does not show it\n";
+  return out.str();
+}
+
 std::string table_of(const std::vector<Row>& rows, const TestData& test, const LoadedRun& run) {
   std::ostringstream out;
   out << "log p(x) of " << test.x.size(0) << " test data, nats: " << run.folder << " after update " << run.step << "\n"
@@ -67,11 +78,7 @@ std::string table_of(const std::vector<Row>& rows, const TestData& test, const L
         << row.value << std::setw(10) << number_or_dash(row.error) << std::setw(12) << number_or_dash(row.spread)
         << std::setw(10) << number_or_dash(row.ess) << std::setw(9) << std::setprecision(1) << row.seconds << "\n";
   out << "lower bounds in expectation, but for a right sum; s.e. of the draws, beside that of the choice of data\n";
-  constexpr double kFew = 3;
-  for (const auto& row : rows)
-    if (row.ess < kFew)
-      out << row.name << " rests on " << std::setprecision(2) << row.ess
-          << " draws a datum: it may lie far below log p(x), and its s.e. does not show it\n";
+  out << remark_of(rows);
   if (test.tokens > 0) print_per_token(out, rows, test);
   if (!test.bits) return out.str();
   for (const auto& row : rows)
@@ -80,18 +87,14 @@ std::string table_of(const std::vector<Row>& rows, const TestData& test, const L
   return out.str();
 }
 
-nlohmann::ordered_json number_or_null(double value) {
-  return std::isnan(value) ? nlohmann::ordered_json() : nlohmann::ordered_json(value);
-}
-
 std::string json_of(const std::vector<Row>& rows, const TestData& test) {
   nlohmann::ordered_json json = {{"test_data", test.x.size(0)}};
   if (test.tokens > 0) json["tokens"] = test.tokens, json["unigram_per_token"] = test.unigram;
   for (const auto& row : rows) {
     json["log_likelihood"][row.name] = {{"mean", row.value},
-                                        {"standard_error", number_or_null(row.error)},
-                                        {"over_data", number_or_null(row.spread)},
-                                        {"ess", number_or_null(row.ess)},
+                                        {"standard_error", row.error},
+                                        {"over_data", row.spread},
+                                        {"ess", row.ess},
                                         {"seconds", row.seconds},
                                         {"values", row.values}};
     if (test.tokens > 0) json["log_likelihood"][row.name]["per_token"] = per_token(row, test);
@@ -133,7 +136,7 @@ Section measure_log_likelihood(Evaluation& e) {
     const auto more = rows_of(e, method);
     rows.insert(rows.end(), more.begin(), more.end());
   }
-  Section section{table_of(rows, e.test(), e.run), {}, json_of(rows, e.test())};
+  Section section{table_of(rows, e.test(), e.run), {}, json_of(rows, e.test()), remark_of(rows)};
   const auto dimensions = static_cast<double>(e.test().x.size(1));
   for (const auto& row : rows) {
     const std::string name = row.name.substr(row.name.find_first_not_of(' ')),

@@ -1,6 +1,6 @@
 // Chains on a GPU: they wait for nothing from the host, and recorded as a CUDA graph they go where they went. Without a
 // GPU these tests are skipped, and say so. That recording changes nothing where there is none is tested everywhere.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "kaem/mcmc/kernel.h"
 #include "kaem/model/model.h"

@@ -47,6 +47,7 @@ struct Section {
   std::string text;           ///< as printed: lines
   std::vector<Score> scores;  ///< the same, a number each
   std::string json = "{}";    ///< members beside "scores" of the JSON file, as an object
+  std::string remark = {};    ///< why the numbers may be worth less than their errors say: lines, as in `text`
 };
 
 /// The test data as the model sees them, and as they are.
