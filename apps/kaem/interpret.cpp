@@ -91,9 +91,8 @@ std::string log_likelihood_json(const Interpreted& run, const metrics::LogLikeli
                                 const metrics::LogLikelihood& after, const metrics::Change& change,
                                 const std::string& after_key) {
   const auto estimate = [](const metrics::LogLikelihood& e) {
-    return nlohmann::ordered_json{{"mean", mean_of(e.value)},
-                                  {"standard_error", e.error_of_mean()},
-                                  {"ess", mean_of(e.ess)}};
+    return nlohmann::ordered_json{
+        {"mean", mean_of(e.value)}, {"standard_error", e.error_of_mean()}, {"ess", mean_of(e.ess)}};
   };
   return nlohmann::ordered_json{{"test_data", before.value.size(0)},
                                 {"samples", run.samples},

@@ -182,6 +182,7 @@ void print_plan(const Config& config, const std::string& source) {
                  << " epochs: " << grouped(total) << " updates";
   if (config.run.max_steps > 0 && config.run.max_steps < total)
     std::cout << ", stopped after " << grouped(config.run.max_steps);
+  if (!config.data.leave_out.empty()) std::cout << ", fewer without the records of classes left out";
   std::cout << " (batch " << config.run.batch_size << ", " << posterior_text(config) << ")\n";
   print_memory_estimate(config, *model, parameters);
   if (const auto& g = config.model.generator; g.use_perceptual_loss)

@@ -2,12 +2,16 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/isin.h>
+#include <ATen/ops/nonzero.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 
 #include "data/loaders.h"
 #include "data/registry.h"
 #include "kaem/core/error.h"
+#include "kaem/core/number.h"
 #include "kaem/core/str.h"
 #include "kaem/data/pca.h"
 
@@ -56,7 +60,32 @@ void flip_rows(at::Tensor& x, const std::array<int64_t, 3>& shape, const at::Ten
   }
 }
 
+/// [DATA] leave_out.
+void leave_out_classes(Dataset& data, const std::vector<int64_t>& classes) {
+  std::string names;
+  for (const int64_t label : classes) names += str(names.empty() ? "" : ",", label);
+  const std::string key = str("[DATA] leave_out = ", names);
+  if (!data.train_labels.defined()) throw ConfigError(str(key, ": the records of ", data.name, " have no labels"));
+  for (const int64_t label : classes)
+    if (rows_of_classes(data.train_labels, {label}).size(0) == 0)
+      throw ConfigError(str(key, ": no training record of ", data.name, " has the label ", label));
+  const auto keep = [&](at::Tensor& records, at::Tensor& labels) {
+    const at::Tensor rows = rows_of_classes(labels, classes, /*others=*/true);
+    const int64_t gone = labels.size(0) - rows.size(0);
+    records = records.index_select(0, rows), labels = labels.index_select(0, rows);
+    return gone;
+  };
+  const int64_t train = keep(data.train, data.train_labels),
+                test = data.test_labels.defined() ? keep(data.test, data.test_labels) : 0;
+  data.notes.push_back(str(data.name, ": ", grouped(train), " training and ", grouped(test),
+                           " test records of the classes left out (", names, ") are not taken"));
+}
+
 }  // namespace
+
+at::Tensor rows_of_classes(const at::Tensor& labels, const std::vector<int64_t>& classes, bool others) {
+  return at::isin(labels, at::tensor(classes, labels.options()), /*assume_unique=*/false, others).nonzero().squeeze(1);
+}
 
 int64_t Dataset::steps_per_epoch(int64_t batch_size) const {
   const int64_t records = train.size(0);
@@ -105,6 +134,7 @@ Dataset make_dataset(const DatasetOptions& options, std::shared_ptr<const Pca> p
   check_options(options);
   const DataSet& set = find_data_set(options.name);
   Dataset data = set.load(set, options);
+  if (!options.leave_out.empty()) leave_out_classes(data, options.leave_out);
   if (options.random_flip && !data.flip) data.notes.push_back(data.name + " holds no images: random_flip is ignored");
   if (!options.use_pca) return data;
   if (!pca) pca = std::make_shared<Pca>(fit_pca(data, options.pca_components, options.progress));

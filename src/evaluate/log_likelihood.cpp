@@ -91,12 +91,8 @@ std::string json_of(const std::vector<Row>& rows, const TestData& test) {
   nlohmann::ordered_json json = {{"test_data", test.x.size(0)}};
   if (test.tokens > 0) json["tokens"] = test.tokens, json["unigram_per_token"] = test.unigram;
   for (const auto& row : rows) {
-    json["log_likelihood"][row.name] = {{"mean", row.value},
-                                        {"standard_error", row.error},
-                                        {"over_data", row.spread},
-                                        {"ess", row.ess},
-                                        {"seconds", row.seconds},
-                                        {"values", row.values}};
+    json["log_likelihood"][row.name] = {{"mean", row.value}, {"standard_error", row.error}, {"over_data", row.spread},
+                                        {"ess", row.ess},    {"seconds", row.seconds},      {"values", row.values}};
     if (test.tokens > 0) json["log_likelihood"][row.name]["per_token"] = per_token(row, test);
   }
   return json.dump();

@@ -28,10 +28,7 @@ Tensor others(Evaluation& e, int64_t count) {
 }
 
 Section measure_out_of_distribution(Evaluation& e) {
-  const auto surprise = [&](const Tensor& x) {
-    return -metrics::importance_log_likelihood(*e.run.model, x, e.options.samples, e.rng).value;
-  };
-  const Tensor own = surprise(e.test().x), other = surprise(others(e, e.test().x.size(0)));
+  const Tensor own = surprise_of(e, e.test().x), other = surprise_of(e, others(e, e.test().x.size(0)));
   const metrics::Estimate area = metrics::area_under_roc(other, own),
                           precision = metrics::average_precision(other, own, e.rng);
   Section section;
@@ -51,6 +48,10 @@ std::string needs_other_data(Evaluation& e) {
 }
 
 }  // namespace
+
+Tensor surprise_of(Evaluation& e, const Tensor& x) {
+  return -metrics::importance_log_likelihood(*e.run.model, x, e.options.samples, e.rng).value;
+}
 
 Metric out_of_distribution_metric() {
   return {"ood", "AUROC and AUPRC of -log p(x) between test data and those of another data set (--against)",

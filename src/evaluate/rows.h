@@ -15,6 +15,10 @@ Metric reconstruction_metric();
 Metric nearest_metric();
 Metric spectrum_metric();
 Metric out_of_distribution_metric();
+Metric anomaly_metric();
+
+/// -log p(x) of x [n,D] by importance sampling, nats: float64 [n].
+at::Tensor surprise_of(Evaluation& evaluation, const at::Tensor& x);
 
 /// The mean of numbers [N] and its standard error.
 Score mean_of(const std::string& name, const at::Tensor& values, const std::string& note = "");

@@ -14,9 +14,9 @@ namespace kaem::evaluate {
 
 std::vector<Metric> all_metrics() {
   return {
-      log_likelihood_metric(), bidirectional_metric(),    frechet_metric(),
-      kernel_metric(),         precision_recall_metric(), reconstruction_metric(),
-      nearest_metric(),        spectrum_metric(),         out_of_distribution_metric(),
+      log_likelihood_metric(),      bidirectional_metric(),  frechet_metric(), kernel_metric(),
+      precision_recall_metric(),    reconstruction_metric(), nearest_metric(), spectrum_metric(),
+      out_of_distribution_metric(), anomaly_metric(),
   };
 }
 

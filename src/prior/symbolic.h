@@ -1,7 +1,7 @@
 #pragma once
 
-#include "kaem/prior/formula.h"
 #include "kaem/prior/curves.h"
+#include "kaem/prior/formula.h"
 #include "kaem/prior/prior.h"
 #include "prior/reference_density.h"
 

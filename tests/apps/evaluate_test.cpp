@@ -102,6 +102,28 @@ TEST_F(Evaluate, MeasuresAllThereIsOfDataWithLabels) {
   EXPECT_HAS(kaem("evaluate last --metrics fid --features e.json --device cpu").error_line(), "TorchScript");
 }
 
+/// The lower half is bright in the class that training has not seen.
+TEST_F(Evaluate, TellsAClassThatWasLeftOut) {
+  write_set("mnist");
+  const std::string tiny =
+      "train --dataset MNIST --config tiny.ini --device cpu --threads 1 --data-dir data --offline --resize 12x12 "
+      "--set TRAINING.N_train=80 --set TRAINING.N_test=8 ";
+  ASSERT_EQ(kaem(tiny + "--name all").status, 0);
+  EXPECT_HAS(refused("evaluate last --device cpu --metrics anomaly"),
+             "--metrics anomaly: the run left no classes out ([DATA] leave_out)");
+  const Outcome trained = kaem(tiny + "--name upper --set DATA.leave_out=1 --set TRAINING.N_epochs=20");
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  EXPECT_HAS(trained.err, "40 training and 4 test records of the classes left out (1) are not taken");
+  const Outcome told =
+      kaem("evaluate last --device cpu --threads 1 --metrics anomaly -n 20 --samples 200 --json e.json");
+  ASSERT_EQ(told.status, 0) << told.err;
+  EXPECT_HAS(told.out, "10 test data of classes left out among 20");
+  const auto found = nlohmann::json::parse(content_of(folder / "e.json")).at("scores");
+  EXPECT_GT(found.at("AUROC of classes left out").at("value"), 0.99);
+  EXPECT_GT(found.at("AUPRC of classes left out").at("value"), 0.99);
+  EXPECT_HAS(refused("evaluate last --device cpu --metrics anomaly -n 1 --samples 10"), "expected more of them (-n)");
+}
+
 /// What a shell exports for new runs is not taken for the data of an old one; --data-dir is.
 TEST_F(Evaluate, TakesTheRunsOwnDataBeforeTheEnvironments) {
   write_set("mnist");

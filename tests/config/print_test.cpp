@@ -106,6 +106,7 @@ Config random_config(std::mt19937_64& random) {
       scrambler.coin() ? std::vector<int64_t>{} : std::vector<int64_t>{16, 1 + static_cast<int64_t>(random() % 64)};
   c.data.root = "/some folder/with = signs: and [brackets]/ünïcode";
   c.data.random_flip = scrambler.coin();
+  c.data.leave_out = scrambler.coin() ? std::vector<int64_t>{} : std::vector<int64_t>{0, 4};
   c.data.darcy_file = scrambler.coin() ? "" : "fields;one#two.h5";
   if (c.data.use_pca) {  // what such a run is made of
     c.model.generator.cnn.use = c.model.generator.use_perceptual_loss = c.data.dequantize = c.data.random_flip = false;

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "kaem/core/error.h"
+#include "kaem/io/file.h"
 #include "support/files.h"
 
 namespace kaem {

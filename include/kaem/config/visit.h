@@ -188,6 +188,13 @@ void visit_data(DatasetOptions& o, V&& v) {
         .help = "Photographs that cannot be read: end the run before its first update, or are left out with a note",
         .choices = {"stop", "skip"}},
     o.damaged);
+  v(Key{.name = "leave_out",
+        .help =
+            "Classes (labels) whose records training and test data lack, of the first N_train and N_test; the metric "
+            "anomaly of kaem evaluate tells them from the others",
+        .min = 0,
+        .max = 1e6},
+    o.leave_out);
   v(Key{.name = "random_flip", .help = "Mirror each image of a training batch left to right with probability 1/2"},
     o.random_flip);
   v(Key{.name = "darcy_file", .help = "File of Darcy fields to use instead of the solver; empty: the solver"},

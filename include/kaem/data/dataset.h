@@ -62,6 +62,9 @@ struct Dataset {
   mutable EpochOrder epoch_order;
 };
 
+/// Rows of records whose label is one of `classes`, or (`others`) none of them: labels int64 [N] -> int64 [n].
+at::Tensor rows_of_classes(const at::Tensor& labels, const std::vector<int64_t>& classes, bool others = false);
+
 /// Loads (and, unless offline, downloads) a data set; DataError names the file and what was found, ConfigError an
 /// unknown name. With `use_pca` the data are projected on `pca`, or on components that are fitted here if it is null.
 Dataset make_dataset(const DatasetOptions& options, std::shared_ptr<const Pca> pca = nullptr);

@@ -35,22 +35,23 @@ std::vector<std::string> dataset_names();
 DatasetTraits dataset_traits(std::string_view name);
 
 struct DatasetOptions {
-  std::string name = "DARCY_FLOW";   ///< as typed after --dataset (case ignored)
-  std::string root = "data";         ///< --data-dir, KAEM_DATA_DIR
-  int64_t train_size = 50000;        ///< [TRAINING] N_train
-  int64_t test_size = 100;           ///< [TRAINING] N_test
-  std::vector<int64_t> resize = {};  ///< [DATA] resize, --resize HxW: H, W, or empty
-  std::string darcy_file = {};       ///< [DATA] darcy_file
-  std::string damaged = "stop";      ///< [DATA] damaged: stop or skip, of pictures that cannot be read
-  bool dequantize = false;           ///< [TRAINING] dequantize: adds U(0,1)/256 to byte data
-  bool random_flip = false;          ///< [DATA] random_flip: mirrors training images left to right at random
-  bool use_pca = false;              ///< [PCA] use_pca: coordinates on principal components instead of pixels
-  int64_t pca_components = 50;       ///< [PCA] pca_components
-  bool offline = false;              ///< --offline: never download
-  uint64_t seed = 1;                 ///< of the Darcy permeability fields
-  int64_t sequence_length = -1;      ///< of text: [SEQ] sequence_length
-  int64_t vocab_size = 1000;         ///< of text: [SEQ] vocab_size
-  DataProgress progress = {};        ///< called in the calling thread
+  std::string name = "DARCY_FLOW";      ///< as typed after --dataset (case ignored)
+  std::string root = "data";            ///< --data-dir, KAEM_DATA_DIR
+  int64_t train_size = 50000;           ///< [TRAINING] N_train
+  int64_t test_size = 100;              ///< [TRAINING] N_test
+  std::vector<int64_t> resize = {};     ///< [DATA] resize, --resize HxW: H, W, or empty
+  std::string darcy_file = {};          ///< [DATA] darcy_file
+  std::string damaged = "stop";         ///< [DATA] damaged: stop or skip, of pictures that cannot be read
+  std::vector<int64_t> leave_out = {};  ///< [DATA] leave_out: classes whose records are not taken
+  bool dequantize = false;              ///< [TRAINING] dequantize: adds U(0,1)/256 to byte data
+  bool random_flip = false;             ///< [DATA] random_flip: mirrors training images left to right at random
+  bool use_pca = false;                 ///< [PCA] use_pca: coordinates on principal components instead of pixels
+  int64_t pca_components = 50;          ///< [PCA] pca_components
+  bool offline = false;                 ///< --offline: never download
+  uint64_t seed = 1;                    ///< of the Darcy permeability fields
+  int64_t sequence_length = -1;         ///< of text: [SEQ] sequence_length
+  int64_t vocab_size = 1000;            ///< of text: [SEQ] vocab_size
+  DataProgress progress = {};           ///< called in the calling thread
 };
 
 }  // namespace kaem

@@ -1,0 +1,62 @@
+#include <ATen/ATen.h>
+
+#include <utility>
+
+#include "evaluate/rows.h"
+#include "kaem/core/error.h"
+#include "kaem/core/number.h"
+#include "kaem/core/str.h"
+#include "kaem/metrics/ranking.h"
+
+namespace kaem::evaluate {
+namespace {
+
+using at::Tensor;
+
+/// The first test data, those of the classes left out among them, in the proportion that the file has.
+Section measure_anomaly(Evaluation& e) {
+  DatasetOptions options = e.data_options();
+  const std::vector<int64_t> classes = std::exchange(options.leave_out, {});
+  options.test_size = e.options.count;
+  const Dataset data = make_dataset(options);
+  const auto surprise = [&](bool others) {
+    const Tensor rows = rows_of_classes(data.test_labels, classes, others);
+    if (rows.size(0) < 2)
+      throw UsageError(str("anomaly: of ", data.test.size(0), " test records ", rows.size(0), " are ",
+                           others ? "of other classes than" : "of", " those left out: expected more of them (-n)"));
+    return surprise_of(e, e.as_model_sees(Dataset::to_float(data.test, rows), data.test.scalar_type() == at::kByte));
+  };
+  const Tensor normal = surprise(true), anomalous = surprise(false);
+  const metrics::Estimate area = metrics::area_under_roc(anomalous, normal),
+                          precision = metrics::average_precision(anomalous, normal, e.rng);
+  Section section;
+  section.scores = {{"AUROC of classes left out", area.value, area.error},
+                    {"AUPRC of classes left out", precision.value, precision.error}};
+  section.text =
+      text_of("Telling classes that were left out of training by -log p(x)",
+              {str(grouped(anomalous.size(0)), " test data of classes left out among ", grouped(data.test.size(0)),
+                   ", importance sampling with ", grouped(e.options.samples), " draws; chance has AUROC 0.5 and AUPRC ",
+                   std::to_string(static_cast<double>(anomalous.size(0)) / static_cast<double>(data.test.size(0)))
+                       .substr(0, 5))},
+              section.scores);
+  return section;
+}
+
+std::string needs_classes_left_out(Evaluation& e) {
+  if (const std::string text = needs_pictures(e); !text.empty()) return text;
+  if (const std::string why = needs_density(e); !why.empty()) return why;
+  return e.data_options().leave_out.empty() ? "the run left no classes out ([DATA] leave_out)" : "";
+}
+
+}  // namespace
+
+Metric anomaly_metric() {
+  return {"anomaly",
+          "AUROC and AUPRC of -log p(x) between classes that training left out ([DATA] leave_out) and the others",
+          needs_classes_left_out,
+          measure_anomaly,
+          {"auroc", "auprc"},
+          /*higher_is_better=*/true};
+}
+
+}  // namespace kaem::evaluate
