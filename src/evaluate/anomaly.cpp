@@ -6,40 +6,34 @@
 #include "kaem/core/error.h"
 #include "kaem/core/number.h"
 #include "kaem/core/str.h"
-#include "kaem/metrics/ranking.h"
 
 namespace kaem::evaluate {
 namespace {
 
 using at::Tensor;
 
-/// The first test data, those of the classes left out among them, in the proportion that the file has.
+/// The first test data, those of the classes left out among them, in the proportion that the file has. Where there is
+/// no test file they are those that the run held out: more of them it would have trained on.
 Section measure_anomaly(Evaluation& e) {
   DatasetOptions options = e.data_options();
   const std::vector<int64_t> classes = std::exchange(options.leave_out, {});
-  options.test_size = e.options.count;
+  if (!e.data().test_from_training) options.test_size = e.options.count;
   const Dataset data = make_dataset(options);
-  const auto surprise = [&](bool others) {
+  const auto all = data.test.size(0);
+  const auto as_seen = [&](bool others) {
     const Tensor rows = rows_of_classes(data.test_labels, classes, others);
     if (rows.size(0) < 2)
-      throw UsageError(str("anomaly: of ", data.test.size(0), " test records ", rows.size(0), " are ",
+      throw UsageError(str("anomaly: of ", all, " test records ", rows.size(0), " are ",
                            others ? "of other classes than" : "of", " those left out: expected more of them (-n)"));
-    return surprise_of(e, e.as_model_sees(Dataset::to_float(data.test, rows), data.test.scalar_type() == at::kByte));
+    return e.as_model_sees(Dataset::to_float(data.test, rows), data.test.scalar_type() == at::kByte);
   };
-  const Tensor normal = surprise(true), anomalous = surprise(false);
-  const metrics::Estimate area = metrics::area_under_roc(anomalous, normal),
-                          precision = metrics::average_precision(anomalous, normal, e.rng);
-  Section section;
-  section.scores = {{"AUROC of classes left out", area.value, area.error},
-                    {"AUPRC of classes left out", precision.value, precision.error}};
-  section.text =
-      text_of("Telling classes that were left out of training by -log p(x)",
-              {str(grouped(anomalous.size(0)), " test data of classes left out among ", grouped(data.test.size(0)),
-                   ", importance sampling with ", grouped(e.options.samples), " draws; chance has AUROC 0.5 and AUPRC ",
-                   std::to_string(static_cast<double>(anomalous.size(0)) / static_cast<double>(data.test.size(0)))
-                       .substr(0, 5))},
-              section.scores);
-  return section;
+  const Tensor normal = as_seen(true), anomalous = as_seen(false);
+  const double share = static_cast<double>(anomalous.size(0)) / static_cast<double>(all);
+  return told_by_surprise(e, normal, anomalous, "of classes left out",
+                          "Telling classes that were left out of training by -log p(x)",
+                          str(grouped(anomalous.size(0)), " test data of classes left out among ", grouped(all),
+                              ", importance sampling with ", grouped(e.options.samples),
+                              " draws; chance has AUROC 0.5 and AUPRC ", std::to_string(share).substr(0, 5)));
 }
 
 std::string needs_classes_left_out(Evaluation& e) {

@@ -28,17 +28,10 @@ Tensor others(Evaluation& e, int64_t count) {
 }
 
 Section measure_out_of_distribution(Evaluation& e) {
-  const Tensor own = surprise_of(e, e.test().x), other = surprise_of(e, others(e, e.test().x.size(0)));
-  const metrics::Estimate area = metrics::area_under_roc(other, own),
-                          precision = metrics::average_precision(other, own, e.rng);
-  Section section;
-  section.scores = {{str("AUROC against ", e.options.against), area.value, area.error},
-                    {str("AUPRC against ", e.options.against), precision.value, precision.error}};
-  section.text = text_of("Telling other data by -log p(x)",
-                         {str(grouped(own.size(0)), " test data of the run's own and ", grouped(other.size(0)), " of ",
-                              e.options.against, ", importance sampling with ", grouped(e.options.samples), " draws")},
-                         section.scores);
-  return section;
+  const Tensor &own = e.test().x, other = others(e, own.size(0));
+  return told_by_surprise(e, own, other, "against " + e.options.against, "Telling other data by -log p(x)",
+                          str(grouped(own.size(0)), " test data of the run's own and ", grouped(other.size(0)), " of ",
+                              e.options.against, ", importance sampling with ", grouped(e.options.samples), " draws"));
 }
 
 std::string needs_other_data(Evaluation& e) {
@@ -49,8 +42,18 @@ std::string needs_other_data(Evaluation& e) {
 
 }  // namespace
 
-Tensor surprise_of(Evaluation& e, const Tensor& x) {
-  return -metrics::importance_log_likelihood(*e.run.model, x, e.options.samples, e.rng).value;
+Section told_by_surprise(Evaluation& e, const Tensor& own, const Tensor& other, const std::string& name,
+                         const std::string& title, const std::string& line) {
+  const auto surprise = [&](const Tensor& x) {
+    return -metrics::importance_log_likelihood(*e.run.model, x, e.options.samples, e.rng).value;
+  };
+  const Tensor of_own = surprise(own), of_other = surprise(other);
+  const metrics::Estimate area = metrics::area_under_roc(of_other, of_own),
+                          precision = metrics::average_precision(of_other, of_own, e.rng);
+  Section section;
+  section.scores = {{"AUROC " + name, area.value, area.error}, {"AUPRC " + name, precision.value, precision.error}};
+  section.text = text_of(title, {line}, section.scores);
+  return section;
 }
 
 Metric out_of_distribution_metric() {

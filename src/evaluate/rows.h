@@ -17,8 +17,10 @@ Metric spectrum_metric();
 Metric out_of_distribution_metric();
 Metric anomaly_metric();
 
-/// -log p(x) of x [n,D] by importance sampling, nats: float64 [n].
-at::Tensor surprise_of(Evaluation& evaluation, const at::Tensor& x);
+/// How well -log p(x), by importance sampling, tells `other` data from the run's own: [n,D] and [m,D] as the model sees
+/// them. `name` stands behind AUROC and AUPRC, `title` and `line` above the table.
+Section told_by_surprise(Evaluation& evaluation, const at::Tensor& own, const at::Tensor& other,
+                         const std::string& name, const std::string& title, const std::string& line);
 
 /// The mean of numbers [N] and its standard error.
 Score mean_of(const std::string& name, const at::Tensor& values, const std::string& note = "");

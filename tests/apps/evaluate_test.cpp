@@ -54,6 +54,11 @@ class Evaluate : public Program {
   }
   mutable std::string printed;
 
+  /// A run on what write_set writes, of the little model.
+  static constexpr const char* kTrainDigits =
+      "train --dataset MNIST --config tiny.ini --device cpu --threads 1 --data-dir data --offline "
+      "--set TRAINING.N_train=80 --set TRAINING.N_test=8 ";
+
   /// A row of a table in CSV by its columns.
   static nlohmann::json scores_of_table(const std::string& table, const std::string& run) {
     std::istringstream lines(table);
@@ -70,10 +75,7 @@ class Evaluate : public Program {
 
 TEST_F(Evaluate, MeasuresAllThereIsOfDataWithLabels) {
   write_set("mnist"), write_set("fashion_mnist");
-  const std::string tiny =
-      "--dataset MNIST --config tiny.ini --device cpu --threads 1 --name tiny --data-dir data --offline --resize 12x12 "
-      "--set TRAINING.N_train=80 --set TRAINING.N_test=8";
-  const Outcome trained = kaem("train " + tiny);
+  const Outcome trained = kaem(kTrainDigits + std::string("--name tiny --resize 12x12"));
   ASSERT_EQ(trained.status, 0) << trained.err;
   const auto found = scores("--metrics all --against FMNIST --nearest near.png --reconstructions r.png");
   for (const char* name :
@@ -105,9 +107,7 @@ TEST_F(Evaluate, MeasuresAllThereIsOfDataWithLabels) {
 /// The lower half is bright in the class that training has not seen.
 TEST_F(Evaluate, TellsAClassThatWasLeftOut) {
   write_set("mnist");
-  const std::string tiny =
-      "train --dataset MNIST --config tiny.ini --device cpu --threads 1 --data-dir data --offline --resize 12x12 "
-      "--set TRAINING.N_train=80 --set TRAINING.N_test=8 ";
+  const std::string tiny = kTrainDigits + std::string("--resize 12x12 ");
   ASSERT_EQ(kaem(tiny + "--name all").status, 0);
   EXPECT_HAS(refused("evaluate last --device cpu --metrics anomaly"),
              "--metrics anomaly: the run left no classes out ([DATA] leave_out)");
@@ -122,15 +122,19 @@ TEST_F(Evaluate, TellsAClassThatWasLeftOut) {
   EXPECT_GT(found.at("AUROC of classes left out").at("value"), 0.99);
   EXPECT_GT(found.at("AUPRC of classes left out").at("value"), 0.99);
   EXPECT_HAS(refused("evaluate last --device cpu --metrics anomaly -n 1 --samples 10"), "expected more of them (-n)");
+
+  // Without a test file those that the run held out are all there are: it has trained on the others.
+  for (const char* file : {"t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"})
+    std::filesystem::remove(folder / "data/mnist" / file);
+  ASSERT_EQ(kaem(tiny + "--name held --set DATA.leave_out=1").status, 0);
+  EXPECT_HAS(kaem("evaluate last --device cpu --metrics anomaly -n 40 --samples 10").out,
+             "4 test data of classes left out among 8");
 }
 
 /// What a shell exports for new runs is not taken for the data of an old one; --data-dir is.
 TEST_F(Evaluate, TakesTheRunsOwnDataBeforeTheEnvironments) {
   write_set("mnist");
-  const std::string tiny =
-      "train --dataset MNIST --config tiny.ini --device cpu --threads 1 --offline --set TRAINING.N_train=80 "
-      "--set TRAINING.N_test=8 --data-dir data";
-  ASSERT_EQ(kaem(tiny + " --name a").status, 0);
+  ASSERT_EQ(kaem(kTrainDigits + std::string("--name a")).status, 0);
   std::filesystem::create_directories(folder / "other");
   std::filesystem::rename(folder / "data/mnist", folder / "other/mnist");
   write_digits("mnist", 80, "train-images-idx3-ubyte", "train-labels-idx1-ubyte");
@@ -186,8 +190,7 @@ TEST_F(Evaluate, SaysWhatItDoesNotMeasure) {
 TEST_F(Evaluate, ARunMeasuresItselfAndKeepsItsBest) {
   write_set("mnist");
   const std::string tiny =
-      "train --dataset MNIST --config tiny.ini --device cpu --threads 1 --data-dir data --offline --resize 12x12 "
-      "--set TRAINING.N_train=80 --set TRAINING.N_test=8 --set TRAINING.eval_every=1 --set TRAINING.eval_generated=32 ";
+      kTrainDigits + std::string("--resize 12x12 --set TRAINING.eval_every=1 --set TRAINING.eval_generated=32 ");
   const Outcome trained = kaem(tiny +
                                "--name a --set TRAINING.eval_metrics=loglik,fid,precision-recall "
                                "--set TRAINING.keep_best=eval_fid");
