@@ -122,9 +122,10 @@ TEST_P(Script, GivesTheModelsNumbersAtEveryBatchSize) {
     const double scale = std::max(1.0, pictures.abs().max().item<double>());
     EXPECT_LT(largest_difference(made, pictures), 1e-5 * scale);
   }
-  const Tensor drawn = module.forward({int64_t{5}}).toTensor();
-  EXPECT_EQ(drawn.sizes(), run.model->generate(prior->sample(5, Rng(1), Stream::kTest, 0)).sizes());
-  EXPECT_GT(largest_difference(drawn, module.forward({int64_t{5}}).toTensor()), 0) << "its own random numbers";
+  // So many that some differ also where most hidden values lie off the knots and a basis without a base branch is flat.
+  const Tensor drawn = module.forward({int64_t{300}}).toTensor();
+  EXPECT_EQ(drawn.sizes(), run.model->generate(prior->sample(300, Rng(1), Stream::kTest, 0)).sizes());
+  EXPECT_GT(largest_difference(drawn, module.forward({int64_t{300}}).toTensor()), 0) << "its own random numbers";
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Script, ::testing::ValuesIn(cases()), [](const auto& info) {
