@@ -11,7 +11,7 @@ namespace {
 /// and what TorchScript draws comes from there.
 class SeededGenerator : public ::testing::EmptyTestEventListener {
   void OnTestStart(const ::testing::TestInfo& /*info*/) override {
-    at::detail::getDefaultCPUGenerator().set_current_seed(1);
+    at::Generator(at::detail::getDefaultCPUGenerator()).set_current_seed(1);  // a handle: the generator is shared
   }
 };
 
