@@ -14,6 +14,7 @@ try:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogFormatterSciNotation
 except ImportError as missing:
     sys.exit(f"plot.py: {missing} (make plot installs what it needs)")
 
@@ -109,9 +110,11 @@ def draw_training(folder, runs):
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("update", fontsize=9)
         axis.set_ylabel(unit, fontsize=9)
-        axis.tick_params(labelsize=8)
         if logarithmic:
             axis.set_yscale("log")
+            # Numbers between powers of ten where fewer than two decades are shown.
+            axis.yaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(2, 0.5)))
+        axis.tick_params(which="both", labelsize=8)
     if len(histories) > 1:
         axes.flat[0].legend(fontsize=8)
     save(figure, folder, "training.png")
