@@ -94,7 +94,7 @@ bench: build ## Run the benchmarks, each against its lower bound, then the same 
 	$(call set_up,--peers)
 	.venv/bin/python benches/peers.py --against build/bench.json --json build/peers.json $(PEERS)
 
-.PHONY: sample evaluate plot compare traverse symbolic prune export
+.PHONY: sample evaluate diagnose plot compare traverse symbolic prune export
 sample: build ## Draw samples from the trained RUN (a run's folder, or last)
 	$(KAEM) sample $(RUN) $(ARGS)
 
@@ -103,6 +103,9 @@ evaluate: build ## Evaluate the trained RUN
 
 compare: build ## Measure the runs RUN="A B ..." and print one table
 	$(KAEM) compare $(RUN) $(ARGS)
+
+diagnose: build ## Where the quality of RUN's samples is lost: prior, posterior samples or generator
+	$(KAEM) diagnose $(RUN) $(ARGS)
 
 traverse: build ## Draw the latent components of RUN that move the picture most
 	$(KAEM) traverse $(RUN) --out traverse.png $(ARGS)

@@ -42,6 +42,7 @@ struct Command {
   ROW(sample)              \
   ROW(evaluate)            \
   ROW(compare)             \
+  ROW(diagnose)            \
   ROW(export)              \
   ROW(traverse)            \
   ROW(prior)               \

@@ -115,7 +115,9 @@ int64_t step_bytes(const Config& c, const ModelImpl& model) {
   if (generator.seq.use()) {  // logits, their logarithms and gradients at every position of every draw
     const int64_t chains =
         c.run.batch_size * c.posterior.chains_per_datum * std::max<int64_t>(1, c.posterior.tempering.levels);
-    const int64_t draws = sampler_kind(c.posterior.sampler) == SamplerKind::kImportance ? samples : chains;
+    const SamplerKind kind = sampler_kind(c.posterior.sampler);
+    const int64_t own = kind == SamplerKind::kProposal ? c.run.batch_size * samples : chains;
+    const int64_t draws = kind == SamplerKind::kImportance ? samples : own;
     return kFloat * (floats + draws * model.data_size() * (4 * generator.seq.vocab_size + 3 * generator.seq.d_model));
   }
   const int64_t features = ops::feature_count(make_basis_spec(generator.basis), generator.basis.grid_size);
@@ -133,6 +135,8 @@ std::string posterior_text(const Config& config) {
   if (const BaselineRow* row = find_baseline(config.run.mode); row && row->posterior) return "no posterior";
   const PosteriorOptions& posterior = config.posterior;
   if (sampler_kind(posterior.sampler) == SamplerKind::kImportance) return str(posterior.samples, " importance samples");
+  if (sampler_kind(posterior.sampler) == SamplerKind::kProposal)
+    return str(posterior.samples, " draws a datum from an encoder and the prior");
   const std::string chains =
       str(posterior.chains_per_datum, posterior.chains_per_datum == 1 ? " chain" : " chains", " a datum");
   if (sampler_kind(posterior.sampler) == SamplerKind::kEncoder)

@@ -59,6 +59,13 @@ void settle_baseline(Draft& draft, const BaselineRow& row) {
   c.run.use_variational = false;
 }
 
+/// Samplers that give prior draws a weight, all of a batch the same ones: they need the prior's density, and p(x|z) of
+/// every pair.
+bool weighs_prior_draws(const std::string& sampler) {
+  const SamplerKind kind = sampler_kind(sampler);
+  return kind == SamplerKind::kImportance || kind == SamplerKind::kProposal;
+}
+
 void settle_mode(Draft& draft, const std::string& mode) {
   Config& c = draft.config;
   if (!mode.empty()) draft.set("TRAINING", "mode", mode, "--mode " + mode, false);
@@ -75,8 +82,7 @@ void settle_mode(Draft& draft, const std::string& mode) {
   if (!thermo) replace(draft, "THERMODYNAMIC_INTEGRATION.num_temps", temperatures, int64_t{0});
   if (thermo && temperatures <= 1)
     replace(draft, "THERMODYNAMIC_INTEGRATION.num_temps", temperatures, kUsualTemperatures);
-  if (thermo && sampler_kind(sampler) == SamplerKind::kImportance)
-    replace(draft, "POST_LANGEVIN.sampler", sampler, std::string("ula"));
+  if (thermo && weighs_prior_draws(sampler)) replace(draft, "POST_LANGEVIN.sampler", sampler, std::string("ula"));
   if (variational) replace(draft, "POST_LANGEVIN.sampler", sampler, std::string("encoder"));
   if (!variational && sampler_kind(sampler) == SamplerKind::kEncoder)
     draft.fail("POST_LANGEVIN.sampler", "belongs to mode variational; expected another");
@@ -183,8 +189,9 @@ void settle_pca(Draft& draft) {
   };
   set("[GeneratorModel] output_activation", generator.output_activation, std::string("identity"));
   set("[DATA] random_flip", c.data.random_flip, false);
-  if (c.posterior.encoder.type == "cnn" &&
-      (sampler_kind(c.posterior.sampler) == SamplerKind::kEncoder || c.posterior.chain_start == "encoder"))
+  const SamplerKind kind = sampler_kind(c.posterior.sampler);
+  const bool encodes = kind == SamplerKind::kEncoder || kind == SamplerKind::kProposal;
+  if (c.posterior.encoder.type == "cnn" && (encodes || c.posterior.chain_start == "encoder"))
     set("[Encoder] type", c.posterior.encoder.type, std::string("diagonal"));
 }
 
@@ -234,8 +241,7 @@ void check_basis(const Draft& draft, const std::string& section, const BasisOpti
 void check_generator(const Draft& draft) {
   const GeneratorOptions& generator = draft.config.model.generator;
   if (generator.seq.use() && generator.cnn.use) draft.fail("CNN.use_cnn_lkhood", "not with [SEQ] sequence_length > 0");
-  if (generator.seq.use() && generator.seq.autoregressive &&
-      sampler_kind(draft.config.posterior.sampler) == SamplerKind::kImportance)
+  if (generator.seq.use() && generator.seq.autoregressive && weighs_prior_draws(draft.config.posterior.sampler))
     draft.fail(
         "SEQ.autoregressive",
         "importance sampling would need a pass for every datum and draw (choose another [POST_LANGEVIN] sampler)");
@@ -281,7 +287,7 @@ void check_model(const Draft& draft) {
   if (prior.layer_widths.size() < 2) draft.fail("EbmModel.layer_widths", "expected two widths P,Q");
   if (prior.is_deep() && prior.energies == "symbolic")
     draft.fail("EbmModel.energies", "a deep prior has no energies of single coordinates; expected kan");
-  if (prior.is_deep() && sampler_kind(draft.config.posterior.sampler) == SamplerKind::kImportance)
+  if (prior.is_deep() && weighs_prior_draws(draft.config.posterior.sampler))
     draft.fail("EbmModel.layer_widths", "more than two widths make a deep prior, which importance sampling cannot use");
   if (prior.mixture.train_proportions && prior.mixture.use_attention_kernel)
     draft.fail("MixtureModel.use_attention_kernel", "not together with train_proportions = true");

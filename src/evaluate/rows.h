@@ -22,12 +22,6 @@ Metric anomaly_metric();
 Section told_by_surprise(Evaluation& evaluation, const at::Tensor& own, const at::Tensor& other,
                          const std::string& name, const std::string& title, const std::string& line);
 
-/// The mean of numbers [N] and its standard error.
-Score mean_of(const std::string& name, const at::Tensor& values, const std::string& note = "");
-
-/// A title, lines below it, and a table of the scores.
-std::string text_of(const std::string& title, const std::vector<std::string>& lines, const std::vector<Score>& scores);
-
 /// Two digits; `-` where there is no number.
 std::string number_or_dash(double value);
 
@@ -36,9 +30,6 @@ std::string needs_density(Evaluation& evaluation);
 
 /// Why pictures cannot be compared: the run is on text. Empty: they can.
 std::string needs_pictures(Evaluation& evaluation);
-
-/// Why features cannot be had. Empty: they can.
-std::string needs_features(Evaluation& evaluation);
 
 /// What the features are, and how many pictures there are on either side.
 std::vector<std::string> feature_lines(Evaluation& evaluation);

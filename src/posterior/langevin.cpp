@@ -42,7 +42,7 @@ struct LangevinSampling : Posterior {
   Particles sample(const ModelView& view, const Batch& batch, int64_t step, const Rng& rng) override {
     Particles particles = tempered ? sample_tempered(view, batch, step, rng) : sample_plain(view, batch, step, rng);
     if (encoder) {  // with its graph: the encoder learns from where the chains of the posterior ended
-      particles.encoder_log_q = encoder->log_prob(batch.x, particles.weighted->z);
+      particles.encoder_log_q = encoder->log_prob(batch.x, particles.weighted->z).mean(1);
     }
     return particles;
   }

@@ -21,6 +21,7 @@ struct PosteriorRow {
 /// Those that are no Markov chains.
 constexpr auto kPosteriors =
     std::to_array<Named<PosteriorRow>>({{"importance", {SamplerKind::kImportance, make_importance}},
+                                        {"proposal", {SamplerKind::kProposal, make_proposal}},
                                         {"encoder", {SamplerKind::kEncoder, make_encoder_posterior}}});
 
 PosteriorRow find_posterior(std::string_view name) {
@@ -38,7 +39,7 @@ SamplerKind sampler_kind(std::string_view name) { return find_posterior(name).ki
 std::vector<std::string> sampler_names() {
   std::vector<std::string> names = names_of(kPosteriors);
   const auto kernels = mcmc::kernel_names();
-  names.insert(names.begin() + 1, kernels.begin(), kernels.end());
+  names.insert(names.begin() + 2, kernels.begin(), kernels.end());
   return names;
 }
 

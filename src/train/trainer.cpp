@@ -129,6 +129,15 @@ std::string not_finite(const StepResult& result, const Optimizer& optimizer) {
   return "the norm of the gradient is not finite";
 }
 
+/// "posterior.encoder.NAME" and "posterior.NAME" of what a sampler keeps.
+io::NamedTensors posterior_state(Posterior& posterior) {
+  io::NamedTensors tensors;
+  if (const auto module = posterior.module())
+    for (const auto& v : named_values(*module)) tensors.emplace_back("posterior.encoder." + v.name, v.value);
+  for (const auto& [name, tensor] : posterior.named_state()) tensors.emplace_back("posterior." + name, tensor);
+  return tensors;
+}
+
 /// An update that cannot be made.
 struct NotFinite : Error {
   NotFinite(int64_t step, const std::string& what)
@@ -203,9 +212,7 @@ io::NamedTensors Trainer::state() {
   const auto append = [&](const io::NamedTensors& more) { tensors.insert(tensors.end(), more.begin(), more.end()); };
   append(averages_.named_state());
   append(optimizer_->named_state());
-  if (const auto module = posterior_->module())
-    for (const auto& v : named_values(*module)) tensors.emplace_back("posterior.encoder." + v.name, v.value);
-  for (const auto& [name, tensor] : posterior_->named_state()) tensors.emplace_back("posterior." + name, tensor);
+  append(posterior_state(*posterior_));
   return tensors;
 }
 
@@ -271,6 +278,18 @@ LoadedRun load_run(const std::string& path_or_last, const std::string& device) {
   run.model->eval();
   for (auto& p : run.model->parameters()) p.set_requires_grad(false);
   return run;
+}
+
+std::unique_ptr<Posterior> load_posterior(LoadedRun& run, int64_t train_size) {
+  const auto checkpoint = RunFolder::open(run.folder).load_checkpoint(run.step);
+  const auto number = at::TensorOptions().dtype(at::kFloat).device(at::Device(run.device));
+  const PosteriorContext context{run.model->shape, train_size, std::max<int64_t>(1, run.step), run.config.run.out,
+                                 number};
+  auto posterior = make_posterior(run.config.posterior, *run.model, context, Rng(run.config.run.seed));
+  if (const auto module = posterior->module()) module->to(at::Device(run.device));
+  restore_state(posterior_state(*posterior), checkpoint.tensors, checkpoint.path);
+  if (const auto module = posterior->module()) module->eval();
+  return posterior;
 }
 
 }  // namespace kaem

@@ -250,5 +250,38 @@ TEST_F(Evaluate, ComparesRunsInOneTableAndKeepsWhatItMeasured) {
   EXPECT_HAS(refused(compare + "--out t.txt"), "ends in .md or .csv");
 }
 
+/// With a likelihood that says nothing the posterior is the prior, and every part must see it; with one that says much
+/// it is not.
+TEST_F(Evaluate, DiagnosesAPosteriorThatIsThePrior) {
+  write_set("mnist");
+  const auto told = [&](const std::string& sigma) {
+    const Outcome trained =
+        kaem(std::string(kTrainDigits) + "--max-steps 2 --set GeneratorModel.generator_variance=" + sigma);
+    EXPECT_EQ(trained.status, 0) << trained.err;
+    const Outcome outcome = kaem(
+        "diagnose last --device cpu --threads 1 -n 64 --levels 40 --chains 2 --batch 8 --steps 60 --repeats 4 --json "
+        "d.json");
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    return nlohmann::json::parse(content_of(folder / "d.json")).at("scores");
+  };
+  const nlohmann::json blunt = told("50"), sharp = told("0.02");
+  const auto value = [](const nlohmann::json& scores, const char* name) {
+    return scores.at(name).at("value").get<double>();
+  };
+  constexpr const char *kDistance = "KS distance, median", *kDivergence = "KL(posterior|prior), sum",
+                       *kAccuracy = "two-sample accuracy, generator's inputs",
+                       *kPosterior = "classifier FID of posterior draws", *kPrior = "classifier FID of prior draws";
+  EXPECT_LT(value(blunt, kDistance), 1.36 / std::sqrt(40.0));
+  EXPECT_GT(value(sharp, kDistance), value(blunt, kDistance));
+  EXPECT_GT(value(sharp, kDivergence), value(blunt, kDivergence));
+  EXPECT_NEAR(value(blunt, kAccuracy), 0.5, 0.35);
+  EXPECT_NEAR(value(blunt, kPosterior) / value(blunt, kPrior), 1, 0.2);
+  for (const auto& scores : {blunt, sharp}) {
+    EXPECT_GT(value(scores, "R-hat of long chains, median"), 0.9);
+    EXPECT_GT(value(scores, "generator: signal over noise of one update"), 0);
+  }
+  EXPECT_NE(kaem("diagnose last --parts walls").err.find("prior pictures chains gradients"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace kaem

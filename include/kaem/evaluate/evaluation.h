@@ -128,6 +128,15 @@ std::vector<std::string> metric_names();
 /// The row of this name; UsageError with the nearest if there is none.
 Metric metric_of(const std::string& name);
 
+/// The mean of numbers [N] and its standard error.
+Score mean_of(const std::string& name, const at::Tensor& values, const std::string& note = "");
+
+/// A title, lines below it, and a table of the scores.
+std::string text_of(const std::string& title, const std::vector<std::string>& lines, const std::vector<Score>& scores);
+
+/// Why features cannot be had. Empty: they can.
+std::string needs_features(Evaluation& evaluation);
+
 /// JSON and CSV of all sections.
 std::string to_json(const Evaluation& evaluation, const std::vector<Section>& sections);
 std::string to_csv(const std::vector<Section>& sections);

@@ -96,6 +96,8 @@ struct PosteriorOptions {
   int64_t unadjusted = 0;  ///< first steps without acceptance
   int64_t chains_per_datum = 1;
   std::string chain_start = "prior";  ///< prior | base | persistent | encoder
+  double defensive_share = 0.2;       ///< of proposal's draws: those of the prior
+  int64_t kept_draws = 8;             ///< of each datum, chosen by their weights, that the generator is trained on
   TemperingOptions tempering = {};
   EncoderOptions encoder = {};
 
@@ -134,6 +136,17 @@ struct PosteriorOptions {
                   "training datum, or draws of an encoder",
           .choices = {"prior", "base", "persistent", "encoder"}},
       o.chain_start);
+    v(Key{.name = "defensive_share",
+          .help = "Share of the draws of sampler = proposal that are the prior's, whatever the encoder says",
+          .min = 0,
+          .max = 1,
+          .min_open = true},
+      o.defensive_share);
+    v(Key{.name = "kept_draws",
+          .help = "Draws of each datum, chosen by their weights, that proposal trains the generator on",
+          .min = 1,
+          .max = 1e5},
+      o.kept_draws);
   }
 };
 

@@ -61,8 +61,8 @@ struct Particles {
   std::optional<Weighted> weighted;
   std::optional<Tempered> tempered;
   std::optional<Encoded> encoded;
-  at::Tensor encoder_log_q;  ///< [B,N] log q(z|x) where chains ended that started from an encoder, with its graph: what
-                             ///< trains the encoder; undefined without one
+  at::Tensor encoder_log_q;  ///< [B] mean of log q(z|x) under the samples' weights, with its graph: what trains an
+                             ///< encoder that chains start from, or that proposes draws; undefined without one
   Diagnostics info;
 };
 

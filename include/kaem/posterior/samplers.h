@@ -7,9 +7,9 @@
 /// What [POST_LANGEVIN] sampler may be, without LibTorch.
 namespace kaem {
 
-/// How samples of p(z|x) are made: prior draws with weights, Markov chains (each kernel of kaem/mcmc/kernels.h), or
-/// draws of an encoder.
-enum class SamplerKind { kImportance, kChains, kEncoder };
+/// How samples of p(z|x) are made: prior draws with weights, draws of an encoder and of the prior with weights, Markov
+/// chains (each kernel of kaem/mcmc/kernels.h), or draws of an encoder as they are.
+enum class SamplerKind { kImportance, kProposal, kChains, kEncoder };
 
 /// ConfigError for an unknown name.
 SamplerKind sampler_kind(std::string_view name);

@@ -137,6 +137,10 @@ struct LoadedRun {
 };
 LoadedRun load_run(const std::string& path_or_last, const std::string& device = "auto");
 
+/// The sampler that the run's updates use, with its encoder, chains and temperatures as the checkpoint that `run` was
+/// loaded from keeps them. `train_size`: of the data whose chains persist. DataError as load_run.
+std::unique_ptr<Posterior> load_posterior(LoadedRun& run, int64_t train_size);
+
 /// The device that `name` (auto | cpu | cuda | cuda:N) means here: "cpu" or "cuda:N"; opens the CUDA libraries if it is
 /// one. UsageError if it is not there.
 std::string resolve_device(const std::string& name);
