@@ -25,6 +25,8 @@ PYTHON ?= python3
 OWN_SOURCES := git ls-files -z --cached --others --exclude-standard -- '*.h' '*.cpp' '*.cu'
 config_option = $(if $(CONFIG),--config $(CONFIG))
 blank := $() $()
+# Where the benchmarks' numbers go: what stands behind --json in ARGS, if anything does.
+bench_json = $(or $(shell printf '%s\n' $(ARGS) | grep -A1 -x -e '--json' | tail -n +2),build/bench.json)
 only_pattern = ^($(subst $(blank),|,$(strip $(1))))$$
 
 export CMAKE_ARGS KAEM_TORCH KAEM_INSTALL
@@ -90,9 +92,9 @@ data: build ## Download DATASET and check it
 	$(KAEM) data fetch $(DATASET) $(ARGS)
 
 bench: build ## Run the benchmarks, each against its lower bound, then the same shapes in PyTorch (for which all of it is installed)
-	$(KAEM) bench --json build/bench.json $(ARGS)
+	$(KAEM) bench $(if $(findstring --json,$(ARGS)),,--json build/bench.json) $(ARGS)
 	$(call set_up,--peers)
-	.venv/bin/python benches/peers.py --against build/bench.json --json build/peers.json $(PEERS)
+	.venv/bin/python benches/peers.py --against $(bench_json) --json build/peers.json $(PEERS)
 
 .PHONY: sample evaluate diagnose plot compare traverse symbolic prune export
 sample: build ## Draw samples from the trained RUN (a run's folder, or last)
@@ -108,7 +110,7 @@ diagnose: build ## Where the quality of RUN's samples is lost: prior, posterior 
 	$(KAEM) diagnose $(RUN) $(ARGS)
 
 traverse: build ## Draw the latent components of RUN that move the picture most
-	$(KAEM) traverse $(RUN) --out traverse.png $(ARGS)
+	$(KAEM) traverse $(RUN) $(ARGS)
 
 symbolic: build ## Closed forms of the energies of RUN's prior
 	$(KAEM) symbolic $(RUN) $(ARGS)

@@ -14,7 +14,8 @@ try:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
-    from matplotlib.ticker import LogFormatterSciNotation
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import LogFormatter, MaxNLocator
 except ImportError as missing:
     sys.exit(f"plot.py: {missing} (make plot installs what it needs)")
 
@@ -22,13 +23,13 @@ except ImportError as missing:
 PANELS = [
     ("Loss", "nats", ["loss"], False),
     ("Log-likelihood of the posterior's samples", "nats", ["log_likelihood", "token_loss"], False),
-    ("Log-density of the prior there", "nats", ["log_prior"], False),
+    ("Log-density of the prior at these samples", "nats", ["log_prior"], False),
     ("Evidence", "nats", ["log_evidence", "elbo"], False),
     ("Effective sample size", "draws", ["ess"], True),
     ("Acceptance", "share of moves", ["acceptance"], False),
     ("Communication barrier", "Λ", ["barrier"], False),
-    ("Norm of the gradient", "", ["grad_norm"], True),
-    ("Learning rate", "", ["lr"], True),
+    ("Norm of the gradient", "nats per unit of parameters", ["grad_norm"], True),
+    ("Learning rate", "step", ["lr"], True),
 ]
 
 
@@ -71,6 +72,10 @@ def draw_prior(folder):
         axis.tick_params(labelsize=8)
         axis.set_title(f"q = {int(data['q'][index[0]])}, p = {int(data['p'][index[0]])}", fontsize=10)
         axis.set_xlabel("z", fontsize=9)
+        if axis.get_subplotspec().is_first_col():
+            axis.set_ylabel("density", fontsize=9)
+        if axis.get_subplotspec().is_last_col():
+            right.set_ylabel("energy, nats", fontsize=9, color="tab:red")
     figure.legend(handles=[density, base, energy], loc="outside upper center", ncols=3, fontsize=10)
     save(figure, folder, "prior.png")
 
@@ -79,23 +84,38 @@ def draw_components(folder):
     data = table(os.path.join(folder, "components.csv"))
     if not data:
         return
+    if max(data["divergence"]) < 1e-9:
+        print("components.png is not drawn: every component is its reference density")
+        return
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     for axis, name, label in zip(axes, ("divergence", "entropy"), ("KL(p‖π0) of a component, nats", "entropy of a component, nats")):
         axis.hist(data[name], bins=40, color="tab:blue")
         axis.set_xlabel(label)
         axis.set_ylabel("components")
+        axis.xaxis.set_major_locator(MaxNLocator(4))
+        axis.ticklabel_format(axis="x", useOffset=False)
+        axis.xaxis.get_major_formatter().set_powerlimits((-3, 4))
     axes[0].set_title(f"{len(data['q'])} components")
     save(figure, folder, "components.png")
 
 
-def draw_training(folder, runs):
+def histories_of(runs):
+    """Name and columns of metrics.csv of each run; every picture gives a run the colour of its place here."""
     histories = []
     for run in runs:
         path = os.path.join(run["folder"], "metrics.csv")
-        if os.path.exists(path):
-            histories.append((run["name"], table(path)))
+        histories.append((run["name"], table(path) if os.path.exists(path) else {}))
+        if "step" not in histories[-1][1]:
+            print(f"{path}: no rows of numbers", file=sys.stderr)
+            histories[-1] = (run["name"], {})
+    return histories
+
+
+def draw_training(folder, runs):
+    histories = histories_of(runs)
     panels = [panel for panel in PANELS if any(name in history for _, history in histories for name in panel[2])]
     if not panels:
+        print("training.png is not drawn: no metrics.csv has a row of numbers")
         return
     columns = 3
     rows = (len(panels) + columns - 1) // columns
@@ -103,37 +123,40 @@ def draw_training(folder, runs):
     for axis in axes.flat[len(panels):]:
         axis.set_visible(False)
     for axis, (title, unit, names, logarithmic) in zip(axes.flat, panels):
-        for run, history in histories:
+        for i, (run, history) in enumerate(histories):
             for name in names:
                 if name in history:
-                    axis.plot(history["step"], history[name], label=run, linewidth=1.2, marker="." if len(history["step"]) < 3 else "")
+                    axis.plot(history["step"], history[name], color=f"C{i}", label=run, linewidth=1.2,
+                              marker="." if len(history["step"]) < 3 else "")
+        axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axis.ticklabel_format(axis="y", useOffset=False)
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("update", fontsize=9)
         axis.set_ylabel(unit, fontsize=9)
         if logarithmic:
             axis.set_yscale("log")
             # Numbers between powers of ten where fewer than two decades are shown.
-            axis.yaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(2, 0.5)))
+            axis.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
         axis.tick_params(which="both", labelsize=8)
     if len(histories) > 1:
-        axes.flat[0].legend(fontsize=8)
+        lines = [Line2D([], [], color=f"C{i}", label=run) for i, (run, _) in enumerate(histories)]
+        figure.legend(handles=lines, loc="outside upper center", ncols=min(len(lines), 6), fontsize=10)
     save(figure, folder, "training.png")
 
 
 def draw_ladder(folder, runs):
     figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
     drawn = False
-    for run in runs:
-        path = os.path.join(run["folder"], "metrics.csv")
-        history = table(path) if os.path.exists(path) else {}
+    for i, (run, history) in enumerate(histories_of(runs)):
         names = sorted((name for name in history if name.startswith("swap_")), key=lambda name: int(name[5:]))
         if names:
-            axis.plot(range(1, len(names) + 1), [history[name][-1] for name in names], marker="o", label=run["name"])
+            axis.plot(range(1, len(names) + 1), [history[name][-1] for name in names], color=f"C{i}", marker="o", label=run)
             drawn = True
     if drawn:
         axis.set_xlabel("pair of neighbouring temperatures, from the prior to the posterior")
         axis.set_ylabel("rate of accepted exchanges")
         axis.set_ylim(0, 1)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.legend(fontsize=8)
         save(figure, folder, "exchanges.png")
     else:

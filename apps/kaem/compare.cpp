@@ -86,7 +86,7 @@ std::vector<Cell> cells_of(evaluate::Evaluation& evaluation, const evaluate::Met
                            const std::string& key) {
   const size_t count = evaluate::columns_of(metric).size();
   const auto nothing = [&](const std::string& why) {
-    return std::vector<Cell>(count, {std::nan(""), std::nan(""), why});
+    return std::vector<Cell>(count, {std::nan(""), std::nan(""), str(metric.name, ": ", why)});
   };
   std::vector<Cell> cells = kept_cells(kept, key);
   if (cells.size() == count) return cells;

@@ -37,7 +37,7 @@ void add_common_options(CLI::App& command, Common& c) {
       ->allow_extra_args(false)
       ->group("Common options");
   text("--device", c.device, "auto|cpu|cuda|cuda:N", "Where to compute");
-  text("--threads", c.threads, "N", "CPU threads");
+  text("--threads", c.threads, "N", "CPU threads (0 or none given: all that this process may use)");
   text("--seed", c.seed, "N", "The seed that decides everything");
   text("--data-dir", c.data_dir, "DIR", "Folder of the data sets (else KAEM_DATA_DIR, else ./data)");
   text("--out", c.out, "PATH", "train: folder of all runs; elsewhere the file to write");
@@ -88,7 +88,7 @@ int64_t integer_of(const std::string& option, const std::string& text, int64_t m
   if (fault != std::errc() || end != text.data() + text.size() || value < min || value > max) {
     const bool open = max == std::numeric_limits<int64_t>::max();
     throw UsageError(
-        str(option, " ", text, ": expected an integer in ", min, "..", open ? std::string() : std::to_string(max)));
+        str(option, " ", text, ": expected an integer ", open ? str("of at least ", min) : str("in ", min, "..", max)));
   }
   return value;
 }

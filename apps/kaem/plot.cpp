@@ -11,6 +11,7 @@
 
 #include "commands.h"
 #include "csv_file.h"
+#include "kaem/baseline/baselines.h"
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
@@ -121,13 +122,15 @@ void plot(const PlotArguments& a, const Common& common) {
     list.push_back({{"name", fs::path(run.folder).filename().string()}, {"folder", fs::absolute(run.folder).string()}});
   io::write_file_atomic(folder + "/runs.json", list.dump(1) + "\n");
   CsvFile curves(folder + "/prior.csv"), components(folder + "/components.csv");
-  if (const auto prior = curves_of(*runs.front().model->prior, kPoints)) {
+  const bool energies = find_baseline(runs.front().config.run.mode) == nullptr;
+  if (const auto prior = energies ? curves_of(*runs.front().model->prior, kPoints) : std::nullopt) {
     const PriorCurves c = symbolic::with_densities(*prior);
     const symbolic::Summary s = symbolic::summarise(c);
     write_components(s, components);
     write_prior(c, s, shown, curves);
   } else {
-    log::warn("a deep prior has no univariate curves: they are left out");
+    log::warn(energies ? "a deep prior has no univariate curves: they are left out"
+                       : "a baseline's prior has no energies: their curves are left out");
     components.text("q,p,entropy,divergence\n"), components.close();
     curves.text("component,q,p,z,energy,log_pi0,density,cdf\n"), curves.close();
   }

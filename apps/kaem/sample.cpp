@@ -83,11 +83,15 @@ void write_samples(const std::string& out, const at::Tensor& samples, const Load
     io::write_file_atomic(out, lines);
 }
 
-/// "64 samples"; of interpolations "3 rows of 10 samples between two draws".
-std::string what_of(int64_t count, size_t rows) {
+/// "64 samples"; of interpolations "4 rows of 10 samples between two draws (linear, cdf, a row each; for each of 2
+/// pairs)".
+std::string what_of(int64_t count, size_t pairs, const std::vector<std::string>& paths) {
   const std::string samples = str(count, " samples");
-  if (rows == 0) return samples;
-  return str(rows > 1 ? str(rows, " rows of ") : "", samples, " between two draws");
+  if (pairs == 0) return samples;
+  const size_t rows = pairs * paths.size();
+  if (rows == 1) return samples + " between two draws";
+  return str(rows, " rows of ", samples, " between two draws (", paths.size() > 1 ? listed(paths) + ", a row each" : "",
+             paths.size() > 1 && pairs > 1 ? "; " : "", pairs > 1 ? str("for each of ", pairs, " pairs") : "", ")");
 }
 
 void sample(const SampleArguments& a, const Common& common) {
@@ -113,7 +117,7 @@ void sample(const SampleArguments& a, const Common& common) {
                     : exports::draw_from(run, rng, exports::latents_between_draws(run, rng, pairs, paths, count), keep);
   write_samples(out, draws.samples, run, pairs.empty() ? 0 : count);
   if (!out.empty())
-    std::cout << out << ": " << what_of(count, pairs.size() * paths.size()) << " of " << run.folder << " after update "
+    std::cout << out << ": " << what_of(count, pairs.size(), paths) << " of " << run.folder << " after update "
               << run.step << "\n";
   if (a.latents.empty()) return;
   io::write_npy(a.latents, draws.latents);

@@ -75,8 +75,9 @@ void leave_out_classes(Dataset& data, const std::vector<int64_t>& classes) {
     records = records.index_select(0, rows), labels = labels.index_select(0, rows);
     return gone;
   };
-  const int64_t train = keep(data.train, data.train_labels),
-                test = data.test_labels.defined() ? keep(data.test, data.test_labels) : 0;
+  const int64_t train = keep(data.train, data.train_labels);
+  if (data.train.size(0) == 0) throw ConfigError(str(key, ": no training record of ", data.name, " is left"));
+  const int64_t test = data.test_labels.defined() ? keep(data.test, data.test_labels) : 0;
   data.notes.push_back(str(data.name, ": ", grouped(train), " training and ", grouped(test),
                            " test records of the classes left out (", names, ") are not taken"));
 }

@@ -137,12 +137,11 @@ Order order_of(const ImageSource& source, const std::map<std::string, int, std::
     if (part == kTrain) order.train.push_back(i);
     if (part == kTest) order.test.push_back(i);
   }
-  if (!order.test.empty() && !order.train.empty()) {
-    if (unlisted > 0)
-      data.notes.push_back(
-          str(data.name, ": pictures that the list of parts does not name are trained on: ", unlisted));
-    return order;
-  }
+  if (unlisted > 0 && !parts.empty())
+    data.notes.push_back(str(data.name, ": pictures that the list of parts does not name are trained on: ", unlisted));
+  if (const int64_t absent = std::ssize(parts) - (std::ssize(source.names()) - unlisted); absent > 0)
+    data.notes.push_back(str(data.name, ": pictures that the list of parts names and that are not there: ", absent));
+  if (!order.test.empty() && !order.train.empty()) return order;
   order.train.resize(source.names().size()), order.test.clear();
   std::iota(order.train.begin(), order.train.end(), size_t{0});
   const int64_t rest =
@@ -222,7 +221,8 @@ void set_pictures(Dataset& data, const std::shared_ptr<ImageSource>& source, Ord
   data.sources.emplace_back(source->path(), io::sha256(source->identity()));
   if (source->unknown() > 0)
     data.notes.push_back(
-        str(data.name, ": pictures left out whose kind is not read here (.tif, .webp, ...): ", source->unknown()));
+        str(data.name,
+            ": left out, as no file or of a kind that is not read here (.tif, .webp, ...): ", source->unknown()));
   if (source->left_out() > 0)
     data.notes.push_back(
         str(data.name,
@@ -294,9 +294,9 @@ void verify_pictures(ImageSource& source, int64_t smallest, const std::function<
       add(error.what());
     }
   }
-  const std::string hidden =
-      str(source.left_out() > 0 ? str(" (hidden files left out: ", source.left_out(), ")") : "",
-          source.unknown() > 0 ? str(" (pictures of kinds that are not read left out: ", source.unknown(), ")") : "");
+  const std::string hidden = str(
+      source.left_out() > 0 ? str(" (hidden files left out: ", source.left_out(), ")") : "",
+      source.unknown() > 0 ? str(" (no files, or of kinds that are not read, left out: ", source.unknown(), ")") : "");
   if (damaged > 0)
     throw DataError(str(source.path(), ": ", damaged, " of ", source.names().size(), " pictures cannot be read", hidden,
                         ", the first: ", first));

@@ -65,7 +65,10 @@ class Folder final : public ImageSource {
       if (entry->is_directory(unreadable) && !folders.insert(fs::canonical(entry->path(), unreadable).string()).second)
         entry.disable_recursion_pending();
       const std::string name = entry->path().lexically_relative(folder).string();
-      if (!entry->is_regular_file(unreadable)) continue;
+      if (!entry->is_regular_file(unreadable)) {
+        if (io::is_image_name(name)) ++unknown_;  // a link that leads nowhere, a pipe, a folder of such a name
+        continue;
+      }
       if (!is_hidden(name) && is_other_picture(name)) ++unknown_;
       if (!io::is_image_name(name)) continue;
       if (is_hidden(name)) {

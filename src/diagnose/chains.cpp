@@ -118,7 +118,7 @@ evaluate::Section tell_chains(Diagnosis& d) {
 }  // namespace
 
 Part chains_part() {
-  return {"chains", "the run's own posterior samples against annealed draws and long chains", needs_posterior,
+  return {"chains", "the run's own posterior samples against annealed draws and long chains", needs_sampler,
           tell_chains};
 }
 

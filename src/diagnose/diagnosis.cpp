@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "diagnose/parts.h"
+#include "kaem/baseline/baselines.h"
 #include "kaem/core/error.h"
 #include "kaem/core/table.h"
 #include "kaem/prior/prior.h"
@@ -83,8 +84,13 @@ Part part_of(const std::string& name) {
 
 std::string needs_posterior(Diagnosis& diagnosis) {
   if (!diagnosis.model().likelihood->has_density()) return "this model has no density p(x|z)";
-  if (diagnosis.evaluation.run.config.run.mode.starts_with("baseline-")) return "a baseline has no posterior sampler";
   return "";
 }
+
+std::string needs_sampler(Diagnosis& diagnosis) {
+  return is_baseline(diagnosis) ? "a baseline's updates are its own" : needs_posterior(diagnosis);
+}
+
+bool is_baseline(Diagnosis& diagnosis) { return find_baseline(diagnosis.evaluation.run.config.run.mode) != nullptr; }
 
 }  // namespace kaem::diagnose

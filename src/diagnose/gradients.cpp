@@ -93,7 +93,7 @@ evaluate::Section tell_gradients(Diagnosis& d) {
 
 Part gradients_part() {
   return {"gradients", "signal and noise of the criterion's gradient, and its direction against annealed draws",
-          needs_posterior, tell_gradients};
+          needs_sampler, tell_gradients};
 }
 
 }  // namespace kaem::diagnose

@@ -14,4 +14,10 @@ Part gradients_part();
 /// Why there is no posterior to draw from. Empty: there is one.
 std::string needs_posterior(Diagnosis& diagnosis);
 
+/// Why there are no samplers and criteria of KAEM's. Empty: there are.
+std::string needs_sampler(Diagnosis& diagnosis);
+
+/// A baseline's latents have no energies, and its updates are its own.
+bool is_baseline(Diagnosis& diagnosis);
+
 }  // namespace kaem::diagnose

@@ -43,7 +43,7 @@ Tensor gaussian_like(const Tensor& rows, const Rng& rng) {
 Tensor draws_without_energies(Diagnosis& d) {
   Prior& prior = *d.model().prior;
   const auto latent = prior.latent_shape();
-  if (prior.view()->distribution() == nullptr) return {};
+  if (is_baseline(d) || prior.view()->distribution() == nullptr) return {};
   std::vector<std::pair<Tensor, Tensor>> kept;
   for (auto& p : prior.parameters()) kept.emplace_back(p, p.clone());
   prior.set_flat(at::ones({latent[0], d.evaluation.run.config.model.prior.layer_widths[0]},

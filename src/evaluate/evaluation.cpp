@@ -11,7 +11,7 @@
 #include "kaem/core/number.h"
 #include "kaem/core/str.h"
 #include "kaem/data/text.h"
-#include "kaem/io/npy.h"
+#include "kaem/metrics/moments_file.h"
 #include "kaem/prior/prior.h"
 
 namespace kaem::evaluate {
@@ -29,20 +29,6 @@ void count_tokens(const Dataset& data, const LoadedRun& run, TestData& test) {
     throw DataError(str(run.folder, "/vocabulary.txt: the data have another vocabulary than when the run was made"));
   test.tokens = (test.x >= 0).sum().item<int64_t>();
   test.unigram = unigram_cross_entropy(data.train, test.x, run.config.model.generator.seq.vocab_size);
-}
-
-metrics::Moments read_statistics(const std::string& path, int64_t width) {
-  const auto arrays = io::read_npz(path);
-  const auto mean = arrays.find("mu"), covariance = arrays.find("sigma"), count = arrays.find("n");
-  if (mean == arrays.end() || covariance == arrays.end())
-    throw DataError(str(path, ": expected arrays 'mu' [F] and 'sigma' [F,F]"));
-  if (mean->second.sizes() != at::IntArrayRef({width}) || covariance->second.sizes() != at::IntArrayRef({width, width}))
-    throw DataError(kaem::str(path, ": expected mu [", width, "] and sigma [", width, ",", width,
-                              "], as the features have, got ", c10::str(mean->second.sizes()), " and ",
-                              c10::str(covariance->second.sizes())));
-  const bool counted = count != arrays.end() && count->second.numel() == 1;
-  return {mean->second.to(at::kDouble), covariance->second.to(at::kDouble),
-          counted ? count->second.to(at::kLong).item<int64_t>() : 0};
 }
 
 }  // namespace
@@ -168,7 +154,7 @@ const metrics::Moments& Evaluation::reference() {
   const std::string& path = options.statistics;
   if (!path.empty() && std::filesystem::exists(path)) {
     const Tensor probe = features()(generated().slice(0, 0, 2));
-    return reference_.emplace(read_statistics(path, probe.size(1)));
+    return reference_.emplace(metrics::read_moments(path, features().digest(), probe.size(1)));
   }
   metrics::Moments moments;
   const int64_t all = data().train.size(0);
@@ -177,10 +163,7 @@ const metrics::Moments& Evaluation::reference() {
     moments.add(features()(train_pictures(index)));
   }
   log::set_status_line("");
-  if (!path.empty())
-    io::write_npz(path, {{"mu", moments.mean()},
-                         {"sigma", moments.covariance()},
-                         {"n", at::scalar_tensor(moments.count(), at::kLong)}});
+  if (!path.empty()) metrics::write_moments(path, moments, features().digest());
   return reference_.emplace(std::move(moments));
 }
 
@@ -193,9 +176,9 @@ std::string needs_features(Evaluation& e) {
 
 std::vector<std::string> feature_lines(Evaluation& e) {
   const int64_t count = e.reference().count();
-  return {e.features().description(),
-          str(grouped(e.options.generated), " samples against ",
-              count > 0 ? grouped(count) + " training data" : "the statistics of " + e.options.statistics)};
+  return {e.features().description(), str(grouped(e.options.generated), " samples against ",
+                                          count > 0 ? grouped(count) + " training data" : "statistics",
+                                          e.options.statistics.empty() ? "" : " of " + e.options.statistics)};
 }
 
 }  // namespace kaem::evaluate

@@ -17,6 +17,9 @@ using at::Tensor;
 Tensor others(Evaluation& e, int64_t count) {
   DatasetOptions options = e.data_options();
   options.name = e.options.against;
+  if (dataset_traits(options.name).kind == DataKind::kText)
+    throw UsageError(str("--against ", options.name, ": it holds text, but this run is on pictures"));
+  options.test_size = count;
   const Dataset data = make_dataset(options);
   const DataShape shape = e.picture_shape(), found = {data.shape[0], data.shape[1], data.shape[2]};
   if (data.is_text() || found != shape)
@@ -29,9 +32,9 @@ Tensor others(Evaluation& e, int64_t count) {
 
 Section measure_out_of_distribution(Evaluation& e) {
   const Tensor &own = e.test().x, other = others(e, own.size(0));
-  return told_by_surprise(e, own, other, "against " + e.options.against, "Telling other data by -log p(x)",
-                          str(grouped(own.size(0)), " test data of the run's own and ", grouped(other.size(0)), " of ",
-                              e.options.against, ", importance sampling with ", grouped(e.options.samples), " draws"));
+  return told_by_surprise(
+      e, own, other, "against " + e.options.against, "Telling other data by -log p(x)",
+      str(grouped(own.size(0)), " test data of the run's own and ", grouped(other.size(0)), " of ", e.options.against));
 }
 
 std::string needs_other_data(Evaluation& e) {
@@ -52,7 +55,11 @@ Section told_by_surprise(Evaluation& e, const Tensor& own, const Tensor& other, 
                           precision = metrics::average_precision(of_other, of_own, e.rng);
   Section section;
   section.scores = {{"AUROC " + name, area.value, area.error}, {"AUPRC " + name, precision.value, precision.error}};
-  section.text = text_of(title, {line}, section.scores);
+  const double share = static_cast<double>(other.size(0)) / static_cast<double>(own.size(0) + other.size(0));
+  section.text = text_of(title,
+                         {str(line, ", importance sampling with ", grouped(e.options.samples), " draws"),
+                          str("chance has AUROC 0.5 and AUPRC ", std::to_string(share).substr(0, 5))},
+                         section.scores);
   return section;
 }
 

@@ -82,8 +82,11 @@ struct Reader {
 };
 constexpr stbi_io_callbacks kCallbacks = {Reader::read, Reader::skip, Reader::end};
 
+constexpr std::string_view kPngStart = "\x89PNG\r\n\x1a\n";
+
 [[noreturn]] void fail_other(std::string_view file, const std::string& name) {
   const std::string kind = kind_of(file);
+  if (file.starts_with(kPngStart)) throw DataError(str(name, ": damaged or truncated PNG: ", stbi_failure_reason()));
   throw DataError(str(name, ": not a picture that is read here: ", kind.empty() ? stbi_failure_reason() : kind));
 }
 
@@ -107,8 +110,6 @@ Pixels decode_other(std::string_view file, int64_t channels, const std::string& 
   if (reader.beyond) throw DataError(str(name, ": truncated picture: ", file.size(), " bytes are not all of it"));
   return {height, width, channels, {data.get(), data.get() + int64_t{height} * width * channels}};
 }
-
-constexpr std::string_view kPngStart = "\x89PNG\r\n\x1a\n";
 
 uint32_t big_endian(std::string_view bytes) {
   uint32_t number = 0;

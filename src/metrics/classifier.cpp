@@ -133,6 +133,7 @@ class ClassifierFeatures : public Features {
                std::round(accuracy_ * 10000) / 100, " % of the test data right)");
   }
 
+  std::string digest() const override { return digest_; }
   std::string prefix() const override { return "classifier "; }
 
  protected:

@@ -43,6 +43,7 @@ class NetworkFeatures : public Features {
                ", resized by the network alone");
   }
 
+  std::string digest() const override { return digest_; }
   std::string prefix() const override { return ""; }
 
  protected:

@@ -116,17 +116,22 @@ void RunFolder::save_checkpoint(const Checkpoint& checkpoint, const io::NamedTen
   json["checksum"] = io::sha256(json.dump());
   io::write_file_atomic(path, image);
   io::write_file_atomic(json_path(path), json.dump(2) + "\n");
-  // Only now that the new one is whole may old ones go; the JSON first, as without it a checkpoint does not exist.
+  remove_surplus(checkpoint.step, keep, best);  // only now that the new one is whole
+}
+
+void RunFolder::remove_surplus(int64_t newest, int64_t keep, int64_t best) const {
   // Later steps are none of this: they are left of a run that went back to an older checkpoint.
   auto steps = checkpoint_steps();
-  std::erase_if(steps, [&](int64_t s) { return s > checkpoint.step || s == best; });
+  std::erase_if(steps, [&](int64_t s) { return s > newest; });
   const auto surplus = static_cast<int64_t>(steps.size()) - std::max<int64_t>(keep, 1);
   for (int64_t i = 0; i < surplus; ++i) {
+    if (steps[static_cast<size_t>(i)] == best) continue;
     std::error_code ignored;
+    // The JSON first, as without it a checkpoint does not exist.
     const std::string old = checkpoint_path(steps[static_cast<size_t>(i)]);
     if (fs::remove(json_path(old), ignored)) fs::remove(old, ignored);
   }
-  remove_orphans(file("checkpoints"), checkpoint.step);
+  remove_orphans(file("checkpoints"), newest);
 }
 
 Checkpoint RunFolder::load_checkpoint() const {

@@ -101,4 +101,9 @@ std::string derived_json(const std::string& before, const std::string& path, con
   return print(json);
 }
 
+bool is_newly_derived(const std::string& text) {
+  const Json json = Json::parse(text, nullptr, false);
+  return json.is_object() && json.contains("derived") && !json.contains("resumed");
+}
+
 }  // namespace kaem

@@ -18,4 +18,7 @@ std::string next_session_json(const std::string& before, const std::string& path
 std::string derived_json(const std::string& before, const std::string& path, const std::string& from, int64_t step,
                          const std::string& command_line);
 
+/// True if the run whose meta.json is `text` was made of another's and has not been trained since.
+bool is_newly_derived(const std::string& text);
+
 }  // namespace kaem

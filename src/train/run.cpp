@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "kaem/core/error.h"
+#include "kaem/core/log.h"
 #include "kaem/core/str.h"
 #include "kaem/io/file.h"
 #include "meta.h"
@@ -249,6 +250,9 @@ void RunFolder::sweep() const {
 void RunFolder::add_session(int64_t step, const RunMeta& meta) {
   const std::string path = file("meta.json");
   const std::string before = fs::exists(path) ? io::read_json(path) : "";
+  if (is_newly_derived(before))
+    log::warn(path_ +
+              " was made by kaem prune or kaem symbolic: training moves its whole prior, also energies that are 0");
   io::write_file_atomic(path, next_session_json(before, path, step, meta));
 }
 

@@ -128,6 +128,7 @@ void Session::restore() {
   for (const char* name : {kVocabularyFile, kPcaFile})  // written above or by the run's first session, and never again
     if (std::filesystem::exists(folder_.file(name))) files_[name] = io::sha256(io::read_file(folder_.file(name)));
   if (resumed_) folder_.sweep(), folder_.add_session(done, meta_);
+  if (saved_step_ >= 0 && resumed_) folder_.remove_surplus(done, config_.run.keep_checkpoints, best_step_);
   start_ = std::chrono::steady_clock::now();
   progress_.emplace(done, length_.last, config_.run.batch_size, config_.run.quiet);
   signals_.emplace();

@@ -99,6 +99,7 @@ TEST_F(Evaluate, MeasuresAllThereIsOfDataWithLabels) {
   const auto again = scores("--metrics fid --statistics s.npz"), read = scores("--metrics fid --statistics s.npz");
   EXPECT_EQ(again.at("classifier FID").at("value"), found.at("classifier FID").at("value"));
   EXPECT_EQ(again.dump(), read.dump());
+  EXPECT_HAS(printed, "80 training data of s.npz");
   write("s.npz", "nothing");
   EXPECT_HAS(kaem("evaluate last --metrics fid --statistics s.npz --device cpu").error_line(), "s.npz");
   EXPECT_HAS(kaem("evaluate last --metrics fid --features e.json --device cpu").error_line(), "TorchScript");
@@ -224,7 +225,7 @@ TEST_F(Evaluate, ComparesRunsInOneTableAndKeepsWhatItMeasured) {
   const Outcome first = kaem(compare + "--out t.csv");
   ASSERT_EQ(first.status, 0) << first.err;
   EXPECT_HAS(first.out, "| run ");
-  EXPECT_HAS(first.out, "baseline-gan/c: this model has no density p(x|z)");
+  EXPECT_HAS(first.out, "baseline-gan/c: loglik: this model has no density p(x|z)");
   const std::string table = content_of(folder / "t.csv");
   EXPECT_HAS(table, "run,updates,seconds,loglik,loglik_error,fid,fid_error,precision,precision_error,recall");
   EXPECT_HAS(table, "\nbaseline-gan/c,3,");

@@ -11,63 +11,12 @@
 #include "kaem/data/dataset.h"
 #include "kaem/data/folder.h"
 #include "kaem/io/decode.h"
-#include "support.h"
-#include "support/files.h"
-
-#define STB_IMAGE_WRITE_IMPLEMENTATION
-#define STB_IMAGE_WRITE_STATIC
-#define STBI_WRITE_NO_STDIO
-#include <stb/stb_image_write.h>
+#include "photos.h"
 
 namespace kaem {
 namespace {
 
 using namespace test;
-
-void append(void* context, void* data, int size) {
-  static_cast<std::string*>(context)->append(static_cast<const char*>(data), static_cast<size_t>(size));
-}
-
-/// Pixel of image n: smooth, so that JPEG keeps it nearly.
-int pixel(int n, int c, int h, int w) { return (n * 20 + c * 40 + h / 2 + w / 2) % 256; }
-
-std::vector<uint8_t> picture(int n, int height, int width, int channels = 3) {
-  std::vector<uint8_t> bytes;
-  for (int h = 0; h < height; ++h)
-    for (int w = 0; w < width; ++w)
-      for (int c = 0; c < channels; ++c) bytes.push_back(static_cast<uint8_t>(pixel(n, c, h, w)));
-  return bytes;
-}
-
-std::string png(int n, int height, int width, int channels = 3) {
-  std::string file;
-  stbi_write_png_to_func(append, &file, width, height, channels, picture(n, height, width, channels).data(), 0);
-  return file;
-}
-
-std::string jpeg(int n, int height, int width, int channels = 3) {
-  std::string file;
-  stbi_write_jpg_to_func(append, &file, width, height, channels, picture(n, height, width, channels).data(), 95);
-  return file;
-}
-
-struct Photos : testing::Test {
-  TemporaryFolder cache, root;
-  Environment variable{"XDG_CACHE_HOME", cache.str()};
-
-  Dataset load(const std::string& name, int64_t train, int64_t test, std::vector<int64_t> resize = {}) {
-    return make_dataset({.name = name,
-                         .root = root.str(),
-                         .train_size = train,
-                         .test_size = test,
-                         .resize = std::move(resize),
-                         .offline = true});
-  }
-  std::string cache_file() {
-    std::filesystem::directory_iterator entry(cache / "kaem");
-    return entry->path().string();
-  }
-};
 
 TEST(Decode, PngAndJpegGiveThePixels) {
   const auto plain = io::decode_image(png(3, 20, 30), 0, "p");
@@ -245,58 +194,6 @@ TEST_F(Photos, DamagedOnesEndTheRunBeforeItBeginsOrAreLeftOut) {
   std::filesystem::remove(root / "img_align_celeba.zip");
   expect_message(message_of<DataError>([&] { load("CELEBA", 3, 1); }),
                  {"CELEBA in ", "missing img_align_celeba.zip", "mmlab", "into " + root / "celeba"});
-}
-
-TEST_F(Photos, ExtraOnesOfArchivesAndHiddenOnesAreNoData) {
-  std::vector<std::pair<std::string, std::string>> files;
-  for (int n = 0; n < 4; ++n) {
-    files.emplace_back(str("img_align_celeba/00000", n, ".jpg"), jpeg(n, 218, 178));
-    files.emplace_back(str("__MACOSX/img_align_celeba/._00000", n, ".jpg"), "AppleDouble");
-    put(root / str("faces/f", n, ".png"), png(n, 16, 16));
-    put(root / str("faces/._f", n, ".png"), "AppleDouble");
-  }
-  put(root / "faces/__MACOSX/g.png", "AppleDouble");
-  put(root / "faces/.thumbnails/g.png", png(1, 16, 16));
-  put(root / "celeba/img_align_celeba.zip", zip_file(files));
-  const Dataset archive = load("CELEBA", 3, 1);
-  EXPECT_EQ(archive.train.size(0), 3);
-  const auto said = [](const Dataset& data, const std::string& what) {
-    return std::any_of(data.notes.begin(), data.notes.end(),
-                       [&](const std::string& note) { return note.find(what) != std::string::npos; });
-  };
-  EXPECT_TRUE(said(archive, "CELEBA: files left out as no data, with names that begin with a dot or in __MACOSX: 4"));
-  const Dataset folder =
-      make_dataset({.name = "FOLDER", .root = root / "faces", .train_size = 3, .test_size = 1, .offline = true});
-  EXPECT_EQ(folder.train.size(0), 3);
-  EXPECT_TRUE(said(folder, "or in __MACOSX: 6"));
-}
-
-TEST_F(Photos, KagglesLayoutAndListAreRead) {
-  std::string list = "\xef\xbb\xbfimage_id,partition\r\n";
-  for (int n = 0; n < 6; ++n) {
-    put(root / str("img_align_celeba/img_align_celeba/00000", n, ".jpg"), jpeg(n, 218, 178));
-    list += str("00000", n, ".jpg,", n % 3, "\r\n");
-  }
-  put(root / "list_eval_partition.csv", list);
-  const Dataset data = load("CELEBA", 2, 2);
-  EXPECT_TRUE(data.notes.empty());
-  EXPECT_FALSE(data.test_from_training);
-  EXPECT_NEAR(data.test[0][0][0][0].item<int>() - data.train[0][0][0][0].item<int>(), 40, 6);  // 2 and 0
-}
-
-TEST_F(Photos, VerifyNamesEachThatCannotBeRead) {
-  for (int n = 0; n < 4; ++n) put(root / str("f", n, ".jpg"), jpeg(n, 32, 32));
-  put(root / "._f.jpg", "AppleDouble");
-  EXPECT_EQ(verify_dataset("FOLDER", root.str()),
-            std::vector<std::string>{root.str() + ": 4 pictures, all of them readable (hidden files left out: 1)"});
-  put(root / "f1.jpg", jpeg(1, 32, 32).substr(0, 400));
-  put(root / "f3.jpg", "RIFF....WEBP");
-  std::vector<std::string> lines;
-  const std::string message = message_of<DataError>(
-      [&] { verify_dataset("FOLDER", root.str(), [&](const auto& line) { lines.push_back(line); }); });
-  expect_message(message, {"2 of 4 pictures cannot be read", "f1.jpg: damaged JPEG"});
-  ASSERT_EQ(lines.size(), 2u);
-  expect_message(lines[1], {"f3.jpg", "WebP"});
 }
 
 TEST_F(Photos, TheTestSetOfAFolderIsDrawnByNames) {

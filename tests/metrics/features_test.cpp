@@ -10,6 +10,8 @@
 #include "kaem/core/error.h"
 #include "kaem/core/rng.h"
 #include "kaem/io/file.h"
+#include "kaem/io/npy.h"
+#include "kaem/metrics/moments_file.h"
 #include "support/files.h"
 #include "support/message.h"
 
@@ -110,6 +112,45 @@ TEST(ClassifierFeatures, NeedTwoClasses) {
   one.labels = at::zeros_like(one.labels);
   EXPECT_NE(message_of<DataError>([&] { metrics::classifier_features(one, one, "", "cpu"); }).find("two classes"),
             std::string::npos);
+}
+
+TEST(MomentsFile, GivesBackWhatWasWritten) {
+  const TemporaryFolder folder;
+  metrics::Moments moments;
+  moments.add(Rng(3).normal(Stream::kTest, 0, {40, 5}));
+  metrics::write_moments(folder / "s.npz", moments, "0123abcd");
+  const metrics::Moments read = metrics::read_moments(folder / "s.npz", "0123abcd", 5);
+  EXPECT_EQ(read.count(), 40);
+  EXPECT_TRUE(at::equal(read.mean(), moments.mean()));
+  EXPECT_TRUE(at::equal(read.covariance(), moments.covariance()));
+}
+
+/// Each of these gave a distance, and no word.
+TEST(MomentsFile, RefusesOtherFeaturesAndWhatIsNoCovariance) {
+  const TemporaryFolder folder;
+  metrics::Moments moments;
+  moments.add(Rng(3).normal(Stream::kTest, 0, {40, 5}));
+  metrics::write_moments(folder / "s.npz", moments, "0123abcd");
+  const auto refusal = [&](const std::string& name, const Tensor& array) {
+    auto arrays = io::read_npz(folder / "s.npz");
+    arrays[name] = array;
+    io::write_npz(folder / "o.npz", arrays);
+    return message_of<DataError>([&] { metrics::read_moments(folder / "o.npz", "0123abcd", 5); });
+  };
+  EXPECT_NE(
+      message_of<DataError>([&] { metrics::read_moments(folder / "s.npz", "4567abcd", 5); }).find("another network's"),
+      std::string::npos);
+  const Tensor sigma = moments.covariance();
+  EXPECT_NE(refusal("mu", moments.mean() / 0).find("not finite"), std::string::npos);
+  EXPECT_NE(refusal("sigma", sigma / 0).find("not finite"), std::string::npos);
+  EXPECT_NE(refusal("sigma", -sigma).find("eigenvalue"), std::string::npos);
+  EXPECT_NE(refusal("sigma", sigma.triu()).find("not symmetric"), std::string::npos);
+  EXPECT_NE(refusal("sigma", sigma.slice(0, 0, 4)).find("expected mu [5]"), std::string::npos);
+  // Rounding of float32 is none of it, nor is a file of another program, which names no network.
+  io::write_npz(folder / "o.npz", {{"mu", moments.mean()}, {"sigma", sigma.to(at::kFloat)}});
+  EXPECT_TRUE(at::allclose(metrics::read_moments(folder / "o.npz", "0123abcd", 5).covariance(), sigma, 1e-6, 1e-7));
+  io::write_npz(folder / "o.npz", {{"mu", moments.mean()}, {"sigma", sigma}});
+  EXPECT_EQ(metrics::read_moments(folder / "o.npz", "4567abcd", 5).count(), 0);
 }
 
 }  // namespace

@@ -83,6 +83,24 @@ TEST(Evaluator, AStoppedRunGoesOnWithItsMeasuresAndItsBest) {
   }
 }
 
+/// The best is one of the newest where it is among them; what a kill has left between a checkpoint and the removal of
+/// older ones goes with the next resume, though it has nothing else to do.
+TEST(Evaluator, NoMoreCheckpointsStayThanAreKept) {
+  const TempFolder temp("surplus");
+  Config config = named(measured_config(temp.path, "eval_late"), "a");
+  config.run.keep_checkpoints = 3;
+  const Report report = run_measured(config);
+  const RunFolder folder = RunFolder::open(report.folder);
+  const std::vector<int64_t> kept = {54, 56, 60};
+  EXPECT_EQ(folder.checkpoint_steps(), kept);
+  for (const char* ending : {".safetensors", ".json"})
+    std::filesystem::copy_file(folder.file(str("checkpoints/step_54", ending)),
+                               folder.file(str("checkpoints/step_45", ending)));
+  ASSERT_EQ(folder.checkpoint_steps().size(), 4U);
+  run_measured(folder.config(), report.folder);
+  EXPECT_EQ(folder.checkpoint_steps(), kept);
+}
+
 /// A best of one measure says nothing about another.
 TEST(Evaluator, AnotherMeasureBeginsAnew) {
   const TempFolder temp("another");

@@ -21,6 +21,9 @@ class Features {
   /// What has to stand beside every number that rests on them: network, digest, rule of sizes.
   virtual std::string description() const = 0;
 
+  /// What tells these features from those of another network: of the file or of the data that it was trained on.
+  virtual std::string digest() const = 0;
+
   /// Short, for the names of numbers: "FID" or "classifier FID".
   virtual std::string prefix() const = 0;
 

@@ -71,6 +71,9 @@ class RunFolder {
   /// but for that of update `best`. If anything fails (Error: disk full, ...), the older ones are all still there.
   void save_checkpoint(const Checkpoint& checkpoint, const io::NamedTensors& tensors, int64_t keep,
                        int64_t best = -1) const;
+  /// Removes checkpoints up to `newest` but for the `keep` last of them and that of update `best`: what save_checkpoint
+  /// does at its end, and a program that was killed there has left undone.
+  void remove_surplus(int64_t newest, int64_t keep, int64_t best = -1) const;
   /// The newest whole checkpoint, or the best ([TRAINING] keep_best) of a run that was opened so; older ones are tried
   /// if it is truncated or altered (each refused one is reported with log::warn). DataError if there is none; Error
   /// with exit status 2 if one was written in a newer format.
