@@ -15,7 +15,7 @@ export tidy build end
 look() {
   if [ "$(date +%s)" -ge "$end" ]; then echo "lint: out of time, not looked at: $1"; return; fi
   "$tidy" -p "$build" --quiet --warnings-as-errors='*' --extra-arg=-Wno-unknown-warning-option \
-    --extra-arg=-Wno-ignored-optimization-argument "$1"
+    --extra-arg=-Wno-ignored-optimization-argument --extra-arg=-Wno-unused-command-line-argument "$1"
 }
 export -f look
 status=0

@@ -7,6 +7,7 @@
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
+#include "kaem/core/table.h"
 #include "kaem/data/cache_folder.h"
 #include "kaem/diagnose/diagnose.h"
 
