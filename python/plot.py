@@ -111,8 +111,7 @@ def histories_of(runs):
     return histories
 
 
-def draw_training(folder, runs):
-    histories = histories_of(runs)
+def draw_training(folder, histories):
     panels = [panel for panel in PANELS if any(name in history for _, history in histories for name in panel[2])]
     if not panels:
         print("training.png is not drawn: no metrics.csv has a row of numbers")
@@ -144,10 +143,10 @@ def draw_training(folder, runs):
     save(figure, folder, "training.png")
 
 
-def draw_ladder(folder, runs):
+def draw_ladder(folder, histories):
     figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
     drawn = False
-    for i, (run, history) in enumerate(histories_of(runs)):
+    for i, (run, history) in enumerate(histories):
         names = sorted((name for name in history if name.startswith("swap_")), key=lambda name: int(name[5:]))
         if names:
             axis.plot(range(1, len(names) + 1), [history[name][-1] for name in names], color=f"C{i}", marker="o", label=run)
@@ -182,8 +181,9 @@ def main(folder):
         runs = json.load(file)
     draw_prior(folder)
     draw_components(folder)
-    draw_training(folder, runs)
-    draw_ladder(folder, runs)
+    histories = histories_of(runs)
+    draw_training(folder, histories)
+    draw_ladder(folder, histories)
     draw_samples(folder, runs)
 
 
