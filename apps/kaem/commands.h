@@ -22,7 +22,7 @@ namespace kaem::app {
 /// Options that every command takes. Numbers stay text until they are used, so that one message serves all of them.
 struct Common {
   std::vector<std::string> set;
-  std::string device, data_dir, out, name, resize, threads, seed, max_steps, log_format = "text";
+  std::string device, data_dir, out, name, resize, threads, seed, max_steps, budget, log_format = "text";
   bool overfit_batch = false, offline = false, deterministic = false, quiet = false, verbose = false, dry_run = false,
        memory = false;
   std::string command_line;  ///< as typed, for meta.json

@@ -11,6 +11,7 @@
 #include "kaem/core/table.h"
 #include "kaem/data/dataset.h"
 #include "kaem/io/file.h"
+#include "kaem/train/length.h"
 #include "kaem/train/run.h"
 
 namespace kaem::app {
@@ -52,7 +53,8 @@ PlannedJob values_of(const Job& job, const Common& common, const std::string& wh
   for (const auto& [key, value] : job.values) {
     const size_t dot = key.find('.');
     const std::string origin = str(where, key, "=", value);
-    if (key == "seed") plan.overrides.push_back({"TRAINING", "seed", value, origin});
+    for (const char* plain : {"seed", "budget"})
+      if (key == plain) plan.overrides.push_back({"TRAINING", plain, value, origin});
     if (dot == std::string::npos || same_name(key, "DATA.root") || same_name(key, "TRAINING.max_steps")) continue;
     plan.overrides.push_back({key.substr(0, dot), key.substr(dot + 1), value, origin});
   }
@@ -109,8 +111,9 @@ class Planner {
     planned.source = !planned.config.empty() ? planned.config : default_config_path(entry.dataset, entry.mode, search);
     const Config config = load_config(planned.source, planned.overrides, entry.dataset, search ? "" : job.mode);
     if (search) load_search(planned.source, planned.overrides, config);
-    const int64_t all = config.data.train_size / config.run.batch_size * config.run.epochs;
-    planned.updates = search ? 0 : config.run.max_steps > 0 ? std::min(config.run.max_steps, all) : all;
+    const bool timed = !config.run.budget.empty() && config.run.updates == 0;
+    if (!search && !timed)
+      planned.updates = run_length(config.run, config.data.train_size / config.run.batch_size).last;
     note_data(config, where);
     settle_folder(job, entry, plan_.entries.size() + 1);
     plan_.entries.push_back(std::move(entry));

@@ -16,7 +16,7 @@ struct PlannedJob {
   std::vector<Override> overrides;  ///< the command line's, then the job's own
   std::string config;               ///< file that was asked for; empty: the data set's
   std::string source;               ///< the file that is read
-  int64_t updates = 0;              ///< what N_train, N_epochs and max_steps say; 0 for a search
+  int64_t updates = 0;              ///< what N_train, N_epochs, N_updates and max_steps say; 0 for a search or a budget
 };
 
 /// All jobs of a file, and where each stands.

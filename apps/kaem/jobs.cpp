@@ -21,7 +21,7 @@ struct JobsArguments {
 
 constexpr const char* kJobsExamples = R"(
 A line of the file is DATASET mode [KEY=VALUE ...]; modes: those of kaem train --mode, and tune; KEY: SECTION.key of the
-configuration, or seed, name, config, max-steps, data-dir. # begins a comment. A line's own values go before those of
+configuration, or seed, name, config, max-steps, budget, data-dir. # begins a comment. A line's own values go before those of
 the command line; of two max-steps the smaller holds.
 
 Examples:
@@ -139,8 +139,8 @@ Command add_jobs(CLI::App& program, const Common& common) {
   app->footer(kJobsExamples);
   return {app,
           [a, &common] { run_jobs(*a, common); },
-          {"set", "device", "threads", "seed", "data-dir", "out", "max-steps", "resize", "overfit-batch", "log",
-           "offline", "deterministic", "quiet", "verbose", "memory", "dry-run"}};
+          {"set", "device", "threads", "seed", "data-dir", "out", "max-steps", "budget", "resize", "overfit-batch",
+           "log", "offline", "deterministic", "quiet", "verbose", "memory", "dry-run"}};
 }
 
 }  // namespace kaem::app

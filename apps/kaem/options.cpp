@@ -42,6 +42,7 @@ void add_common_options(CLI::App& command, Common& c) {
   text("--data-dir", c.data_dir, "DIR", "Folder of the data sets (else KAEM_DATA_DIR, else ./data)");
   text("--out", c.out, "PATH", "train: folder of all runs; elsewhere the file to write");
   text("--max-steps", c.max_steps, "N", "Stop after so many updates");
+  text("--budget", c.budget, "TIME", "Train for so long (90s, 10m, 1h30m): sets the updates that fit");
   text("--name", c.name, "NAME", "Name of the run (else the time)");
   text("--resize", c.resize, "HxW", "Resize images");
   flag("--overfit-batch", c.overfit_batch, "Train on the first batch only");
@@ -70,6 +71,7 @@ std::vector<Override> overrides_of(const Common& c, const std::string& own_root)
   add("TRAINING", "threads", c.threads, "--threads " + c.threads);
   add("TRAINING", "seed", c.seed, "--seed " + c.seed);
   add("TRAINING", "max_steps", c.max_steps, "--max-steps " + c.max_steps);
+  add("TRAINING", "budget", c.budget, "--budget " + c.budget);
   add("DATA", "resize", c.resize, "--resize " + c.resize);
   if (c.overfit_batch) add("TRAINING", "overfit_batch", "true", "--overfit-batch");
   if (c.deterministic) add("TRAINING", "deterministic", "true", "--deterministic");

@@ -1,19 +1,24 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/randint.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <iomanip>
 #include <iostream>
 
 #include "commands.h"
 #include "kaem/baseline/baselines.h"
+#include "kaem/core/duration.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/core/threads.h"
 #include "kaem/data/dataset.h"
 #include "kaem/data/folder.h"
 #include "kaem/model/model.h"
+#include "kaem/train/length.h"
 #include "kaem/train/trainer.h"
 
 namespace kaem::app {
@@ -147,6 +152,48 @@ std::string posterior_text(const Config& config) {
   return str(posterior.iters, " steps of ", posterior.sampler, ", ", chains);
 }
 
+/// Random records in place of the data: what an update takes does not depend on them.
+Dataset stand_in(const Config& config, const DataShape& shape) {
+  Dataset data;
+  data.name = config.data.name, data.shape = shape;
+  const int64_t records = std::max<int64_t>(config.run.batch_size, 1);
+  if (config.model.generator.seq.use()) {
+    data.vocabulary.assign(static_cast<size_t>(config.data.vocab_size), "word");
+    data.train = at::randint(config.data.vocab_size, {records, shape[2]}, at::kInt);
+  } else {
+    data.train = at::rand({records, shape[0], shape[1], shape[2]});
+  }
+  return data;
+}
+
+bool has_budget(const Config& config) { return !config.run.budget.empty() && config.run.updates == 0; }
+
+void print_length(const Config& config, const Length& length) {
+  label("steps") << grouped(length.steps_per_epoch) << " an epoch, ";
+  if (has_budget(config))
+    std::cout << "as many as fit in " << config.run.budget;
+  else if (config.run.updates > 0)
+    std::cout << grouped(length.total) << " updates";
+  else
+    std::cout << grouped(config.run.epochs) << " epochs: " << grouped(length.total) << " updates";
+  if (length.last < length.total) std::cout << ", stopped after " << grouped(length.last);
+  if (!config.data.leave_out.empty()) std::cout << ", fewer without the records of classes left out";
+  std::cout << " (batch " << config.run.batch_size << ", " << posterior_text(config) << ")\n";
+}
+
+/// How long that takes on this machine.
+void print_time(const Config& config, const DataShape& shape, const Length& length) {
+  constexpr double kTrial = 2;  // seconds
+  const double each = seconds_per_update(config, stand_in(config, shape), kTrial);
+  label("time") << std::round(each * 1e4) / 10 << " ms an update here, measured with random data: ";
+  if (!has_budget(config)) {
+    std::cout << clock_text(each * static_cast<double>(length.last)) << " in all\n";
+    return;
+  }
+  const double budget = parse_duration(config.run.budget);
+  std::cout << "about " << grouped(static_cast<int64_t>(budget / each)) << " updates in " << clock_text(budget) << "\n";
+}
+
 void print_memory_estimate(const Config& c, const ModelImpl& model, int64_t parameters) {
   const bool bytes =
       dataset_traits(c.data.name).kind <= DataKind::kPictures && c.data.resize.empty() && !c.data.use_pca;
@@ -180,15 +227,10 @@ void print_plan(const Config& config, const std::string& source) {
   set_threads(config.run.threads);
   label("device") << device << ", " << at::get_num_threads() << " threads, seed " << config.run.seed << "\n";
   const int64_t parameters = print_parameters(*model);
-  const int64_t steps_per_epoch = train / config.run.batch_size;
-  const int64_t total = steps_per_epoch * config.run.epochs;
-  label("steps") << grouped(steps_per_epoch) << " an epoch, " << grouped(config.run.epochs)
-                 << " epochs: " << grouped(total) << " updates";
-  if (config.run.max_steps > 0 && config.run.max_steps < total)
-    std::cout << ", stopped after " << grouped(config.run.max_steps);
-  if (!config.data.leave_out.empty()) std::cout << ", fewer without the records of classes left out";
-  std::cout << " (batch " << config.run.batch_size << ", " << posterior_text(config) << ")\n";
+  const Length length = run_length(config.run, train / config.run.batch_size);
+  print_length(config, length);
   print_memory_estimate(config, *model, parameters);
+  print_time(alone, shape, length);
   if (const auto& g = config.model.generator; g.use_perceptual_loss)
     label("network") << g.perceptual_features
                      << (std::filesystem::exists(g.perceptual_features)

@@ -26,6 +26,7 @@ Examples:
   kaem train --dataset MNIST --mode vanilla
   kaem train --dataset MNIST --config mine.ini --set OPTIMIZER.learning_rate=5e-4 --seed 2
   kaem train --dataset DARCY_FLOW --dry-run
+  kaem train --dataset SVHN --budget 30m
   kaem train --resume runs/MNIST/vanilla/short --max-steps 4000)";
 
 /// What is decided by the command line alone and stands in no file.
@@ -72,6 +73,9 @@ void start(const TrainArguments& a, const Common& common) {
 void go_on(const TrainArguments& a, const Common& common) {
   for (const auto& [option, value] : {std::pair{"--config", a.config}, {"--name", common.name}})
     if (!value.empty()) throw UsageError(str("--resume goes on with a run and its configuration: leave out ", option));
+  if (!common.budget.empty())
+    throw UsageError(
+        "--budget decides the length of a new run; --set TRAINING.N_updates=N gives one that goes on another length");
   const std::string runs = common.out.empty() ? RunOptions{}.out : common.out;
   const auto folder = RunFolder::open(a.resume.empty() ? "last" : a.resume, runs);
   if (folder.is_best()) throw UsageError(a.resume + ": a run goes on from its newest checkpoint; leave out /best");
@@ -108,8 +112,8 @@ Command add_train(CLI::App& program, const Common& common) {
   };
   return {app,
           run,
-          {"set", "device", "threads", "seed", "data-dir", "out", "max-steps", "name", "resize", "overfit-batch", "log",
-           "offline", "deterministic", "quiet", "verbose", "memory", "dry-run"}};
+          {"set", "device", "threads", "seed", "data-dir", "out", "max-steps", "budget", "name", "resize",
+           "overfit-batch", "log", "offline", "deterministic", "quiet", "verbose", "memory", "dry-run"}};
 }
 
 }  // namespace kaem::app

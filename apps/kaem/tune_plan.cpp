@@ -9,6 +9,7 @@
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
+#include "kaem/train/length.h"
 #include "kaem/train/run.h"
 
 namespace kaem::app {
@@ -45,9 +46,7 @@ std::string folder_of(const TuneArguments& a, const Common& common, const Config
 }
 
 std::vector<Round> rounds_for(const TunePlan& plan, int64_t steps_per_epoch) {
-  const RunOptions& run = plan.base.run;
-  const int64_t all = steps_per_epoch * run.epochs;
-  return rounds_of(plan.search, run.max_steps > 0 ? std::min(run.max_steps, all) : all);
+  return rounds_of(plan.search, run_length(plan.base.run, steps_per_epoch).last);
 }
 
 }  // namespace
@@ -59,6 +58,9 @@ TunePlan make_tune_plan(const TuneArguments& a, const Common& common) {
   plan.source = a.config.empty() ? default_config_path(a.dataset, a.mode, true) : a.config;
   plan.overrides = overrides_of(common);
   plan.base = load_config(plan.source, plan.overrides, a.dataset, a.mode);
+  if (!plan.base.run.budget.empty())
+    throw UsageError(
+        "[TRAINING] budget: a search compares settings at equal updates; expected N_updates or --max-steps");
   plan.search = load_search(plan.source, plan.overrides, plan.base);
   plan.rounds = rounds_for(plan, plan.base.data.train_size / plan.base.run.batch_size);
   plan.folder = folder_of(a, common, plan.base);

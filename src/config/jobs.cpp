@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::string_view kWordBlanks = " \t\v\f\r";
 constexpr size_t kLongestLine = 4096, kMostJobs = 10000, kMostFaults = 100;
-constexpr auto kPlainKeys = std::to_array<std::string_view>({"seed", "name", "config", "max-steps", "data-dir"});
+constexpr auto kPlainKeys =
+    std::to_array<std::string_view>({"seed", "name", "config", "max-steps", "budget", "data-dir"});
 
 bool is_blank(char c) { return kWordBlanks.find(c) != std::string_view::npos; }
 

@@ -5,6 +5,7 @@
 
 #include "config/draft.h"
 #include "kaem/baseline/baselines.h"
+#include "kaem/core/duration.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/core/table.h"
@@ -16,6 +17,8 @@ namespace kaem::config {
 namespace {
 
 constexpr int64_t kMaxBSplineDegree = 10;  // beyond it the Cox-de Boor recursion loses too many digits in float32
+constexpr int64_t kUsualTemperatures = 5;
+constexpr double kUsualFrequency = 5;  // of the Morlet wavelet
 
 /// Replaces the value of field `id` because of the mode, and says so where it was given.
 template <class T>
@@ -26,8 +29,15 @@ void replace(Draft& draft, const std::string& id, T& field, const T& value) {
     draft.note(str(draft.given(id), " is replaced by ", print(&field), ": mode ", draft.config.run.mode));
 }
 
-constexpr int64_t kUsualTemperatures = 5;
-constexpr double kUsualFrequency = 5;  // of the Morlet wavelet
+/// What `read` refuses is said where the value was given.
+template <class Read>
+void refuse_as(const Draft& draft, const char* id, const Read& read) {
+  try {
+    read();
+  } catch (const ConfigError& error) {
+    draft.fail(id, error.what());
+  }
+}
 
 /// The mode says which samples there are, and with them which criteria can be.
 void settle_criterion(Draft& draft) {
@@ -92,11 +102,7 @@ void settle_mode(Draft& draft, const std::string& mode) {
 void settle_dataset(Draft& draft, const std::string& dataset) {
   Config& c = draft.config;
   if (!dataset.empty()) draft.set("TRAINING", "dataset", dataset, "--dataset " + dataset, false);
-  try {
-    c.run.dataset = known_dataset(c.run.dataset, "");
-  } catch (const ConfigError& error) {
-    draft.fail("TRAINING.dataset", error.what());
-  }
+  refuse_as(draft, "TRAINING.dataset", [&] { c.run.dataset = known_dataset(c.run.dataset, ""); });
   c.data.name = c.run.dataset;
   if (find_baseline(c.run.mode) != nullptr && dataset_traits(c.run.dataset).kind == DataKind::kText)
     draft.fail("TRAINING.mode", "baselines are trained on images");
@@ -337,11 +343,7 @@ void check_posterior(const Draft& draft) {
         "is not the gradient of log p(x), and [GeneratorModel] variance_trainable would make σ several times too "
         "large; expected mbar or posterior");
   check_ladder(draft);
-  try {
-    ops::parse_activation(c.posterior.encoder.activation);
-  } catch (const ConfigError& error) {
-    draft.fail("Encoder.activation", error.what());
-  }
+  refuse_as(draft, "Encoder.activation", [&] { ops::parse_activation(c.posterior.encoder.activation); });
 }
 
 void check_run(const Draft& draft) {
@@ -354,6 +356,7 @@ void check_run(const Draft& draft) {
   if (!c.run.keep_best.empty() && c.run.eval_epochs < 1)
     draft.fail("TRAINING.keep_best", "needs eval_every, the epochs between measures");
   if (c.data.root.empty()) draft.fail("DATA.root", "expected a folder");
+  if (!c.run.budget.empty()) refuse_as(draft, "TRAINING.budget", [&] { parse_duration(c.run.budget); });
 }
 
 void check_optimizer(const Draft& draft) {

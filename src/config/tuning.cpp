@@ -39,9 +39,9 @@ constexpr auto kUsualRanges = std::to_array<UsualRange>({
 });
 
 // What a trial is measured by, or where it runs, cannot be searched.
-constexpr auto kFixed =
-    std::to_array<std::string_view>({"TRAINING.dataset", "TRAINING.mode", "TRAINING.device", "TRAINING.threads",
-                                     "TRAINING.max_steps", "TRAINING.seed", "TRAINING.N_test"});
+constexpr auto kFixed = std::to_array<std::string_view>({"TRAINING.dataset", "TRAINING.mode", "TRAINING.device",
+                                                         "TRAINING.threads", "TRAINING.max_steps", "TRAINING.N_updates",
+                                                         "TRAINING.budget", "TRAINING.seed", "TRAINING.N_test"});
 
 /// Puts a search together from a file and options.
 class Reader {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "kaem/core/duration.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
 
@@ -32,17 +33,6 @@ std::string format(const char* pattern, double value) {
 }
 
 }  // namespace
-
-std::string clock_text(double seconds) {
-  const int64_t s = std::llround(seconds);
-  std::array<char, 40> text{};
-  if (s >= 3600)
-    std::snprintf(text.data(), text.size(), "%ld:%02ld:%02ld", static_cast<long>(s / 3600),
-                  static_cast<long>(s / 60 % 60), static_cast<long>(s % 60));
-  else
-    std::snprintf(text.data(), text.size(), "%ld:%02ld", static_cast<long>(s / 60), static_cast<long>(s % 60));
-  return text.data();
-}
 
 Progress::Progress(int64_t first, int64_t last, int64_t batch_size, bool quiet)
     : last_(last),

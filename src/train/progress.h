@@ -2,12 +2,8 @@
 
 #include <chrono>
 #include <cstdint>
-#include <string>
 
 namespace kaem {
-
-/// "1:02:03", "2:41".
-std::string clock_text(double seconds);
 
 /// Shows how far a run is: a bar on terminals, a plain line every ten seconds elsewhere, nothing if quiet.
 class Progress {

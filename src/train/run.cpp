@@ -260,7 +260,7 @@ std::string config_hash(const Config& config) {
   Config c = kept_config(config);
   const RunOptions defaults;
   c.run.name = defaults.name, c.run.out = defaults.out, c.run.device = defaults.device;
-  c.run.threads = defaults.threads, c.run.max_steps = defaults.max_steps;
+  c.run.threads = defaults.threads, c.run.max_steps = defaults.max_steps, c.run.budget = defaults.budget;
   c.run.checkpoint_epochs = defaults.checkpoint_epochs, c.run.checkpoint_steps = defaults.checkpoint_steps;
   c.run.keep_checkpoints = defaults.keep_checkpoints, c.run.sample_epochs = defaults.sample_epochs;
   c.run.eval_epochs = defaults.eval_epochs, c.run.eval_metrics = defaults.eval_metrics;

@@ -9,19 +9,20 @@
 namespace kaem {
 namespace {
 
-using Factor = double (*)(const ScheduleOptions&, int64_t step, int64_t steps_per_epoch, int64_t total_steps);
+using Factor = double (*)(const ScheduleOptions&, int64_t step, double steps_per_epoch, int64_t total_steps);
 
-double constant(const ScheduleOptions&, int64_t, int64_t, int64_t) { return 1; }
+double constant(const ScheduleOptions&, int64_t, double, int64_t) { return 1; }
 
-/// decay^n, n = number of milestones (in whole epochs done) that have passed.
-double milestones(const ScheduleOptions& o, int64_t step, int64_t steps_per_epoch, int64_t) {
-  const int64_t epoch = step / std::max<int64_t>(steps_per_epoch, 1);
-  return std::pow(o.decay,
-                  std::count_if(o.milestones.begin(), o.milestones.end(), [&](int64_t m) { return m <= epoch; }));
+/// decay^n, n = number of milestones (in epochs) that have passed.
+double milestones(const ScheduleOptions& o, int64_t step, double steps_per_epoch, int64_t) {
+  const auto passed = [&](int64_t epoch) {
+    return static_cast<double>(epoch) * steps_per_epoch <= static_cast<double>(step);
+  };
+  return std::pow(o.decay, std::count_if(o.milestones.begin(), o.milestones.end(), passed));
 }
 
 /// Half a cosine from 1 after the warm-up to `decay` at the last update (Loshchilov and Hutter 2017).
-double cosine(const ScheduleOptions& o, int64_t step, int64_t, int64_t total_steps) {
+double cosine(const ScheduleOptions& o, int64_t step, double, int64_t total_steps) {
   const double length = std::max<double>(static_cast<double>(total_steps - 1 - o.warmup_steps), 1);
   const double s = std::clamp(static_cast<double>(step - o.warmup_steps) / length, 0.0, 1.0);
   return o.decay + (1 - o.decay) * 0.5 * (1 + std::cos(std::numbers::pi * s));
@@ -32,7 +33,7 @@ constexpr auto kSchedules =
 
 }  // namespace
 
-double schedule_factor(const ScheduleOptions& options, int64_t step, int64_t steps_per_epoch, int64_t total_steps) {
+double schedule_factor(const ScheduleOptions& options, int64_t step, double steps_per_epoch, int64_t total_steps) {
   const double warmup =
       step < options.warmup_steps ? static_cast<double>(step + 1) / static_cast<double>(options.warmup_steps) : 1.0;
   return warmup * find(kSchedules, "[LR_SCHEDULE] type", options.type)(options, step, steps_per_epoch, total_steps);

@@ -13,6 +13,7 @@
 #include <map>
 #include <sstream>
 
+#include "kaem/core/duration.h"
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"

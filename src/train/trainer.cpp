@@ -73,15 +73,13 @@ std::string check_network(const Config& config, const TrainOptions& options) {
   return digest;
 }
 
-Length run_length(const RunOptions& options, const Dataset& data) {
-  Length length;
-  length.steps_per_epoch = data.steps_per_epoch(options.batch_size);
-  if (length.steps_per_epoch < 1)
+/// The data must make one update at least.
+Length length_on(const RunOptions& options, const Dataset& data) {
+  const int64_t steps_per_epoch = data.steps_per_epoch(options.batch_size);
+  if (steps_per_epoch < 1)
     throw ConfigError(str("[TRAINING] batch_size = ", options.batch_size, ": ", data.name, " has only ",
                           data.train.size(0), " training records"));
-  length.total = options.epochs * length.steps_per_epoch;
-  length.last = options.max_steps > 0 ? std::min(options.max_steps, length.total) : length.total;
-  return length;
+  return run_length(options, steps_per_epoch);
 }
 
 /// The model on its device, and what was found of its precision.
@@ -107,9 +105,12 @@ std::unique_ptr<Posterior> make_posterior_of(const Config& config, ModelImpl& mo
   return posterior;
 }
 
-std::unique_ptr<Objective> make_objective_of(const Config& config) {
+std::unique_ptr<Objective> make_objective_of(const Config& config, const Length& length) {
   const BaselineRow* baseline = find_baseline(config.run.mode);
-  return baseline && baseline->objective ? baseline->objective(config.baseline) : make_objective(config.objective);
+  if (baseline && baseline->objective) return baseline->objective(config.baseline);
+  ObjectiveOptions options = config.objective;
+  options.beta = scaled(options.beta, length);
+  return make_objective(options);
 }
 
 std::string_view second_rate_of(const Config& config) {
@@ -160,12 +161,13 @@ Trainer::Trainer(Config config, const Dataset& data, TrainOptions options)
       options_(std::move(options)),
       data_(data),
       device_(prepare_machine(config_.run)),
-      length_(run_length(config_.run, data)),
+      length_(length_on(config_.run, data)),
+      schedule_(scaled(config_.schedule, length_)),
       rng_(config_.run.seed),
       network_(check_network(config_, options_)),
       model_(model_on(config_, data.shape, device_, rng_, !options_.resume.empty(), precision_)),
       posterior_(make_posterior_of(config_, *model_, data, length_, device_, rng_)),
-      objective_(make_objective_of(config_)),
+      objective_(make_objective_of(config_, length_)),
       optimizer_(make_optimizer(config_.optimizer, trained_parameters(*model_, *posterior_, second_rate_of(config_)))),
       averages_(*model_, config_.optimizer.ema_decay),
       update_({*model_, *posterior_, *objective_, *optimizer_, config_.optimizer.max_grad_norm, rng_}) {
@@ -187,7 +189,8 @@ Batch Trainer::next_batch() {
 StepResult Trainer::step(const Batch& batch) {
   StepResult result = recorded_ ? recorded_->gradients(batch, steps_) : update_.gradients(batch, steps_);
   if (const std::string what = not_finite(result, *optimizer_); !what.empty()) throw NotFinite(steps_, what);
-  const double factor = schedule_factor(config_.schedule, steps_, length_.steps_per_epoch, length_.total);
+  const double factor =
+      schedule_factor(schedule_, steps_, length_.scale * static_cast<double>(length_.steps_per_epoch), length_.total);
   result.learning_rate = factor * config_.optimizer.learning_rate;
   optimizer_->step(factor);
   model_->prior->update_statistics(rng_, steps_);
@@ -237,6 +240,9 @@ Report Trainer::fit() {
 Report train(const Config& config, const TrainOptions& options) {
   prepare_machine(config.run);  // before the data are made
   const Dataset data = make_dataset(config.data, pca_of_run(config, options));
+  if (options.resume.empty()) return Trainer(within_budget(config, data), data, options).fit();
+  if (!config.run.budget.empty() && config.run.updates == 0)
+    throw UsageError("[TRAINING] budget is for a new run: one that goes on has its length, which N_updates changes");
   return Trainer(config, data, options).fit();
 }
 

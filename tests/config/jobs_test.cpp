@@ -53,7 +53,7 @@ TEST(Jobs, FaultsNameTheLineAndDoNotHideEachOther) {
   EXPECT_EQ(job_of("MNIST Baseline-VAE\n").mode, "baseline-vae");
   EXPECT_EQ(fault_of("MNIST vanilla sed=3"),
             "j.txt:1: key 'sed' is not known; expected SECTION.key of the configuration, or one of: seed name config "
-            "max-steps data-dir; did you mean 'seed'?");
+            "max-steps budget data-dir; did you mean 'seed'?");
   EXPECT_EQ(fault_of("MNIST vanilla fast"), "j.txt:1: 'fast': expected KEY=VALUE behind data set and mode");
   EXPECT_EQ(fault_of("MNIST vanilla name="), "j.txt:1: 'name=': the value is missing");
   EXPECT_EQ(fault_of("MNIST vanilla A.=3"), "j.txt:1: 'A.': expected SECTION.key=value");

@@ -61,7 +61,9 @@ struct RunOptions {
   uint64_t seed = 1;
   int64_t batch_size = 100;
   int64_t epochs = 16;
-  int64_t max_steps = 0;          ///< only stops; 0: N_epochs x steps per epoch
+  int64_t updates = 0;            ///< N_updates; 0: N_epochs x steps per epoch
+  std::string budget;             ///< time of training that decides `updates`, "1h30m"; empty: none
+  int64_t max_steps = 0;          ///< only stops
   int64_t checkpoint_epochs = 5;  ///< checkpoint_every; -1: off
   int64_t checkpoint_steps = 0;   ///< 0: off
   int64_t keep_checkpoints = 3;

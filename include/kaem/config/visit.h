@@ -110,7 +110,18 @@ void visit_run(Config& c, V&& v) {
   v(Key{.name = "N_test", .help = "Test data used", .min = 0, .max = 1e9}, c.data.test_size);
   v(Key{.name = "batch_size", .help = "Data in an update", .min = 1, .max = 1e6}, c.run.batch_size);
   v(Key{.name = "N_epochs", .help = "Passes over the training data", .min = 1, .max = 1e9}, c.run.epochs);
-  v(Key{.name = "max_steps", .help = "Stop after so many updates; schedules still use N_epochs; 0: off", .min = 0},
+  v(Key{.name = "N_updates",
+        .help = "Updates in all, whatever N_epochs says; milestones, warmup_steps and cycle_length are scaled from "
+                "N_epochs to it; 0: off",
+        .min = 0},
+    c.run.updates);
+  v(Key{.name = "budget",
+        .help = "Time of training (90s, 10m, 1h30m): the first updates are timed, and N_updates becomes what fits; "
+                "empty: off"},
+    c.run.budget);
+  v(Key{.name = "max_steps",
+        .help = "Stop after so many updates; schedules still use N_epochs or N_updates; 0: off",
+        .min = 0},
     c.run.max_steps);
   v(Key{.name = "overfit_batch", .help = "Train on the first batch only"}, c.run.overfit_batch);
   v(Key{.name = "dequantize", .help = "Add U(0,1)/256 to byte data"}, c.data.dequantize);

@@ -36,7 +36,7 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, std::
 std::vector<std::string> optimizer_names();
 
 /// Factor on the learning rates at `step` (0-based).
-double schedule_factor(const ScheduleOptions& options, int64_t step, int64_t steps_per_epoch, int64_t total_steps);
+double schedule_factor(const ScheduleOptions& options, int64_t step, double steps_per_epoch, int64_t total_steps);
 
 /// Scales all gradients so that their joint 2-norm is at most `max_norm` (0: only measures); returns the norm before,
 /// [].

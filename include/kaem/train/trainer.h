@@ -11,6 +11,7 @@
 #include "kaem/model/model.h"
 #include "kaem/train/ema.h"
 #include "kaem/train/evaluator.h"
+#include "kaem/train/length.h"
 #include "kaem/train/optimizer.h"
 #include "kaem/train/run.h"
 #include "kaem/train/update.h"
@@ -27,13 +28,6 @@ struct Report {
   double seconds = 0;  ///< training time in all
   std::string folder;
   std::string samples;  ///< the last file of samples; empty if it could not be written
-};
-
-/// How long a run is.
-struct Length {
-  int64_t steps_per_epoch = 1;
-  int64_t total = 0;  ///< what schedules are made for
-  int64_t last = 0;   ///< where `fit` stops ([TRAINING] max_steps)
 };
 
 class Trainer;
@@ -101,6 +95,7 @@ class Trainer {
   const Dataset& data_;
   std::string device_;
   Length length_;
+  ScheduleOptions schedule_;  ///< for a run of this length
   Rng rng_;
   std::string network_;
   std::string precision_;  ///< what was found of it, a line to print

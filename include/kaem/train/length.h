@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kaem/config/config.h"
+
+namespace kaem {
+
+struct Dataset;
+
+/// How long a run is.
+struct Length {
+  int64_t steps_per_epoch = 1;
+  int64_t total = 0;  ///< what schedules are made for: [TRAINING] N_updates, or N_epochs passes over the data
+  int64_t last = 0;   ///< where `fit` stops ([TRAINING] max_steps)
+
+  /// Updates to one of N_epochs, as schedules count: other than steps_per_epoch where N_updates is given.
+  double scale = 1;
+};
+
+Length run_length(const RunOptions& options, int64_t steps_per_epoch);
+
+/// The learning-rate schedule and β's cycles, given in epochs and updates of N_epochs, for a run of that length.
+ScheduleOptions scaled(const ScheduleOptions& options, const Length& length);
+BetaOptions scaled(const BetaOptions& options, const Length& length);
+
+/// Seconds that an update takes here, from a trainer that is thrown away: its first updates are left out, then it is
+/// timed for about `seconds` (at least 3 updates). Writes nothing.
+double seconds_per_update(const Config& config, const Dataset& data, double seconds);
+
+/// The configuration with N_updates set to what fits in [TRAINING] budget on this machine, and a note that says so. As
+/// it is where there is no budget or N_updates is set already.
+Config within_budget(const Config& config, const Dataset& data);
+
+}  // namespace kaem
