@@ -17,7 +17,7 @@ using Clock = std::chrono::steady_clock;
 
 // Memory is taken, plans are made and, on GPUs, updates recorded in these.
 constexpr int64_t kFirstUpdates = 5;
-constexpr int64_t kFewestTimed = 3;
+constexpr double kFirstShare = 0.5;       // of the time, at most
 constexpr double kLongestTrial = 3;       // seconds
 constexpr double kTrialShare = 0.05;      // of the budget
 constexpr double kOutsideUpdates = 0.03;  // what pictures, checkpoints and grids take of a run
@@ -55,16 +55,16 @@ BetaOptions scaled(const BetaOptions& options, const Length& length) {
 double seconds_per_update(const Config& config, const Dataset& data, double seconds) {
   Trainer trainer(config, data);
   const auto start = Clock::now();
-  const auto advance = [&](int64_t least, double until) {
-    for (int64_t done = 0; done < least || seconds_since(start) < until; ++done) trainer.step(trainer.next_batch());
-  };
-  advance(1, 0);
-  const bool slow = seconds_since(start) > seconds / static_cast<double>(kFirstUpdates + kFewestTimed);
-  if (!slow) advance(kFirstUpdates - 1, 0);
-  const int64_t before = trainer.steps();
-  const double first = seconds_since(start);
-  advance(kFewestTimed, seconds);
-  return (seconds_since(start) - first) / static_cast<double>(trainer.steps() - before);
+  int64_t first = 0;  // updates that are left out: none but the first where even few take all the time
+  double until_first = 0;
+  while (trainer.steps() == 0 || seconds_since(start) < seconds) {
+    trainer.step(trainer.next_batch());
+    const bool early = seconds_since(start) < kFirstShare * seconds;
+    if (trainer.steps() == 1 || (early && trainer.steps() <= kFirstUpdates))
+      first = trainer.steps(), until_first = seconds_since(start);
+  }
+  const int64_t timed = trainer.steps() - first;
+  return timed == 0 ? seconds_since(start) : (seconds_since(start) - until_first) / static_cast<double>(timed);
 }
 
 Config within_budget(const Config& config, const Dataset& data) {

@@ -24,8 +24,8 @@ Length run_length(const RunOptions& options, int64_t steps_per_epoch);
 ScheduleOptions scaled(const ScheduleOptions& options, const Length& length);
 BetaOptions scaled(const BetaOptions& options, const Length& length);
 
-/// Seconds that an update takes here, from a trainer that is thrown away: its first updates are left out, then it is
-/// timed for about `seconds` (at least 3 updates). Writes nothing.
+/// Seconds that an update takes here, from a trainer that is thrown away after `seconds`, or its first update if that
+/// takes longer; the first updates are left out where there are more. Writes nothing.
 double seconds_per_update(const Config& config, const Dataset& data, double seconds);
 
 /// The configuration with N_updates set to what fits in [TRAINING] budget on this machine, and a note that says so. As
