@@ -14,7 +14,7 @@ namespace {
 
 using at::Tensor;
 
-Config mnist_config() { return load_config(default_config_path("MNIST"), {}, "MNIST", "vanilla"); }
+Config mnist_config() { return load_config(config_path("bench/mnist.ini"), {}, "MNIST", "vanilla"); }
 
 /// The prior of the MNIST configuration with all that its energies are computed from.
 struct Energies {

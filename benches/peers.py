@@ -4,7 +4,7 @@
 usage: peers.py [--filter REGEX] [--threads N] [--json FILE] [--against FILE] [--seconds S] [--no-compile]
        peers.py --check [--no-compile]
 
-Prints the median time of every peer; JSON is that of `kaem bench --json`. Sizes come from config/nist_config.ini, data
+Prints the median time of every peer; JSON is that of `kaem bench --json`. Sizes come from config/bench/mnist.ini, data
 and parameters are random with fixed seeds, in float32. --check compares the forms in float64 on small inputs instead.
 
 Letters: B data, S samples, D pixels, Q and P the prior's axes, N rows, I inputs, O outputs, G grid intervals, F
@@ -25,7 +25,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-CONFIG = Path(__file__).resolve().parent.parent / "config" / "nist_config.ini"
+CONFIG = Path(__file__).resolve().parent.parent / "config" / "bench" / "mnist.ini"
 PIXELS, SAMPLES, MANY_SAMPLES = 28 * 28, 100, 1000
 WARM_UP, LEAST_CALLS, MEMORY_LIMIT_GIB = 2, 5, 12
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Draws what `kaem plot` has written. usage: plot.py FOLDER: prior.csv, components.csv, runs.json -> pictures there.
 
-prior.csv: component,q,p,z,energy,log_pi0,density,cdf; components.csv: q,p,entropy,divergence; runs.json: the runs' names and
-folders, whose metrics.csv and samples/ are read.
+prior.csv: component,q,p,z,energy,log_pi0,density,cdf; components.csv: q,p,entropy,divergence; runs.json: the runs' names,
+modes and folders, whose metrics.csv and samples/ are read.
 """
 import csv
 import json
@@ -22,13 +22,17 @@ except ImportError as missing:
 # Columns of metrics.csv that are drawn together: (title, unit, columns, logarithmic).
 PANELS = [
     ("Loss", "nats", ["loss"], False),
-    ("Log-likelihood of the posterior's samples", "nats", ["log_likelihood", "token_loss"], False),
+    ("Log-likelihood of the posterior's samples", "nats", ["log_likelihood"], False),
+    ("Cross entropy of words", "nats per token", ["token_loss"], False),
     ("Log-density of the prior at these samples", "nats", ["log_prior"], False),
     ("Evidence", "nats", ["log_evidence", "elbo"], False),
     ("Effective sample size", "draws", ["ess"], True),
     ("Acceptance", "share of moves", ["acceptance"], False),
     ("Communication barrier", "Λ", ["barrier"], False),
-    ("Norm of the gradient", "nats per unit of parameters", ["grad_norm"], True),
+    ("Discriminator's loss", "nats", ["discriminator_loss"], False),
+    ("Generator's loss", "nats", ["generator_loss"], False),
+    ("What the discriminator takes for data", "share of samples", ["fake_is_data"], False),
+    ("Norm of the gradient", "loss per unit of parameters", ["grad_norm"], True),
     ("Learning rate", "step", ["lr"], True),
 ]
 
@@ -111,8 +115,18 @@ def histories_of(runs):
     return histories
 
 
-def draw_training(folder, histories):
-    panels = [panel for panel in PANELS if any(name in history for _, history in histories for name in panel[2])]
+def panels_of(runs, histories):
+    """The panels that have curves, and one for each measure of held-out data ([TRAINING] eval_every)."""
+    measured = sorted({name for _, history in histories for name in history if name.startswith("eval_")})
+    panels = PANELS + [(f"Measured while it trained: {name[5:]}", "nats" if name == "eval_loglik" else "", [name], False) for name in measured]
+    if any(run["mode"] == "baseline-ddpm" for run in runs):  # noise is predicted, no density
+        alone = all(run["mode"] == "baseline-ddpm" for run in runs)
+        panels[0] = ("Loss", "mean squared error" if alone else "nats; of a DDPM mean squared error", ["loss"], False)
+    return [panel for panel in panels if any(name in history for _, history in histories for name in panel[2])]
+
+
+def draw_training(folder, runs, histories):
+    panels = panels_of(runs, histories)
     if not panels:
         print("training.png is not drawn: no metrics.csv has a row of numbers")
         return
@@ -124,9 +138,9 @@ def draw_training(folder, histories):
     for axis, (title, unit, names, logarithmic) in zip(axes.flat, panels):
         for i, (run, history) in enumerate(histories):
             for name in names:
-                if name in history:
-                    axis.plot(history["step"], history[name], color=f"C{i}", label=run, linewidth=1.2,
-                              marker="." if len(history["step"]) < 3 else "")
+                points = [(step, value) for step, value in zip(history.get("step", []), history.get(name, [])) if value == value]
+                if points:  # measures stand in few rows
+                    axis.plot(*zip(*points), color=f"C{i}", label=run, linewidth=1.2, marker="." if len(points) < 20 else "")
         axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axis.ticklabel_format(axis="y", useOffset=False)
         axis.set_title(title, fontsize=10)
@@ -171,7 +185,7 @@ def draw_samples(folder, runs):
         names.sort(key=lambda name: int(name[5:-4]))
         pictures = [Image.open(os.path.join(where, name)).convert("RGB") for name in names]
         if len({picture.size for picture in pictures}) == 1 and len(pictures) > 1:
-            path = os.path.join(folder, "samples.gif" if len(runs) == 1 else f"samples_{run['name']}.gif")
+            path = os.path.join(folder, "samples.gif" if len(runs) == 1 else f"samples_{run['name'].replace('/', '_')}.gif")
             pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=500, loop=0)
             print(path)
 
@@ -182,7 +196,7 @@ def main(folder):
     draw_prior(folder)
     draw_components(folder)
     histories = histories_of(runs)
-    draw_training(folder, histories)
+    draw_training(folder, runs, histories)
     draw_ladder(folder, histories)
     draw_samples(folder, runs)
 

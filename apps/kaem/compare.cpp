@@ -23,7 +23,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct CompareArguments : MeasureArguments {
-  CompareArguments() { metrics = "loglik"; }
+  CompareArguments() { metrics = "loglik", methods = "ais"; }
   std::vector<std::string> runs;
   std::string out;
 };
@@ -33,7 +33,7 @@ Examples:
   kaem compare runs/MNIST/vanilla/a runs/MNIST/baseline-vae/b --methods ais
   kaem compare runs/table/MNIST/*/* --metrics loglik,fid,precision-recall,reconstruction --methods ais --out table.md
 
-What a run was measured at is kept in its folder (compared.json): the same command goes on where it was stopped.)";
+Behind ± stands a standard error: of log p(x) that of the draws, for the same test data serve all runs. What a run was measured at is kept in its folder (compared.json): the same command goes on where it was stopped.)";
 
 constexpr const char* kKept = "compared.json";
 
@@ -65,7 +65,8 @@ Json kept_of(const std::string& path) {
   try {
     Json kept = std::filesystem::exists(path) ? Json::parse(io::read_file(path)) : Json::object();
     return kept.is_object() ? kept : Json::object();
-  } catch (const std::exception&) {  // damaged: it is made again
+  } catch (const std::exception&) {
+    log::warn(path + " is damaged: what it kept is measured again");
     return Json::object();
   }
 }
@@ -220,7 +221,9 @@ void run_comparison(const CompareArguments& a, const Common& common) {
     throw UsageError(str("--out ", a.out, ": expected a name that ends in .md or .csv"));
   check_target("--out", a.out);
   const auto metrics = metrics_of(a);
-  options_of(a);
+  if (options_of(a).methods.size() > 1)
+    throw UsageError(
+        str("--methods ", a.methods, ": a comparison shows one estimate of log p(x); expected is, ss or ais"));
   check_data(a.runs);
   prepare_threads(common);
   const at::NoGradGuard no_grad;

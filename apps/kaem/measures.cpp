@@ -22,7 +22,8 @@ void add_measure_options(CLI::App& app, MeasureArguments& a) {
   std::string names;
   for (const auto& metric : evaluate::all_metrics()) names += str("\n", metric.name, ": ", metric.help);
   app.add_option("--metrics", a.metrics, str("all, or some of these, separated by commas (", a.metrics, ")", names));
-  app.add_option("--methods", a.methods, "Estimates of log p(x): is, ss, ais, separated by commas (is,ais)");
+  app.add_option("--methods", a.methods,
+                 str("Estimates of log p(x): is, ss, ais, separated by commas (", a.methods, ")"));
   app.add_option("-n,--count", a.count, "Test data (100)")->type_name("N");
   app.add_option("--samples", a.samples, "Draws of importance sampling (10000)")->type_name("N");
   app.add_option("--chains", a.chains, "Chains of each datum (10)")->type_name("N");
@@ -47,7 +48,11 @@ evaluate::Options options_of(const MeasureArguments& a) {
   o.against = a.against, o.features = a.features, o.statistics = a.statistics;
   o.cache = cache_folder();
   if (o.methods.empty()) throw UsageError("--methods: expected at least one of is, ss, ais");
-  for (const auto& method : o.methods) check_word("method", method, {"is", "ss", "ais"});
+  for (auto method = o.methods.begin(); method != o.methods.end(); ++method) {
+    check_word("method", *method, {"is", "ss", "ais"});
+    if (std::find(o.methods.begin(), method, *method) != method)
+      throw UsageError(str("--methods ", a.methods, ": names ", *method, " twice"));
+  }
   check_word("kernel", a.kernel, mcmc::exact_kernel_names());
   if (o.chains < 2 && std::find(o.methods.begin(), o.methods.end(), "ss") != o.methods.end())
     throw UsageError("--chains 1: stepping-stone sampling (ss) needs at least 2");

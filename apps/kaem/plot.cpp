@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -109,6 +110,24 @@ void draw(const PlotArguments& a, const std::string& folder) {
   if (run_program({python, script(), folder}) != 0) throw Error("kaem plot: python/plot.py failed");
 }
 
+/// What pictures call the runs: the ends of their paths, DATASET/mode/NAME, as long as it takes to tell them apart.
+std::vector<std::string> labels_of(const std::vector<LoadedRun>& runs) {
+  constexpr int kParts = 3;
+  std::vector<std::string> labels;
+  for (int parts = 1; parts <= kParts + 1; ++parts) {
+    labels.clear();
+    for (const auto& run : runs) {
+      const fs::path whole = fs::weakly_canonical(run.folder);
+      fs::path path = whole, end;
+      for (int i = 0; i < parts; ++i) end = path.filename() / end, path = path.parent_path();
+      std::string label = (parts > kParts ? whole : end.parent_path()).string();
+      if (std::find(labels.begin(), labels.end(), label) == labels.end()) labels.push_back(std::move(label));
+    }
+    if (labels.size() == runs.size()) return labels;
+  }
+  throw UsageError("kaem plot: a run is named twice");
+}
+
 void plot(const PlotArguments& a, const Common& common) {
   const int64_t shown = a.shown.empty() ? 16 : integer_of("--components", a.shown, 1, 1000);
   prepare_threads(common);
@@ -116,10 +135,14 @@ void plot(const PlotArguments& a, const Common& common) {
   std::vector<LoadedRun> runs;
   for (const auto& name : a.runs) runs.push_back(load_run(name, common.device.empty() ? "cpu" : common.device));
   const std::string folder = common.out.empty() ? runs.front().folder + "/plots" : common.out;
-  fs::create_directories(folder);
+  const auto labels = labels_of(runs);
+  std::error_code fault;
+  if (fs::create_directories(folder, fault); !fs::is_directory(folder))
+    throw UsageError(str("--out ", folder, ": expected a folder for the pictures, or the name of a new one"));
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
-  for (const auto& run : runs)
-    list.push_back({{"name", fs::path(run.folder).filename().string()}, {"folder", fs::absolute(run.folder).string()}});
+  for (size_t i = 0; i < runs.size(); ++i)
+    list.push_back(
+        {{"name", labels[i]}, {"mode", runs[i].config.run.mode}, {"folder", fs::absolute(runs[i].folder).string()}});
   io::write_file_atomic(folder + "/runs.json", list.dump(1) + "\n");
   CsvFile curves(folder + "/prior.csv"), components(folder + "/components.csv");
   const bool energies = find_baseline(runs.front().config.run.mode) == nullptr;

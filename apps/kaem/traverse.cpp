@@ -10,6 +10,7 @@
 
 #include "commands.h"
 #include "csv_file.h"
+#include "kaem/baseline/baselines.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/export/draws.h"
@@ -83,6 +84,10 @@ void traverse(const TraverseArguments& a, const Common& common) {
   const at::NoGradGuard no_grad;
   LoadedRun run = load_run(a.run, common.device.empty() ? "auto" : common.device);
   if (exports::is_text(run)) throw UsageError(run.folder + ": a run on text makes no pictures to compare");
+  if (const BaselineRow* baseline = find_baseline(run.config.run.mode); baseline != nullptr && !baseline->one_pass)
+    throw UsageError(run.folder +
+                     ": its latents are noise, which many passes of a network turn into one picture: there "
+                     "are no components to compare");
   const Rng rng(seed_of(common, run.config.run.seed));
   auto components = exports::components_by_distance(run, rng, draws, show_progress());
   const std::vector<int64_t> latent = run.model->latent_shape();

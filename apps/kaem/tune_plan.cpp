@@ -49,6 +49,24 @@ std::vector<Round> rounds_for(const TunePlan& plan, int64_t steps_per_epoch) {
   return rounds_of(plan.search, run_length(plan.base.run, steps_per_epoch).last);
 }
 
+/// Ranges between whose ends nothing changes are left out: a baseline has a learning rate of its own, say.
+void drop_without_effect(TunePlan& plan) {
+  const auto configuration_at = [&](const SearchedKey& searched, double u) {
+    auto overrides = plan.overrides;
+    overrides.push_back({searched.section, searched.key, searched.range.at(u)});
+    return to_ini(load_config(plan.source, overrides, plan.base.run.dataset, plan.base.run.mode));
+  };
+  constexpr double kLast = 1 - 1e-9;
+  std::erase_if(plan.search.keys, [&](const SearchedKey& searched) {
+    const bool one = searched.range.at(0) == searched.range.at(kLast);
+    if (one || configuration_at(searched, 0) != configuration_at(searched, kLast)) return false;
+    plan.search.notes.push_back(
+        str(searched.section, ".", searched.key, " is not searched: it has no effect in mode ", plan.base.run.mode));
+    return true;
+  });
+  if (plan.search.keys.empty()) throw UsageError("[TUNING]: no range has an effect in mode " + plan.base.run.mode);
+}
+
 }  // namespace
 
 TunePlan make_tune_plan(const TuneArguments& a, const Common& common) {
@@ -62,6 +80,7 @@ TunePlan make_tune_plan(const TuneArguments& a, const Common& common) {
     throw UsageError(
         "[TRAINING] budget: a search compares settings at equal updates; expected N_updates or --max-steps");
   plan.search = load_search(plan.source, plan.overrides, plan.base);
+  drop_without_effect(plan);
   plan.rounds = rounds_for(plan, plan.base.data.train_size / plan.base.run.batch_size);
   plan.folder = folder_of(a, common, plan.base);
   return plan;

@@ -133,7 +133,8 @@ BaselineRow ddpm_row() {
       .model = make_ddpm,
       .posterior = make_no_posterior,
       .objective = [](const BaselineOptions&) -> std::unique_ptr<Objective> { return std::make_unique<Denoising>(); },
-      .density = false};
+      .density = false,
+      .one_pass = false};
 }
 
 }  // namespace kaem::baseline

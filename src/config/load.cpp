@@ -39,6 +39,18 @@ std::vector<fs::path> config_folders() {
   return folders;
 }
 
+/// The first of these files in the first of the folders; empty if there is none, with the places in `looked`.
+std::string first_file(const std::vector<std::string>& names, std::string& looked) {
+  for (const auto& name : names)
+    for (const auto& folder : config_folders()) {
+      std::error_code fault;
+      const std::string path = (folder / name).lexically_normal().string();
+      if (fs::is_regular_file(path, fault)) return path;
+      looked += " " + path;
+    }
+  return "";
+}
+
 }  // namespace
 
 Override parse_override(const std::string& text) {
@@ -76,15 +88,15 @@ std::string default_config_path(const std::string& dataset, const std::string& m
   std::vector<std::string> names = {std::string(search && !known.tuning.empty() ? known.tuning : known.config)};
   if (find_baseline(mode) != nullptr) names = {str("baseline_", known.config), std::string(known.config)};
   std::string looked;
-  for (const auto& name : names)
-    for (const auto& folder : config_folders()) {
-      std::error_code fault;
-      const std::string path = (folder / name).lexically_normal().string();
-      if (fs::is_regular_file(path, fault)) return path;
-      looked += " " + path;
-    }
+  if (const std::string path = first_file(names, looked); !path.empty()) return path;
   throw ConfigError(
       str("no configuration file for data set ", known.name, "; looked for:", looked, " (give one with --config)"));
+}
+
+std::string config_path(const std::string& name) {
+  std::string looked;
+  if (const std::string path = first_file({name}, looked); !path.empty()) return path;
+  throw ConfigError(str("no configuration file ", name, "; looked for:", looked));
 }
 
 }  // namespace kaem

@@ -1,7 +1,9 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <iomanip>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "evaluate/rows.h"
 #include "kaem/core/number.h"
@@ -16,6 +18,13 @@ using at::Tensor;
 std::vector<double> numbers_of(const Tensor& t) {
   const Tensor plain = t.to(at::kDouble).contiguous();
   return {plain.const_data_ptr<double>(), plain.const_data_ptr<double>() + plain.numel()};
+}
+
+std::string ratios_text(const std::vector<double>& ratios) {
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(2);
+  for (size_t i = 0; i < ratios.size(); ++i) text << (i == 0 ? "" : " ") << ratios[i];
+  return text.str();
 }
 
 Section measure_spectrum(Evaluation& e) {
@@ -35,12 +44,13 @@ Section measure_spectrum(Evaluation& e) {
   section.scores = {{"spectrum, RMS log10 ratio", value, error, "0: the powers are those of the data"}};
   const int64_t half = ratio.numel() / 2;
   section.scores.push_back(
-      {"  low wavenumbers", ratio.slice(0, 0, half).mean().item<double>(), std::nan(""), "mean log10 ratio"});
+      {"spectrum, low wavenumbers", ratio.slice(0, 0, half).mean().item<double>(), std::nan(""), "mean log10 ratio"});
   section.scores.push_back(
-      {"  high wavenumbers", ratio.slice(0, half).mean().item<double>(), std::nan(""), "mean log10 ratio"});
+      {"spectrum, high wavenumbers", ratio.slice(0, half).mean().item<double>(), std::nan(""), "mean log10 ratio"});
   section.text = text_of("Radial power spectrum",
                          {str(grouped(made.size(0)), " samples against ", grouped(count),
-                              " training data, wavenumbers 1 to ", ratio.numel())},
+                              " training data, wavenumbers 1 to ", ratio.numel(), "; their power over the data's:"),
+                          ratios_text(numbers_of(at::pow(10.0, ratio)))},
                          section.scores);
   section.json =
       nlohmann::ordered_json{{"spectrum", {{"samples", numbers_of(mean_made)}, {"data", numbers_of(mean_real)}}}}

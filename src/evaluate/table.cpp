@@ -1,5 +1,6 @@
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <iomanip>
 #include <nlohmann/json.hpp>
@@ -78,11 +79,13 @@ std::string text_of(const std::string& title, const std::vector<std::string>& li
   text << title << "\n";
   for (const auto& line : lines) text << "  " << line << "\n";
   constexpr int kName = 40, kNumber = 13;
-  text << std::left << std::setw(kName) << "" << std::right << std::setw(kNumber) << "value" << std::setw(kNumber)
+  int width = kName;
+  for (const Score& score : scores) width = std::max(width, static_cast<int>(score.name.size()));
+  text << std::left << std::setw(width) << "" << std::right << std::setw(kNumber) << "value" << std::setw(kNumber)
        << "s.e."
        << "\n";
   for (const Score& score : scores)
-    text << std::left << std::setw(kName) << score.name << std::right << std::setw(kNumber) << number_text(score.value)
+    text << std::left << std::setw(width) << score.name << std::right << std::setw(kNumber) << number_text(score.value)
          << std::setw(kNumber) << number_text(score.error) << (score.note.empty() ? "" : "   " + score.note) << "\n";
   return text.str();
 }

@@ -90,7 +90,11 @@ Tensor Features::operator()(const Tensor& pictures) const {
   std::vector<Tensor> parts;
   for (const Tensor& part : pictures.split(std::clamp<int64_t>(kNumbersAtOnce / numbers, 1, 1000)))
     parts.push_back(of_batch(part).cpu());
-  return at::cat(parts);
+  Tensor all = at::cat(parts);
+  if (!all.isfinite().all().item<bool>())
+    throw DataError(str(description(), ": not all of them are finite, so that nothing can be said of ",
+                        pictures.size(0), " pictures"));
+  return all;
 }
 
 std::unique_ptr<Features> network_features(const std::string& path, const DataShape& shape, const std::string& device) {

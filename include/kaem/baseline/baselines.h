@@ -48,6 +48,8 @@ struct BaselineRow {
   std::unique_ptr<Objective> (*objective)(const BaselineOptions& options) = nullptr;
   /// What log p(x) there is: none, without p(x|z); by annealed importance sampling alone, without the prior's log Z.
   bool density = true, normalised = true;
+  /// Whether a picture takes one pass of the generator, so that thousands of latents can be looked at.
+  bool one_pass = true;
   /// Parameters whose names begin so take the second learning rate.
   std::string_view second_rate = "prior.";
 };

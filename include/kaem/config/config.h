@@ -138,5 +138,7 @@ std::vector<std::string> run_modes();
 /// one for baselines (baseline_nist_config.ini, ...) or for kaem tune (nist_tuning_config.ini, ...), that of a
 /// baseline's `mode`, or of a `search`.
 std::string default_config_path(const std::string& dataset, const std::string& mode = "", bool search = false);
+/// A file of these folders by its name there, such as "bench/mnist.ini"; ConfigError if there is none.
+std::string config_path(const std::string& name);
 
 }  // namespace kaem
