@@ -115,6 +115,10 @@ Terms make_terms(const ModelView& view, const Tensor& x, const ObjectiveOptions&
     terms.total = terms.total - log_q;
     show("log_q", log_q);
   }
+  if (particles.encoder_bound.defined()) {  // a gradient without a value
+    const Tensor bound = particles.encoder_bound.mean();
+    terms.total = terms.total - bound + bound.detach();
+  }
   if (const Tensor penalty = model.prior->penalty(); penalty.defined()) {
     terms.total = terms.total + penalty;
     show("prior_penalty", penalty);

@@ -43,6 +43,7 @@ struct LangevinSampling : Posterior {
     Particles particles = tempered ? sample_tempered(view, batch, step, rng) : sample_plain(view, batch, step, rng);
     if (encoder) {  // with its graph: the encoder learns from where the chains of the posterior ended
       particles.encoder_log_q = encoder->log_prob(batch.x, particles.weighted->z).mean(1);
+      particles.encoder_bound = encoder_bound(view, batch.x, *encoder, options.encoder.bound_weight, rng, step);
     }
     return particles;
   }

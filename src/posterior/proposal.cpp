@@ -40,6 +40,7 @@ struct ProposalSampling : Posterior {
     particles.info.log_evidence = log_weight.logsumexp(1) - std::log(static_cast<double>(options.samples));
     // Of all draws, though few are kept: it costs no pass of the generator.
     particles.encoder_log_q = (weight * encoder->log_prob(batch.x, z)).sum(1);
+    particles.encoder_bound = encoder_bound(view, batch.x, *encoder, options.encoder.bound_weight, rng, step);
     particles.weighted = kept(z, normalised, weight, step, rng);
     return particles;
   }

@@ -132,9 +132,9 @@ TEST_F(Tune, PlansAndRefusals) {
     EXPECT_HAS(plan.out, part);
   EXPECT_FALSE(std::filesystem::exists(folder / "runs"));
   EXPECT_HAS(refused("tune"), "expected --dataset D or --config F");
-  EXPECT_HAS(refused("tune --mode baseline-gan --set 'TUNING.OPTIMIZER.learning_rate=log 1e-4 1e-2'" +
-                     std::string(kOptions)),
-             "no range has an effect in mode baseline-gan");
+  EXPECT_HAS(
+      refused("tune --mode baseline-gan --set 'TUNING.OPTIMIZER.learning_rate=log 1e-4 1e-2'" + std::string(kOptions)),
+      "no range has an effect in mode baseline-gan");
   EXPECT_HAS(refused("tune --set TRAINING.budget=5m" + std::string(kOptions)), "at equal updates");
   EXPECT_HAS(refused("tune --resume" + std::string(kOptions)), "there is no search below runs/DARCY_PERM/tune yet");
   EXPECT_HAS(refused("tune --set TUNING.sampler=grdi" + std::string(kOptions)), "expected one of: random grid halving");

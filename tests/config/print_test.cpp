@@ -95,7 +95,8 @@ Config random_config(std::mt19937_64& random) {
   c.run.mode = "vanilla", c.run.criterion = "auto", c.run.use_variational = false;
   c.run.dataset = c.data.name = "FMNIST";
   c.run.device = scrambler.coin() ? "cuda:3" : "cpu";
-  c.data.train_size += c.run.batch_size;
+  c.data.train_size = std::min<int64_t>(c.data.train_size + c.run.batch_size, 1000000000);
+  c.run.budget = scrambler.coin() ? "" : "1h30m";
   c.run.keep_best = "";
   for (auto* epochs : {&c.run.checkpoint_epochs, &c.run.sample_epochs, &c.run.eval_epochs})
     if (*epochs == 0) *epochs = -1;

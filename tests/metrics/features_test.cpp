@@ -87,7 +87,7 @@ metrics::Labelled lit(int64_t n, int64_t draw) {
 TEST(NetworkFeatures, ThatAreNotFiniteAreRefused) {
   const TemporaryFolder folder;
   const auto features = metrics::network_features(
-      network(folder, "def forward(self, x):\n  return x.flatten(1) / (x.flatten(1) - 0.25)"), {1, 2, 2}, "cpu");
+      network(folder, "def forward(self, x):\n  return x.flatten(1) / (x.flatten(1) - 0.25)\n"), {1, 2, 2}, "cpu");
   EXPECT_EQ((*features)(at::full({3, 1, 2, 2}, 0.75)).size(1), 4);
   const std::string refusal = message_of<DataError>([&] { (*features)(at::full({3, 1, 2, 2}, 0.25)); });
   EXPECT_NE(refusal.find("not all of them are finite"), std::string::npos) << refusal;

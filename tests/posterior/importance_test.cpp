@@ -215,6 +215,43 @@ TEST(ProposalSampling, TrainsGeneratorPriorAndEncoder) {
     }
 }
 
+/// The gradient of the evidence bound in the encoder's parameters alone, against that of the bound written down anew.
+TEST(ProposalSampling, ItsEncoderFollowsTheEvidenceBoundToo) {
+  Model model = small_model();
+  const at::Tensor x = data(4);
+  const auto view = model->view();
+  const auto gradients = [&](double weight) {
+    PosteriorOptions options{.sampler = "proposal", .samples = 20};
+    options.encoder.bound_weight = weight;
+    const auto posterior = make_posterior(options, *model, {}, Rng(1));
+    const Particles particles = posterior->sample(view, {x, {}}, 5, Rng(1));
+    EXPECT_EQ(particles.encoder_bound.defined(), weight > 0);
+    at::Tensor loss = -particles.encoder_log_q.mean();
+    if (weight > 0) loss = loss - particles.encoder_bound.mean();
+    loss.backward();
+    for (const auto& parameter : model->parameters()) EXPECT_FALSE(parameter.grad().defined());
+    std::vector<at::Tensor> found;
+    for (const auto& parameter : posterior->module()->parameters()) found.push_back(parameter.grad().clone());
+    return found;
+  };
+  const auto without = gradients(0), with = gradients(2);
+  const auto posterior = make_posterior({.sampler = "proposal", .samples = 20}, *model, {}, Rng(1));
+  auto& encoder = dynamic_cast<EncoderImpl&>(*posterior->module());
+  const auto [z, log_q] = encoder.sample(x, Rng(1).normal(Stream::kBound, 5, {4, 1, 3, 2}));
+  const at::Tensor generated = model->generate_raw(z.flatten(0, 1));
+  const at::Tensor error = (x - model->likelihood->activate(generated)).square().sum(1);
+  // The Gaussian's constant has no gradient; the generator's parameters take part and are not looked at.
+  const at::Tensor log_likelihood = -error / (2 * 0.3 * 0.3);
+  const at::Tensor log_prior = view.prior->weighted_log_prob(z.flatten(0, 1), torch::ones({4}), Rng(1), 5);
+  (-(2.0 / 4) * (log_likelihood.sum() + log_prior - log_q.sum())).backward();
+  size_t i = 0;
+  for (const auto& parameter : encoder.parameters()) {
+    EXPECT_TRUE(torch::allclose(with[i] - without[i], parameter.grad(), 1e-3, 1e-4)) << i;
+    EXPECT_GT(parameter.grad().abs().max().item<double>(), 0);
+    ++i;
+  }
+}
+
 TEST(Model, RefusesAGeneratorThatDoesNotFit) {
   ModelOptions options;
   options.prior.layer_widths = {2, 3};

@@ -32,6 +32,7 @@ enum class Stream : uint32_t {
   kSearch,      ///< settings of the trials of a search
   kPca,         ///< where subspace iteration begins
   kNegative,    ///< prior draws that estimate the normaliser's gradient
+  kBound,       ///< noise of the encoder's draws in its evidence bound
 };
 
 /// Counter-based random numbers: Philox-4x32-10 (Salmon et al. 2011) keyed by the seed, with counter

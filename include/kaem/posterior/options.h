@@ -56,6 +56,7 @@ struct EncoderOptions {
   std::vector<int64_t> strides = {2}, kernels = {4}, paddings = {1};
   bool batch_norm = false;
   std::string activation = "gelu";
+  double bound_weight = 1;
 
   template <class Self, class V>
   static void visit(Self& o, V&& v) {
@@ -78,6 +79,11 @@ struct EncoderOptions {
     v(Key{.name = "paddings", .help = "Paddings, likewise", .min = 0, .max = 64}, o.paddings);
     v(Key{.name = "batchnorm", .help = "Batch norm after each convolution"}, o.batch_norm);
     v(Key{.name = "activation", .help = "Activation between layers"}, o.activation);
+    v(Key{.name = "bound_weight",
+          .help = "Weight of the evidence bound beside log q of the posterior's samples in what trains the encoder of "
+                  "sampler = proposal and of chain_start = encoder; 0: the samples alone",
+          .min = 0},
+      o.bound_weight);
   }
 };
 

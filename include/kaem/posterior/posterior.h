@@ -63,6 +63,8 @@ struct Particles {
   std::optional<Encoded> encoded;
   at::Tensor encoder_log_q;  ///< [B] mean of log q(z|x) under the samples' weights, with its graph: what trains an
                              ///< encoder that chains start from, or that proposes draws; undefined without one
+  at::Tensor encoder_bound;  ///< [B] with the gradient of the evidence bound in the encoder's parameters alone, times
+                             ///< its weight (its value says nothing); undefined without it
   Diagnostics info;
 };
 
