@@ -15,7 +15,7 @@ train() { # NAME MODE [OPTION...]
   if [ -d "$run" ]; then
     build/kaem train --resume "$run" --max-steps "$updates"
   else
-    build/kaem train --dataset MNIST --mode "$mode" --name "$name" --out "$out" --max-steps "$updates" "$@"
+    build/kaem train --dataset MNIST --config config/bench/mnist.ini --mode "$mode" --name "$name" --out "$out" --max-steps "$updates" "$@"
   fi
 }
 
