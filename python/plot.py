@@ -7,6 +7,7 @@ modes and folders, whose metrics.csv and samples/ are read.
 import csv
 import json
 import os
+import statistics
 import sys
 
 try:
@@ -99,7 +100,7 @@ def draw_components(folder):
         axis.xaxis.set_major_locator(MaxNLocator(4))
         axis.ticklabel_format(axis="x", useOffset=False)
         axis.xaxis.get_major_formatter().set_powerlimits((-3, 4))
-    axes[0].set_title(f"{len(data['q'])} components")
+    axes[0].set_title(f"{len(data['q'])} components, median KL {statistics.median(data['divergence']):.3g} nats", fontsize=10)
     save(figure, folder, "components.png")
 
 

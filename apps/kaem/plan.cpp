@@ -184,7 +184,13 @@ void print_length(const Config& config, const Length& length) {
 /// How long that takes on this machine.
 void print_time(const Config& config, const DataShape& shape, const Length& length) {
   constexpr double kTrial = 2;  // seconds
-  const double each = seconds_per_update(config, stand_in(config, shape), kTrial);
+  double each = 0;
+  try {
+    each = seconds_per_update(config, stand_in(config, shape), kTrial);
+  } catch (const Error& error) {  // what random data cannot be trained on, the run's own may be
+    label("time") << "not measured: " << error.what() << "\n";
+    return;
+  }
   label("time") << std::round(each * 1e4) / 10 << " ms an update here, measured with random data: ";
   if (!has_budget(config)) {
     std::cout << clock_text(each * static_cast<double>(length.last)) << " in all\n";
