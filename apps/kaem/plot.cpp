@@ -52,14 +52,25 @@ void write_components(const symbolic::Summary& s, CsvFile& file) {
   file.close();
 }
 
-/// The curves of the components that differ most from the reference.
-void write_prior(const PriorCurves& c, const symbolic::Summary& s, int64_t shown, CsvFile& file) {
+/// The components q,p that differ most from the reference; of a mixture one of each q, as those of one q are much
+/// alike.
+std::vector<std::pair<int64_t, int64_t>> chosen(const symbolic::Summary& s, int64_t shown, bool mixture) {
   const Tensor order = s.divergence.flatten().argsort(0, /*descending=*/true);
   const int64_t p_count = s.divergence.size(1);
-  file.text("component,q,p,z,energy,log_pi0,density,cdf\n");
-  for (int64_t i = 0; i < std::min(shown, order.size(0)); ++i) {
+  std::vector<std::pair<int64_t, int64_t>> found;
+  for (int64_t i = 0; i < order.size(0) && std::ssize(found) < shown; ++i) {
     const int64_t q = order[i].item<int64_t>() / p_count, p = order[i].item<int64_t>() % p_count;
-    const auto column = [&](const Tensor& t) { return t.select(1, q).select(1, p).contiguous(); };
+    const bool seen = std::any_of(found.begin(), found.end(), [&](const auto& other) { return other.first == q; });
+    if (!(mixture && seen)) found.emplace_back(q, p);
+  }
+  return found;
+}
+
+void write_prior(const PriorCurves& c, const std::vector<std::pair<int64_t, int64_t>>& shown, CsvFile& file) {
+  file.text("component,q,p,z,energy,log_pi0,density,cdf\n");
+  for (size_t i = 0; i < shown.size(); ++i) {
+    const auto [q, p] = shown[i];
+    const auto column = [&, q = q, p = p](const Tensor& t) { return t.select(1, q).select(1, p).contiguous(); };
     const std::array columns = {column(c.energy), column(c.log_reference), column(c.density), column(c.cdf)};
     for (int64_t k = 0; k < c.z.size(0); ++k) {
       file.text(str(i, ",", q, ",", p));
@@ -150,7 +161,7 @@ void plot(const PlotArguments& a, const Common& common) {
     const PriorCurves c = symbolic::with_densities(*prior);
     const symbolic::Summary s = symbolic::summarise(c);
     write_components(s, components);
-    write_prior(c, s, shown, curves);
+    write_prior(c, chosen(s, shown, runs.front().config.model.prior.mixture.enabled), curves);
   } else {
     log::warn(energies ? "a deep prior has no univariate curves: they are left out"
                        : "a baseline's prior has no energies: their curves are left out");
@@ -167,7 +178,8 @@ Command add_plot(CLI::App& program, const Common& common) {
   CLI::App* app = program.add_subcommand("plot", "Draw prior, training and samples of runs");
   const auto a = std::make_shared<PlotArguments>();
   app->add_option("RUN", a->runs, "Folders of runs, or last; the first's prior is drawn");
-  app->add_option("--components", a->shown, "Components of the prior that are drawn (16), by KL(p|pi0)")
+  app->add_option("--components", a->shown,
+                  "Components of the prior that are drawn (16), by KL(p|pi0); of a mixture one of each q")
       ->type_name("N");
   app->add_option("--python", a->python, "Python with matplotlib and Pillow (else KAEM_PYTHON, .venv, python3)");
   app->add_flag("--no-pictures", a->no_pictures, "Write the CSV files alone");
