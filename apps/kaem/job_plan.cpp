@@ -111,8 +111,7 @@ class Planner {
     planned.source = !planned.config.empty() ? planned.config : default_config_path(entry.dataset, entry.mode, search);
     const Config config = load_config(planned.source, planned.overrides, entry.dataset, search ? "" : job.mode);
     if (search) load_search(planned.source, planned.overrides, config);
-    const bool timed = !config.run.budget.empty() && config.run.updates == 0;
-    if (!search && !timed)
+    if (!search && !has_budget(config.run))
       planned.updates = run_length(config.run, config.data.train_size / config.run.batch_size).last;
     note_data(config, where);
     settle_folder(job, entry, plan_.entries.size() + 1);

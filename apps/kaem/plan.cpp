@@ -166,11 +166,9 @@ Dataset stand_in(const Config& config, const DataShape& shape) {
   return data;
 }
 
-bool has_budget(const Config& config) { return !config.run.budget.empty() && config.run.updates == 0; }
-
 void print_length(const Config& config, const Length& length) {
   label("steps") << grouped(length.steps_per_epoch) << " an epoch, ";
-  if (has_budget(config))
+  if (has_budget(config.run))
     std::cout << "as many as fit in " << config.run.budget;
   else if (config.run.updates > 0)
     std::cout << grouped(length.total) << " updates";
@@ -192,7 +190,7 @@ void print_time(const Config& config, const DataShape& shape, const Length& leng
     return;
   }
   label("time") << std::round(each * 1e4) / 10 << " ms an update here, measured with random data: ";
-  if (!has_budget(config)) {
+  if (!has_budget(config.run)) {
     std::cout << clock_text(each * static_cast<double>(length.last)) << " in all\n";
     return;
   }

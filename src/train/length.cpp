@@ -68,7 +68,7 @@ double seconds_per_update(const Config& config, const Dataset& data, double seco
 }
 
 Config within_budget(const Config& config, const Dataset& data) {
-  if (config.run.budget.empty() || config.run.updates > 0) return config;
+  if (!has_budget(config.run)) return config;
   const auto start = Clock::now();
   const double budget = parse_duration(config.run.budget);
   const double each = seconds_per_update(config, data, std::min(kLongestTrial, kTrialShare * budget));

@@ -241,7 +241,7 @@ Report train(const Config& config, const TrainOptions& options) {
   prepare_machine(config.run);  // before the data are made
   const Dataset data = make_dataset(config.data, pca_of_run(config, options));
   if (options.resume.empty()) return Trainer(within_budget(config, data), data, options).fit();
-  if (!config.run.budget.empty() && config.run.updates == 0)
+  if (has_budget(config.run))
     throw UsageError("[TRAINING] budget is for a new run: one that goes on has its length, which N_updates changes");
   return Trainer(config, data, options).fit();
 }

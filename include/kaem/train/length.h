@@ -14,9 +14,12 @@ struct Length {
   int64_t total = 0;  ///< what schedules are made for: [TRAINING] N_updates, or N_epochs passes over the data
   int64_t last = 0;   ///< where `fit` stops ([TRAINING] max_steps)
 
-  /// Updates to one of N_epochs, as schedules count: other than steps_per_epoch where N_updates is given.
+  /// `total` over the updates of N_epochs: 1 unless N_updates is given.
   double scale = 1;
 };
+
+/// Whether [TRAINING] budget is still to decide the length of a run.
+inline bool has_budget(const RunOptions& options) { return !options.budget.empty() && options.updates == 0; }
 
 Length run_length(const RunOptions& options, int64_t steps_per_epoch);
 
