@@ -146,10 +146,12 @@ std::string posterior_text(const Config& config) {
       str(posterior.chains_per_datum, posterior.chains_per_datum == 1 ? " chain" : " chains", " a datum");
   if (sampler_kind(posterior.sampler) == SamplerKind::kEncoder)
     return str("an encoder, ", posterior.chains_per_datum, " draws a datum");
+  const std::string from =
+      posterior.chain_start == "proposal" ? str(", from ", posterior.samples, " weighted draws") : "";
   if (posterior.tempering.levels > 1)
     return str(posterior.tempering.iters, " steps of ", posterior.sampler, " at each of ", posterior.tempering.levels,
-               " temperatures, ", chains);
-  return str(posterior.iters, " steps of ", posterior.sampler, ", ", chains);
+               " temperatures, ", chains, from);
+  return str(posterior.iters, " steps of ", posterior.sampler, ", ", chains, from);
 }
 
 /// Random records in place of the data: what an update takes does not depend on them.

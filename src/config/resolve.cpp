@@ -10,6 +10,7 @@
 #include "kaem/core/str.h"
 #include "kaem/core/table.h"
 #include "kaem/data/options.h"
+#include "kaem/mcmc/kernels.h"
 #include "kaem/objective/criteria.h"
 #include "kaem/posterior/samplers.h"
 
@@ -69,13 +70,6 @@ void settle_baseline(Draft& draft, const BaselineRow& row) {
   c.run.use_variational = false;
 }
 
-/// Samplers that give prior draws a weight, all of a batch the same ones: they need the prior's density, and p(x|z) of
-/// every pair.
-bool weighs_prior_draws(const std::string& sampler) {
-  const SamplerKind kind = sampler_kind(sampler);
-  return kind == SamplerKind::kImportance || kind == SamplerKind::kProposal;
-}
-
 void settle_mode(Draft& draft, const std::string& mode) {
   Config& c = draft.config;
   if (!mode.empty()) draft.set("TRAINING", "mode", mode, "--mode " + mode, false);
@@ -89,12 +83,13 @@ void settle_mode(Draft& draft, const std::string& mode) {
   if (draft.wants_automala && sampler == "ula") sampler = "automala";
   const bool thermo = c.run.mode == "thermo", variational = c.run.mode == "variational";
   replace(draft, "VARIATIONAL.use_variational", c.run.use_variational, variational);
-  if (!thermo) replace(draft, "THERMODYNAMIC_INTEGRATION.num_temps", temperatures, int64_t{0});
-  if (thermo && temperatures <= 1)
-    replace(draft, "THERMODYNAMIC_INTEGRATION.num_temps", temperatures, kUsualTemperatures);
-  if (thermo && weighs_prior_draws(sampler)) replace(draft, "POST_LANGEVIN.sampler", sampler, std::string("ula"));
+  if (!thermo || temperatures <= 1)
+    replace(draft, "THERMODYNAMIC_INTEGRATION.num_temps", temperatures, thermo ? kUsualTemperatures : 0);
+  const SamplerKind kind = sampler_kind(sampler);
+  if (thermo && (kind == SamplerKind::kImportance || kind == SamplerKind::kProposal))
+    replace(draft, "POST_LANGEVIN.sampler", sampler, std::string("ula"));
   if (variational) replace(draft, "POST_LANGEVIN.sampler", sampler, std::string("encoder"));
-  if (!variational && sampler_kind(sampler) == SamplerKind::kEncoder)
+  if (!variational && kind == SamplerKind::kEncoder)
     draft.fail("POST_LANGEVIN.sampler", "belongs to mode variational; expected another");
   settle_criterion(draft);
 }
@@ -195,9 +190,7 @@ void settle_pca(Draft& draft) {
   };
   set("[GeneratorModel] output_activation", generator.output_activation, std::string("identity"));
   set("[DATA] random_flip", c.data.random_flip, false);
-  const SamplerKind kind = sampler_kind(c.posterior.sampler);
-  const bool encodes = kind == SamplerKind::kEncoder || kind == SamplerKind::kProposal;
-  if (c.posterior.encoder.type == "cnn" && (encodes || c.posterior.chain_start == "encoder"))
+  if (c.posterior.encoder.type == "cnn" && c.posterior.uses_encoder())
     set("[Encoder] type", c.posterior.encoder.type, std::string("diagonal"));
 }
 
@@ -247,7 +240,7 @@ void check_basis(const Draft& draft, const std::string& section, const BasisOpti
 void check_generator(const Draft& draft) {
   const GeneratorOptions& generator = draft.config.model.generator;
   if (generator.seq.use() && generator.cnn.use) draft.fail("CNN.use_cnn_lkhood", "not with [SEQ] sequence_length > 0");
-  if (generator.seq.use() && generator.seq.autoregressive && weighs_prior_draws(draft.config.posterior.sampler))
+  if (generator.seq.use() && generator.seq.autoregressive && draft.config.posterior.weighs_prior_draws())
     draft.fail(
         "SEQ.autoregressive",
         "importance sampling would need a pass for every datum and draw (choose another [POST_LANGEVIN] sampler)");
@@ -293,7 +286,7 @@ void check_model(const Draft& draft) {
   if (prior.layer_widths.size() < 2) draft.fail("EbmModel.layer_widths", "expected two widths P,Q");
   if (prior.is_deep() && prior.energies == "symbolic")
     draft.fail("EbmModel.energies", "a deep prior has no energies of single coordinates; expected kan");
-  if (prior.is_deep() && weighs_prior_draws(draft.config.posterior.sampler))
+  if (prior.is_deep() && draft.config.posterior.weighs_prior_draws())
     draft.fail("EbmModel.layer_widths", "more than two widths make a deep prior, which importance sampling cannot use");
   if (prior.mixture.train_proportions && prior.mixture.use_attention_kernel)
     draft.fail("MixtureModel.use_attention_kernel", "not together with train_proportions = true");
@@ -342,6 +335,8 @@ void check_posterior(const Draft& draft) {
         "THERMODYNAMIC_INTEGRATION.thermo_gradient",
         "is not the gradient of log p(x), and [GeneratorModel] variance_trainable would make σ several times too "
         "large; expected mbar or posterior");
+  if (c.posterior.preconditioner != "auto" && c.posterior.preconditioner != "none")
+    refuse_as(draft, "POST_LANGEVIN.preconditioner", [&] { mcmc::check_takes_scales(c.posterior.sampler); });
   check_ladder(draft);
   refuse_as(draft, "Encoder.activation", [&] { ops::parse_activation(c.posterior.encoder.activation); });
 }

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "kaem/core/error.h"
+#include "kaem/core/str.h"
 #include "kaem/core/table.h"
 #include "kaem/mcmc/kernel.h"
 
@@ -26,6 +27,12 @@ const KernelRow& find_kernel(std::string_view name) {
       std::find_if(kKernels.begin(), kKernels.end(), [&](const auto& r) { return same_name(r.name, name); });
   if (row == kKernels.end()) throw ConfigError(unknown_name_message("sampler", name, kernel_names()));
   return *row;
+}
+
+void check_takes_scales(std::string_view name) {
+  for (const auto& row : kKernels)
+    if (row.white && same_name(row.name, name))
+      throw ConfigError(str("has no meaning for ", row.name, ", whose coordinates are white; expected auto or none"));
 }
 
 std::vector<std::string> kernel_names() { return names_of(kKernels); }

@@ -142,6 +142,14 @@ std::pair<Tensor, Tensor> EncoderImpl::sample(const Tensor& x, const Tensor& noi
   return {z, log_q(y, mean, log_scale)};
 }
 
+Tensor EncoderImpl::scales(const Tensor& x) {
+  const auto [mean, log_scale] = moments(x);
+  const Tensor scale = log_scale.exp();
+  if (!std::isfinite(upper_)) return scale;
+  const Tensor share = at::sigmoid(mean);
+  return scale * (upper_ - lower_) * share * (1 - share);
+}
+
 Tensor EncoderImpl::log_prob(const Tensor& x, const Tensor& z) {
   const auto [mean, log_scale] = moments(x);
   if (!std::isfinite(upper_)) return log_q(z, mean, log_scale);

@@ -12,6 +12,7 @@
 #include "kaem/prior/prior.h"
 #include "posterior/chain_store.h"
 #include "posterior/posteriors.h"
+#include "posterior/proposal_draws.h"
 
 namespace kaem {
 namespace {
@@ -27,7 +28,8 @@ struct LangevinSampling : Posterior {
         context(std::move(posterior_context)),
         tempered(options.tempering.levels > 1) {
     const int64_t levels = tempered ? options.tempering.levels : 1;
-    if (options.chain_start == "encoder") encoder = Encoder(options.encoder, model, rng);
+    if (options.chains_use_encoder()) encoder = Encoder(options.encoder, model, rng);
+    if (options.chain_start == "proposal") proposal.emplace(options);
     if (options.chain_start == "persistent")
       store.emplace(context.train_size, levels, options.chains_per_datum, model.prior->latent_shape(),
                     context.storage_folder);
@@ -52,8 +54,8 @@ struct LangevinSampling : Posterior {
   ops::Recordable recordable() const override {
     const TemperingOptions& t = options.tempering;
     const bool same_pairs = t.exchange == "none" || (t.exchange == "deo" && t.iters % 2 == 0);
-    const bool same =
-        traits.recordable && options.chain_start == "prior" && (!tempered || (t.schedule != "adaptive" && same_pairs));
+    const bool same = traits.recordable && options.chain_start == "prior" && options.preconditioner != "encoder" &&
+                      (!tempered || (t.schedule != "adaptive" && same_pairs));
     return same ? ops::Recordable::kAll : ops::Recordable::kNothing;
   }
 
@@ -76,19 +78,45 @@ struct LangevinSampling : Posterior {
   }
 
  private:
-  mcmc::KernelOptions kernel_options(const PriorView& prior, int64_t step, const Rng& rng) const {
+  /// Scales of the coordinates of chains [T,B,N,latent...] at temperatures t [T], to be broadcast; undefined: 1. They
+  /// depend on the datum and the model and not on the chains, so that a kernel stays exact.
+  Tensor scales(const PriorView& prior, const Tensor& x, const Tensor& temperature, int64_t step, const Rng& rng) {
+    if (options.preconditioner == "prior" || (options.preconditioner == "auto" && traits.adapts))
+      return prior_scales(prior, rng, step);
+    if (options.preconditioner != "encoder") return {};
+    const Tensor of_prior = prior_deviations(prior, rng, step);
+    // No posterior is much wider than the prior, whatever an encoder says that has learnt nothing yet.
+    const Tensor of_posterior = at::minimum(encoder->scales(x).to(of_prior.options()), of_prior);
+    const Tensor rows = of_posterior.unsqueeze(0).unsqueeze(2);
+    std::vector<int64_t> sizes(rows.dim(), 1);
+    sizes[0] = temperature.size(0);
+    const Tensor t = temperature.to(rows.options()).reshape(sizes);
+    // log p + t ℓ: the precision goes from the prior's to the posterior's as t does.
+    return ((1 - t) / of_prior.square() + t / rows.square()).rsqrt();
+  }
+
+  mcmc::KernelOptions kernel_options(const Tensor& preconditioner) const {
     mcmc::KernelOptions kernel;
     kernel.name = options.sampler;
     kernel.step_size = options.step_size, kernel.delta = options.pcnl_delta;
     kernel.step_size_min = options.step_size_bounds.at(0), kernel.step_size_max = options.step_size_bounds.at(1);
     kernel.change_rate = options.change_rate;
-    // The prior's scales do not depend on the chains, so that the kernel stays exact.
-    if (traits.adapts) kernel.preconditioner = prior_scales(prior, rng, step);
+    kernel.preconditioner = preconditioner;
     return kernel;
   }
 
-  Tensor start(const ModelView& view, const Batch& batch, int64_t levels, int64_t step, const Rng& rng) {
-    const int64_t chains = options.chains_per_datum;
+  /// Chains [T,B,N,latent...] at temperatures t [T].
+  Tensor start(const ModelView& view, const Batch& batch, const Tensor& temperature, int64_t step, const Rng& rng) {
+    const int64_t levels = temperature.size(0), chains = options.chains_per_datum;
+    if (proposal) {  // one set of draws serves all temperatures, each with weights of its own
+      const ProposedDraws draws = proposal->draw(view, *encoder, batch.x, step, rng);
+      const Tensor u = rng.uniform(Stream::kResample, step, {levels, batch.x.size(0), chains}, draws.z.options());
+      const Tensor t = temperature.to(at::kCPU, at::kDouble);
+      std::vector<Tensor> starts;
+      for (int64_t k = 0; k < levels; ++k)
+        starts.push_back(choose(draws.z, draws.log_weight(t[k].item<double>()).softmax(1), u[k]));
+      return at::stack(starts);
+    }
     const std::array<int64_t, 3> sizes_of_chains = {levels, batch.x.size(0), chains};
     if (const TiltedBase* base = view.prior->tilted(); base != nullptr && options.chain_start == "base")
       return mcmc::unflatten_chains(
@@ -98,7 +126,7 @@ struct LangevinSampling : Posterior {
       const auto [lower, upper] = view.model.prior->domain();
       return store->load(batch.index, fresh, lower, upper);
     }
-    if (!encoder) return fresh;
+    if (options.chain_start != "encoder") return fresh;
     std::vector<int64_t> sizes = fresh.sizes().slice(1).vec();
     sizes[1] = levels * chains;
     const Tensor z = encoder->sample(batch.x, rng.normal(Stream::kEncoder, step, sizes, fresh.options())).first;
@@ -118,10 +146,10 @@ struct LangevinSampling : Posterior {
     const c10::AutoGradMode no_grad(false);
     const Tensor temperature = at::ones({1}, batch.x.options().dtype(context.options.dtype()));
     const mcmc::Target target = posterior_target(view, batch.x, temperature, /*with_perceptual=*/true);
-    const mcmc::KernelOptions kernel_setting = kernel_options(*view.prior, step, rng);
+    const mcmc::KernelOptions kernel_setting = kernel_options(scales(*view.prior, batch.x, temperature, step, rng));
     const mcmc::Kernel kernel = mcmc::make_kernel(target, kernel_setting);
     mcmc::Draws draws = mcmc::make_draws(rng, Stream::kPosterior, step);
-    mcmc::State state = kernel.init(start(view, batch, 1, step, rng));
+    mcmc::State state = kernel.init(start(view, batch, temperature, step, rng));
     int64_t done = 0;
     if (options.unadjusted > 0 && traits.exact && !state.white.defined()) {
       const mcmc::Kernel free = mcmc::ula(target, kernel_setting);
@@ -166,7 +194,7 @@ struct LangevinSampling : Posterior {
   std::function<mcmc::State(mcmc::Draws&)> level_zero(const ModelView& view, const mcmc::Target& target,
                                                       const mcmc::State& now, int64_t data, int64_t step,
                                                       int64_t before, const Rng& rng) {
-    const mcmc::Kernel kernel = mcmc::make_kernel(target, kernel_options(*view.prior, step, rng));
+    const mcmc::Kernel kernel = mcmc::make_kernel(target, kernel_options({}));  // for its `init` alone
     const std::array<int64_t, 3> chains = {1, data, options.chains_per_datum};
     const int64_t rows = data * options.chains_per_datum;
     mcmc::KernelOptions prior_options;
@@ -194,13 +222,14 @@ struct LangevinSampling : Posterior {
     const mcmc::Target target = posterior_target(view, batch.x, upper, /*with_perceptual=*/true);
     mcmc::Target zero = target;
     zero.temperature = all.slice(0, 0, 1);
-    const mcmc::Kernel kernel = mcmc::make_kernel(target, kernel_options(*view.prior, step, rng));
+    const mcmc::Kernel kernel =
+        mcmc::make_kernel(target, kernel_options(scales(*view.prior, batch.x, upper, step, rng)));
     mcmc::State state;
     // A function of the step, so that a resume goes on with the pair whose turn it is.
     const int64_t before = step * options.tempering.iters;
     const auto refresh = level_zero(view, zero, state, data, step, before, rng);
     mcmc::Draws draws = mcmc::make_draws(rng, Stream::kPosterior, step);
-    state = kernel.init(start(view, batch, levels, step, rng));
+    state = kernel.init(start(view, batch, upper, step, rng));
     // Exact draws replace level 0 before it is seen: whatever has its shape may stand there.
     state = mcmc::join(model.prior->normalised() ? mcmc::slice(state, 0, 1) : refresh(draws), state);
     mcmc::ExchangeLog log(levels + 1, data, options.chains_per_datum, number, before);
@@ -223,7 +252,8 @@ struct LangevinSampling : Posterior {
                       .barrier = log.barrier().to(number),
                       .round_trips = log.round_trips.to(number).mean()};
     const Tensor prior_z =  // behind the numbers of the chains' starts
-        view.prior->sample(options.samples, rng, Stream::kPrior, step, levels * data * options.chains_per_datum);
+        view.prior->sample(options.samples, rng, Stream::kPrior, step,
+                           std::max(options.samples, levels * data * options.chains_per_datum));
     Tensor prior_log_likelihood = model.log_likelihood(batch.x, prior_z);
     if (model.perceptual)
       prior_log_likelihood += model.perceptual->all_pairs(*model.likelihood, batch.x, model.generate_raw(prior_z));
@@ -251,6 +281,7 @@ struct LangevinSampling : Posterior {
   PosteriorContext context;
   bool tempered;
   Encoder encoder{nullptr};
+  std::optional<DefensiveProposal> proposal;
   std::optional<ChainStore> store;
   Tensor prepared;                 ///< t_0..t_N of an update whose sampling is recorded, on the device
   Tensor ladder;                   ///< adaptive schedule: t_0..t_N [K], float64

@@ -95,9 +95,13 @@ Tensor prior_chains(const PriorView& prior, at::IntArrayRef chains, const Rng& r
   return unflatten_chains(prior.sample(rows, rng, stream, step, first_row), chains);
 }
 
-Tensor prior_scales(const PriorView& prior, const Rng& rng, int64_t step) {
+Tensor prior_deviations(const PriorView& prior, const Rng& rng, int64_t step) {
   constexpr int64_t kDraws = 64;
-  const Tensor scale = prior.sample(kDraws, rng, Stream::kScale, step).std(0);
+  return prior.sample(kDraws, rng, Stream::kScale, step).std(0);
+}
+
+Tensor prior_scales(const PriorView& prior, const Rng& rng, int64_t step) {
+  const Tensor scale = prior_deviations(prior, rng, step);
   return scale / scale.mean();
 }
 

@@ -272,6 +272,17 @@ TEST(Resolve, BaselinesRefuseWhatTheyAreNotMadeFor) {
   EXPECT_NE(load("[POST_LANGEVIN]\nchain_start = base\n", "MNIST", "vanilla").find("deep prior"), std::string::npos);
 }
 
+TEST(Resolve, PreconditionersAreForKernelsThatTakeOne) {
+  const auto load = [](const std::string& text) { return parse_config(text, "f.ini", {}, "MNIST", "vanilla"); };
+  for (const char* kind : {"prior", "encoder"}) {
+    const std::string keys = std::string("[POST_LANGEVIN]\npreconditioner = ") + kind + "\nsampler = ";
+    EXPECT_NE(refusal([&] { load(keys + "pcnl\n"); }).find("preconditioner"), std::string::npos);
+    for (const char* sampler : {"ula", "mala", "automala"})
+      EXPECT_EQ(load(keys + sampler + "\n").posterior.preconditioner, kind);
+  }
+  EXPECT_EQ(load("[POST_LANGEVIN]\nsampler = pcnl\npreconditioner = none\n").posterior.sampler, "pcnl");
+}
+
 TEST(Resolve, GridUpdatesFallDueAtGrowingIntervals) {
   GridSchedule grid{.frequency = 10, .decay = 0.5};
   std::vector<int64_t> due;

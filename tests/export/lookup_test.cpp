@@ -61,12 +61,25 @@ Tensor distribution_at(const Truth& truth, int64_t q, int64_t p, const Tensor& z
 
 Truth truth_of(const LoadedRun& run) { return quadrature(run.model->prior, run.config.model.prior.reference); }
 
-/// Half a step of u and half a step of the values where the density is greatest.
+/// The values that the codes of component (q, p) stand for.
+Tensor values(const LookupFile& file, int64_t q, int64_t p) {
+  const int64_t c = q * file.codes.size(1) + p;
+  const double low = file.meta["low"][c], high = file.meta["high"][c];
+  return low + (high - low) * file.codes[q][p].to(torch::kDouble) / static_cast<double>(file.codes.size(2) - 1);
+}
+
+/// Half a step of u and half a step of the values where the density is greatest; the values of a component go from one
+/// end of its quantiles to the other.
 double least_error(const LookupFile& file, const Truth& truth, int64_t bits) {
-  const double low = file.meta["domain"][0], high = file.meta["domain"][1], n = std::pow(2.0, bits);
+  const double n = std::pow(2.0, bits);
   const Tensor width = truth.z.diff(), wide = (width > 1e-6).nonzero().squeeze(1);
   const Tensor density = truth.cdf.diff(1, 0).index_select(0, wide) / width.index_select(0, wide).reshape({-1, 1, 1});
-  return (1 + density.max().item<double>() * (high - low)) / (2 * (n - 1));
+  const Tensor peak = density.amax(0).flatten();
+  double worst = 0;
+  for (int64_t c = 0; c < peak.numel(); ++c)
+    worst = std::max(worst,
+                     peak[c].item<double>() * (file.meta["high"][c].get<double>() - file.meta["low"][c].get<double>()));
+  return (1 + worst) / (2 * (n - 1));
 }
 
 /// max |F(value(u)) - u| over 16 u of each entry, of all components.
@@ -74,12 +87,10 @@ double measured_error(const LookupFile& file, const Truth& truth, int64_t bits) 
   const int64_t entries = int64_t{1} << bits, points = 16 * entries;
   const Tensor u = (torch::arange(points, torch::kDouble) + 0.5) / static_cast<double>(points);
   const Tensor entry = (u * static_cast<double>(entries)).floor().to(torch::kLong);
-  const double low = file.meta["domain"][0], high = file.meta["domain"][1];
   double worst = 0;
   for (int64_t q = 0; q < file.codes.size(0); ++q)
     for (int64_t p = 0; p < file.codes.size(1); ++p) {
-      const Tensor code = file.codes[q][p].take(entry).to(torch::kDouble);
-      const Tensor value = low + (high - low) * code / static_cast<double>(entries - 1);
+      const Tensor value = values(file, q, p).take(entry);
       worst = std::max(worst, (distribution_at(truth, q, p, value) - u).abs().max().item<double>());
     }
   return worst;
@@ -144,7 +155,10 @@ TEST(Lookup, OfAMixtureIsThatOfItsCoordinates) {
   const LookupFile file = lookup_of(run, 12);
   EXPECT_EQ(file.meta["order"], nlohmann::json({"Q"}));
   const double low = file.meta["domain"][0], high = file.meta["domain"][1];
-  const Tensor z = low + (high - low) * file.codes.t().to(torch::kDouble) / 4095;
+  const auto ends = [&](const char* key) {
+    return torch::tensor(file.meta[key].get<std::vector<double>>(), torch::kDouble);
+  };
+  const Tensor z = ends("low") + (ends("high") - ends("low")) * file.codes.t().to(torch::kDouble) / 4095;
   // The density's integral up to the entry's value, by the trapezoid rule on 20,001 points.
   const Tensor line = torch::linspace(low, high, 20001, torch::kDouble);
   const auto prior = run.model->prior->view();

@@ -48,6 +48,8 @@ inline std::vector<std::pair<std::string, Config>> ways_of_training(const std::s
   add("path", "thermo", "ula", [](Config& c) { c.objective.thermo_gradient = "path"; });
   add("variational", "variational", "encoder", [](Config& c) { c.model.generator.sigma_trainable = true; });
   add("from_encoder", "vanilla", "pcnl", [](Config& c) { c.posterior.chain_start = "encoder"; });
+  add("from_proposal", "thermo", "mala",
+      [](Config& c) { c.posterior.chain_start = "proposal", c.posterior.preconditioner = "encoder"; });
   add("attention", "vanilla", "importance", [](Config& c) {
     c.model.prior.mixture.enabled = c.model.prior.mixture.use_attention_kernel = true;
     c.model.prior.mixture.lambda_reg = 0.01;

@@ -27,6 +27,9 @@ std::span<const KernelRow> kernels();
 /// ConfigError for an unknown name.
 const KernelRow& find_kernel(std::string_view name);
 
+/// ConfigError for a kernel that takes no preconditioner; nothing for what is no kernel.
+void check_takes_scales(std::string_view name);
+
 std::vector<std::string> kernel_names();
 std::vector<std::string> exact_kernel_names();
 

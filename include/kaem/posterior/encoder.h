@@ -27,6 +27,9 @@ struct EncoderImpl : torch::nn::Module {
   /// Mean and log standard deviation of y: x [B,·] -> [B, latent...] each.
   std::pair<at::Tensor, at::Tensor> moments(const at::Tensor& x);
 
+  /// Standard deviation of z to first order in that of y, |dz/dy| at the mean times it: x [B,·] -> [B, latent...].
+  at::Tensor scales(const at::Tensor& x);
+
  private:
   struct Dense {
     at::Tensor weight, bias;

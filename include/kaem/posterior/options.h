@@ -101,11 +101,28 @@ struct PosteriorOptions {
   int64_t iters = 40;
   int64_t unadjusted = 0;  ///< first steps without acceptance
   int64_t chains_per_datum = 1;
-  std::string chain_start = "prior";  ///< prior | base | persistent | encoder
-  double defensive_share = 0.2;       ///< of proposal's draws: those of the prior
-  int64_t kept_draws = 8;             ///< of each datum, chosen by their weights, that the generator is trained on
+  std::string chain_start = "prior";    ///< prior | base | persistent | encoder | proposal
+  std::string preconditioner = "auto";  ///< auto | none | prior | encoder
+  double defensive_share = 0.2;         ///< of proposal's draws: those of the prior
+  int64_t kept_draws = 8;               ///< of each datum, chosen by their weights, that the generator is trained on
   TemperingOptions tempering = {};
   EncoderOptions encoder = {};
+
+  /// Whether chains start from an encoder or take its scales.
+  bool chains_use_encoder() const {
+    return chain_start == "encoder" || chain_start == "proposal" || preconditioner == "encoder";
+  }
+  bool uses_encoder() const {
+    const SamplerKind kind = sampler_kind(sampler);
+    return kind == SamplerKind::kChains ? chains_use_encoder() : kind != SamplerKind::kImportance;
+  }
+
+  /// Whether prior draws have weights, all of a batch the same ones: that needs the prior's density, and p(x|z) of
+  /// every pair.
+  bool weighs_prior_draws() const {
+    const SamplerKind kind = sampler_kind(sampler);
+    return kind == SamplerKind::kChains ? chain_start == "proposal" : kind != SamplerKind::kEncoder;
+  }
 
   /// [POST_LANGEVIN]
   template <class Self, class V>
@@ -138,10 +155,17 @@ struct PosteriorOptions {
     v(Key{.name = "chains_per_datum", .help = "Chains of each datum", .min = 1, .max = 1e5}, o.chains_per_datum);
     v(Key{.name = "chain_start",
           .help = "Where chains start: fresh prior draws (base: of the π_0 that a deep prior tilts), the state kept "
-                  "for each "
-                  "training datum, or draws of an encoder",
-          .choices = {"prior", "base", "persistent", "encoder"}},
+                  "for each training datum, draws of an encoder, or such draws and the prior's chosen by their weights "
+                  "at the chain's temperature, as sampler = proposal makes them (proposal)",
+          .choices = {"prior", "base", "persistent", "encoder", "proposal"}},
       o.chain_start);
+    v(Key{.name = "preconditioner",
+          .help =
+              "Scales s of the coordinates in steps of ula, mala and automala: the prior's deviations (prior), those "
+              "of an encoder for each datum, so that η is relative to the posterior (encoder), or 1 (none); auto: "
+              "prior of automala, none of the others",
+          .choices = {"auto", "none", "prior", "encoder"}},
+      o.preconditioner);
     v(Key{.name = "defensive_share",
           .help = "Share of the draws of sampler = proposal that are the prior's, whatever the encoder says",
           .min = 0,

@@ -17,7 +17,9 @@ mcmc::Target posterior_target(const ModelView& view, const at::Tensor& x, const 
 at::Tensor prior_chains(const PriorView& prior, at::IntArrayRef chains, const Rng& rng, Stream stream, int64_t step,
                         int64_t first_row = 0);
 
-/// Scale of each latent coordinate under the prior, relative to their mean, [latent...]: a preconditioner.
+/// Standard deviation of each latent coordinate under the prior, [latent...], of draws of (stream kScale, step); and
+/// the same relative to their mean: preconditioners.
+at::Tensor prior_deviations(const PriorView& prior, const Rng& rng, int64_t step);
 at::Tensor prior_scales(const PriorView& prior, const Rng& rng, int64_t step);
 
 }  // namespace kaem
