@@ -28,8 +28,7 @@ Section measure_anomaly(Evaluation& e) {
     return e.as_model_sees(Dataset::to_float(data.test, rows), data.test.scalar_type() == at::kByte);
   };
   const Tensor normal = as_seen(true), anomalous = as_seen(false);
-  return told_by_surprise(e, normal, anomalous, "of classes left out",
-                          "Telling classes that were left out of training by -log p(x)",
+  return told_by_surprise(e, normal, anomalous, "of classes left out", "Telling classes that were left out of training",
                           str(grouped(anomalous.size(0)), " test data of classes left out among ", grouped(all)));
 }
 
@@ -43,7 +42,8 @@ std::string needs_classes_left_out(Evaluation& e) {
 
 Metric anomaly_metric() {
   return {"anomaly",
-          "AUROC and AUPRC of -log p(x) between classes that training left out ([DATA] leave_out) and the others",
+          "AUROC and AUPRC of -log p(x) and its parts between classes that training left out ([DATA] leave_out) and "
+          "the others",
           needs_classes_left_out,
           measure_anomaly,
           {"auroc", "auprc"},

@@ -6,7 +6,6 @@
 #include "kaem/core/error.h"
 #include "kaem/core/number.h"
 #include "kaem/core/str.h"
-#include "kaem/metrics/ranking.h"
 
 namespace kaem::evaluate {
 namespace {
@@ -33,7 +32,7 @@ Tensor others(Evaluation& e, int64_t count) {
 Section measure_out_of_distribution(Evaluation& e) {
   const Tensor &own = e.test().x, other = others(e, own.size(0));
   return told_by_surprise(
-      e, own, other, "against " + e.options.against, "Telling other data by -log p(x)",
+      e, own, other, "against " + e.options.against, "Telling other data",
       str(grouped(own.size(0)), " test data of the run's own and ", grouped(other.size(0)), " of ", e.options.against));
 }
 
@@ -45,26 +44,9 @@ std::string needs_other_data(Evaluation& e) {
 
 }  // namespace
 
-Section told_by_surprise(Evaluation& e, const Tensor& own, const Tensor& other, const std::string& name,
-                         const std::string& title, const std::string& line) {
-  const auto surprise = [&](const Tensor& x) {
-    return -metrics::importance_log_likelihood(*e.run.model, x, e.options.samples, e.rng).value;
-  };
-  const Tensor of_own = surprise(own), of_other = surprise(other);
-  const metrics::Estimate area = metrics::area_under_roc(of_other, of_own),
-                          precision = metrics::average_precision(of_other, of_own, e.rng);
-  Section section;
-  section.scores = {{"AUROC " + name, area.value, area.error}, {"AUPRC " + name, precision.value, precision.error}};
-  const double share = static_cast<double>(other.size(0)) / static_cast<double>(own.size(0) + other.size(0));
-  section.text = text_of(title,
-                         {str(line, ", importance sampling with ", grouped(e.options.samples), " draws"),
-                          str("chance has AUROC 0.5 and AUPRC ", std::to_string(share).substr(0, 5))},
-                         section.scores);
-  return section;
-}
-
 Metric out_of_distribution_metric() {
-  return {"ood", "AUROC and AUPRC of -log p(x) between test data and those of another data set (--against)",
+  return {"ood",
+          "AUROC and AUPRC of -log p(x) and its parts between test data and those of another data set (--against)",
           needs_other_data, measure_out_of_distribution};
 }
 

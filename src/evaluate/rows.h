@@ -17,8 +17,9 @@ Metric spectrum_metric();
 Metric out_of_distribution_metric();
 Metric anomaly_metric();
 
-/// How well -log p(x), by importance sampling, tells `other` data from the run's own: [n,D] and [m,D] as the model sees
-/// them. `name` stands behind AUROC and AUPRC, `title` and `line` above the table.
+/// How well -log p(x), by annealed importance sampling, and the posterior's means of its parts tell `other` data from
+/// the run's own: [n,D] and [m,D] as the model sees them. `name` stands behind AUROC and AUPRC, `title` and `line`
+/// above.
 Section told_by_surprise(Evaluation& evaluation, const at::Tensor& own, const at::Tensor& other,
                          const std::string& name, const std::string& title, const std::string& line);
 

@@ -78,11 +78,11 @@ TEST_F(Evaluate, MeasuresAllThereIsOfDataWithLabels) {
   const Outcome trained = kaem(kTrainDigits + std::string("--name tiny --resize 12x12"));
   ASSERT_EQ(trained.status, 0) << trained.err;
   const auto found = scores("--metrics all --against FMNIST --nearest near.png --reconstructions r.png");
-  for (const char* name :
-       {"log p(x), importance sampling", "classifier FID", "classifier FID, limit for many samples",
-        "classifier FID of test data", "classifier KID", "classifier precision", "classifier recall",
-        "reconstruction MSE", "reconstruction PSNR, dB", "reconstruction SSIM", "nearest, samples",
-        "nearest, test data", "spectrum, RMS log10 ratio", "AUROC against FMNIST", "AUPRC against FMNIST"}) {
+  for (const char* name : {"log p(x), importance sampling", "classifier FID", "classifier FID, limit for many samples",
+                           "classifier FID of test data", "classifier KID", "classifier precision", "classifier recall",
+                           "reconstruction MSE", "reconstruction PSNR, dB", "reconstruction SSIM", "nearest, samples",
+                           "nearest, test data", "spectrum, RMS log10 ratio", "AUROC against FMNIST, -log p(x)",
+                           "AUPRC against FMNIST, -log p(x)"}) {
     ASSERT_TRUE(found.contains(name)) << name << "\n" << found.dump(1);
     EXPECT_TRUE(found.at(name).at("value").is_number()) << name;
     EXPECT_TRUE(found.at(name).at("standard_error").is_number() || found.at(name).contains("note")) << name;
@@ -90,7 +90,7 @@ TEST_F(Evaluate, MeasuresAllThereIsOfDataWithLabels) {
   EXPECT_TRUE(found.contains("log p(x) from below") && found.contains("gap")) << found.dump(1);
   // A model that has hardly been trained is far from the data, and the two sets of data are one.
   EXPECT_GT(found.at("classifier FID").at("value"), found.at("classifier FID of test data").at("value"));
-  EXPECT_EQ(found.at("AUROC against FMNIST").at("value"), 0.5);
+  EXPECT_EQ(found.at("AUROC against FMNIST, -log p(x)").at("value"), 0.5);
   EXPECT_EQ(content_of(folder / "near.png").substr(1, 3), "PNG");
   EXPECT_HAS(printed, "% of the test data right");
   const std::string csv = content_of(folder / "e.csv");
@@ -116,19 +116,22 @@ TEST_F(Evaluate, TellsAClassThatWasLeftOut) {
   ASSERT_EQ(trained.status, 0) << trained.err;
   EXPECT_HAS(trained.err, "40 training and 4 test records of the classes left out (1) are not taken");
   const Outcome told =
-      kaem("evaluate last --device cpu --threads 1 --metrics anomaly -n 20 --samples 200 --json e.json");
+      kaem("evaluate last --device cpu --threads 1 --metrics anomaly -n 20 --chains 4 --levels 100 --json e.json");
   ASSERT_EQ(told.status, 0) << told.err;
   EXPECT_HAS(told.out, "10 test data of classes left out among 20");
   const auto found = nlohmann::json::parse(content_of(folder / "e.json")).at("scores");
-  EXPECT_GT(found.at("AUROC of classes left out").at("value"), 0.99);
-  EXPECT_GT(found.at("AUPRC of classes left out").at("value"), 0.99);
-  EXPECT_HAS(refused("evaluate last --device cpu --metrics anomaly -n 1 --samples 10"), "expected more of them (-n)");
+  for (const char* score : {"-log p(x)", "-log p(x,z)", "-log p(x|z)"}) {
+    EXPECT_GT(found.at(std::string("AUROC of classes left out, ") + score).at("value"), 0.99) << score;
+    EXPECT_GT(found.at(std::string("AUPRC of classes left out, ") + score).at("value"), 0.99) << score;
+  }
+  EXPECT_TRUE(found.contains("AUPRC of classes left out, -log p(z)"));
+  EXPECT_HAS(refused("evaluate last --device cpu --metrics anomaly -n 1 --levels 10"), "expected more of them (-n)");
 
   // Without a test file those that the run held out are all there are: it has trained on the others.
   for (const char* file : {"t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"})
     std::filesystem::remove(folder / "data/mnist" / file);
   ASSERT_EQ(kaem(tiny + "--name held --set DATA.leave_out=1").status, 0);
-  EXPECT_HAS(kaem("evaluate last --device cpu --metrics anomaly -n 40 --samples 10").out,
+  EXPECT_HAS(kaem("evaluate last --device cpu --metrics anomaly -n 40 --levels 10").out,
              "4 test data of classes left out among 8");
 }
 
