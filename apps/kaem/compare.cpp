@@ -97,7 +97,8 @@ std::vector<Cell> cells_of(evaluate::Evaluation& evaluation, const evaluate::Met
   try {
     section = metric.measure(evaluation);
   } catch (const UsageError& e) {  // what this run has not, others may have
-    return nothing(e.what());
+    const std::string why = e.what(), own = str(metric.name, ": ");
+    return nothing(why.starts_with(own) ? why.substr(own.size()) : why);
   }
   kept[key] = Json::array();
   for (const auto& warning : evaluation.warnings) log::warn(warning);

@@ -47,6 +47,9 @@ void run_evaluation(const EvaluateArguments& a, const Common& common) {
   if (!a.reconstructions.empty()) asked.emplace_back("reconstruction");
   if (!a.nearest.empty()) asked.emplace_back("nearest");
   const auto metrics = metrics_of(a, asked);
+  if (!options.against.empty() &&
+      std::none_of(metrics.begin(), metrics.end(), [](const auto& metric) { return metric.name == "ood"; }))
+    log::warn("--against has no effect: of the metrics ood alone takes it");
   prepare_threads(common);
   const at::NoGradGuard no_grad;
   LoadedRun run = load_run(a.run, common.device.empty() ? "auto" : common.device);

@@ -54,7 +54,8 @@ void add_common_options(CLI::App& command, Common& c) {
   flag("--quiet", c.quiet, "Only warnings and errors");
   flag("--verbose", c.verbose, "More messages");
   flag("--memory", c.memory, "Print the peak memory at the end");
-  flag("--dry-run", c.dry_run, "Check everything, print the plan, touch nothing");
+  flag("--dry-run", c.dry_run,
+       "Check the configuration, print the plan; write and download nothing, decode no pictures");
 }
 
 std::vector<Override> overrides_of(const Common& c, const std::string& own_root) {

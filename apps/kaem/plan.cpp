@@ -41,8 +41,9 @@ DataShape data_shape(const DatasetOptions& options) {
 
 std::ostream& label(const char* name) { return std::cout << std::left << std::setw(kLabel) << name; }
 
-/// True if what a plan says of the data can be had by reading them: a second's work.
+/// True if what a plan says of the data can be had by reading them: a second's work, or a file that was named.
 bool is_quick_to_read(const Config& config) {
+  if (!config.data.darcy_file.empty()) return true;
   const DataKind kind = dataset_traits(config.data.name).kind;
   if (kind != DataKind::kImages && kind != DataKind::kText) return false;
   for (const auto& info : list_datasets(config.data.root))
@@ -50,14 +51,16 @@ bool is_quick_to_read(const Config& config) {
   return false;
 }
 
-/// Records for training and test: those that there are of the ones asked for, if that is quickly known.
-std::pair<int64_t, int64_t> record_counts(const Config& config) {
+/// Records for training and test: those that there are of the ones asked for, if that is quickly known; and the shape
+/// of a file that was named.
+std::pair<int64_t, int64_t> record_counts(const Config& config, DataShape& shape) {
   std::pair<int64_t, int64_t> counts = {config.data.train_size, config.data.test_size};
   if (is_quick_to_read(config)) {
     DatasetOptions options = config.data;
     options.offline = true, options.use_pca = false, options.progress = nullptr;
     const Dataset data = make_dataset(options);
     counts = {data.train.size(0), data.test.size(0)};
+    if (!options.darcy_file.empty() && !config.data.use_pca) shape = data.shape;
   } else if (config.data.name == "FOLDER") {
     const int64_t pictures = folder_pictures(config.data.root), taken = folder_test_size(pictures, counts.second);
     counts = {std::min(counts.first, pictures - taken), taken};
@@ -82,6 +85,8 @@ void print_data(const Config& config, const DataShape& shape, int64_t train, int
     if (info.files.empty() && info.state == "--data-dir")
       label("") << (config.model.generator.seq.use() ? "the text of " : "all images below ") << config.data.root
                 << "\n";
+    else if (!config.data.darcy_file.empty())
+      label("") << config.data.darcy_file << "\n";
     else if (info.files.empty())
       label("") << "made by the program itself, kept in its cache\n";
     else if (info.complete)
@@ -187,6 +192,10 @@ void print_time(const Config& config, const DataShape& shape, const Length& leng
   double each = 0;
   try {
     each = seconds_per_update(config, stand_in(config, shape), kTrial);
+  } catch (const ConfigError&) {
+    throw;
+  } catch (const UsageError&) {
+    throw;
   } catch (const Error& error) {  // what random data cannot be trained on, the run's own may be
     label("time") << "not measured: " << error.what() << "\n";
     return;
@@ -219,7 +228,8 @@ void print_memory_estimate(const Config& c, const ModelImpl& model, int64_t para
 }  // namespace
 
 void print_plan(const Config& config, const std::string& source) {
-  const DataShape shape = data_shape(config.data);
+  DataShape shape = data_shape(config.data);
+  const auto [train, test] = record_counts(config, shape);
   const std::string device = resolve_device(config.run.device);
   // A TorchScript network is a program: nothing is run to make a plan.
   Config alone = config;
@@ -228,7 +238,6 @@ void print_plan(const Config& config, const std::string& source) {
   label("plan") << config.run.mode << " training on " << config.run.dataset << "; nothing is written or downloaded\n";
   label("configuration") << source << "\n";
   for (const auto& note : config.notes) label("note") << note << "\n";
-  const auto [train, test] = record_counts(config);
   print_data(config, shape, train, test);
   set_threads(config.run.threads);
   label("device") << device << ", " << at::get_num_threads() << " threads, seed " << config.run.seed << "\n";

@@ -185,9 +185,13 @@ void Draft::refuse_baselines() const {
 }
 
 void Draft::note_unused() {
-  for (const auto& [id, given] : given_)
-    if (const std::string section = id.substr(0, id.find('.')); is_news(id) && !is_read(section, config.run.mode))
-      add_unique(unused_[section], given.spelling);
+  for (const auto& [id, given] : given_) {
+    const std::string section = id.substr(0, id.find('.')), key = id.substr(id.find('.') + 1);
+    // A file may serve several samplers; what is said for one run alone should have an effect.
+    const bool used = is_read(section, config.run.mode) &&
+                      (given.from_file || section != "POST_LANGEVIN" || tuning_ || config.posterior.uses(key));
+    if (is_news(id) && !used) add_unique(unused_[section], given.spelling);
+  }
   std::string list;
   for (const auto& [section, keys] : unused_) {
     list += (list.empty() ? "[" : "; [") + section + "]";

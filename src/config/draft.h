@@ -8,6 +8,7 @@
 #include "config/fields.h"
 #include "config/ini.h"
 #include "config/reserved.h"
+#include "kaem/core/error.h"
 
 namespace kaem::config {
 
@@ -69,8 +70,21 @@ class Draft {
   bool tuning_ = false;                                     // NaN stands for "to be searched" in files with [TUNING]
 };
 
+/// What `read` refuses is said where the value was given.
+template <class Read>
+void refuse_as(const Draft& draft, const char* id, const Read& read) {
+  try {
+    read();
+  } catch (const ConfigError& error) {
+    draft.fail(id, error.what());
+  }
+}
+
 /// Settles mode, data set and defaults that depend on other keys, then checks the keys against each other.
 void resolve(Draft& draft, const std::string& dataset, const std::string& mode);
+
+/// Checks the keys of [POST_LANGEVIN], [THERMODYNAMIC_INTEGRATION] and [Encoder] against each other.
+void check_posterior(const Draft& draft);
 
 /// Says which keys that a file of the reference's gives mean something else here.
 void note_reference(Draft& draft);

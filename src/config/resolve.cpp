@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 
 #include "config/draft.h"
 #include "kaem/baseline/baselines.h"
@@ -10,7 +9,6 @@
 #include "kaem/core/str.h"
 #include "kaem/core/table.h"
 #include "kaem/data/options.h"
-#include "kaem/mcmc/kernels.h"
 #include "kaem/objective/criteria.h"
 #include "kaem/posterior/samplers.h"
 
@@ -28,16 +26,6 @@ void replace(Draft& draft, const std::string& id, T& field, const T& value) {
   field = value;
   if (draft.has(id))
     draft.note(str(draft.given(id), " is replaced by ", print(&field), ": mode ", draft.config.run.mode));
-}
-
-/// What `read` refuses is said where the value was given.
-template <class Read>
-void refuse_as(const Draft& draft, const char* id, const Read& read) {
-  try {
-    read();
-  } catch (const ConfigError& error) {
-    draft.fail(id, error.what());
-  }
 }
 
 /// The mode says which samples there are, and with them which criteria can be.
@@ -237,13 +225,18 @@ void check_basis(const Draft& draft, const std::string& section, const BasisOpti
                str("expected at most ", kMaxBSplineDegree, " with spline_function = B-spline"));
 }
 
+/// What weighs draws.
+std::string another_than(const Draft& draft) {
+  const bool chains = sampler_kind(draft.config.posterior.sampler) == SamplerKind::kChains;
+  return str("; choose another [POST_LANGEVIN] ", chains ? "chain_start" : "sampler");
+}
+
 void check_generator(const Draft& draft) {
   const GeneratorOptions& generator = draft.config.model.generator;
   if (generator.seq.use() && generator.cnn.use) draft.fail("CNN.use_cnn_lkhood", "not with [SEQ] sequence_length > 0");
   if (generator.seq.use() && generator.seq.autoregressive && draft.config.posterior.weighs_prior_draws())
-    draft.fail(
-        "SEQ.autoregressive",
-        "importance sampling would need a pass for every datum and draw (choose another [POST_LANGEVIN] sampler)");
+    draft.fail("SEQ.autoregressive",
+               "weighted draws of the prior would need a pass for every datum and draw" + another_than(draft));
   if (generator.seq.use() && generator.seq.autoregressive && draft.config.run.mode == "thermo")
     draft.fail(
         "SEQ.autoregressive",
@@ -287,7 +280,10 @@ void check_model(const Draft& draft) {
   if (prior.is_deep() && prior.energies == "symbolic")
     draft.fail("EbmModel.energies", "a deep prior has no energies of single coordinates; expected kan");
   if (prior.is_deep() && draft.config.posterior.weighs_prior_draws())
-    draft.fail("EbmModel.layer_widths", "more than two widths make a deep prior, which importance sampling cannot use");
+    draft.fail("EbmModel.layer_widths",
+               "more than two widths make a deep prior, whose draws cannot be weighted" + another_than(draft));
+  if (prior.is_deep() && same_name(draft.config.posterior.sampler, "pcnl") && prior.reference != "gaussian")
+    draft.fail("POST_LANGEVIN.sampler", "needs [EbmModel] π_0 = gaussian where the prior is deep; expected another");
   if (prior.mixture.train_proportions && prior.mixture.use_attention_kernel)
     draft.fail("MixtureModel.use_attention_kernel", "not together with train_proportions = true");
   check_widths(draft);
@@ -300,45 +296,6 @@ bool is_device(const std::string& name) {
   if (name == "auto" || name == "cpu" || name == "cuda") return true;
   return name.starts_with("cuda:") && name.size() > 5 && name.size() < 9 &&
          std::all_of(name.begin() + 5, name.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
-/// The temperatures (k/N_t)^p must differ in float32, in which chains run, or they are fewer than was asked for.
-void check_ladder(const Draft& draft) {
-  const TemperingOptions& t = draft.config.posterior.tempering;
-  if (t.levels < 2) return;
-  const auto rises = [&](double p) {
-    float below = 0;
-    for (int64_t k = 1; k <= t.levels; ++k) {
-      const auto here = static_cast<float>(std::pow(static_cast<double>(k) / static_cast<double>(t.levels), p));
-      if (here < std::numeric_limits<float>::min() || !(here > below)) return false;
-      below = here;
-    }
-    return true;
-  };
-  for (const auto& [key, p] : {std::pair{"p_start", t.p_start}, {"p_end", t.p_end}})
-    if (!rises(p))
-      draft.fail(str("THERMODYNAMIC_INTEGRATION.", key),
-                 str("of the temperatures (k/", t.levels, ")^", p, " several are the same number in float32; ",
-                     p > 1 ? "choose a smaller exponent" : "choose an exponent nearer to 1"));
-}
-
-void check_posterior(const Draft& draft) {
-  const Config& c = draft.config;
-  const auto& bounds = c.posterior.step_size_bounds;
-  if (bounds.size() != 2 || !(bounds[0] < bounds[1]))
-    draft.fail("POST_LANGEVIN.step_size_bounds", "expected two ascending numbers");
-  if (c.posterior.chain_start == "base" && !c.model.prior.is_deep() && find_baseline(c.run.mode) == nullptr)
-    draft.fail("POST_LANGEVIN.chain_start",
-               "needs a deep prior (three [EbmModel] layer_widths or more); expected prior");
-  if (c.objective.thermo_gradient == "path" && c.model.generator.sigma_trainable)
-    draft.fail(
-        "THERMODYNAMIC_INTEGRATION.thermo_gradient",
-        "is not the gradient of log p(x), and [GeneratorModel] variance_trainable would make σ several times too "
-        "large; expected mbar or posterior");
-  if (c.posterior.preconditioner != "auto" && c.posterior.preconditioner != "none")
-    refuse_as(draft, "POST_LANGEVIN.preconditioner", [&] { mcmc::check_takes_scales(c.posterior.sampler); });
-  check_ladder(draft);
-  refuse_as(draft, "Encoder.activation", [&] { ops::parse_activation(c.posterior.encoder.activation); });
 }
 
 void check_run(const Draft& draft) {

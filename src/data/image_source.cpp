@@ -50,6 +50,12 @@ struct Entry {
   uint64_t index = 0;  ///< in the archive
 };
 
+/// Why a source that does hold files holds no images.
+std::string passed_over(int64_t hidden, int64_t unknown) {
+  if (hidden + unknown == 0) return "";
+  return str("; passed over: ", hidden, " hidden, ", unknown, " of other kinds");
+}
+
 class Folder final : public ImageSource {
  public:
   explicit Folder(const std::string& folder) {
@@ -78,7 +84,9 @@ class Folder final : public ImageSource {
       }
     }
     if (error) throw DataError(str("cannot read folder ", folder, ": ", error.message()));
-    if (names_.empty()) throw DataError(str(folder, ": holds no images (.jpg, .png, .bmp, .gif, .tga, .ppm, .pgm)"));
+    if (names_.empty())
+      throw DataError(str(folder, ": holds no images (.jpg, .png, .bmp, .gif, .tga, .ppm, .pgm)",
+                          passed_over(left_out_, unknown_)));
     std::sort(names_.begin(), names_.end());
     for (const auto& name : names_) {
       const fs::path path = fs::path(folder) / name;
@@ -108,7 +116,7 @@ class Archive final : public ImageSource {
       else
         entries.push_back({info.name, str(info.name, " ", info.size, " ", info.crc, "\n"), static_cast<uint64_t>(i)});
     }
-    if (entries.empty()) throw DataError(path + ": the archive holds no images");
+    if (entries.empty()) throw DataError(str(path, ": the archive holds no images", passed_over(left_out_, unknown_)));
     std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.name < b.name; });
     for (auto& entry : entries) {
       names_.push_back(std::move(entry.name)), identity_ += entry.identity;

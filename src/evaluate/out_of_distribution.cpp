@@ -16,6 +16,7 @@ using at::Tensor;
 Tensor others(Evaluation& e, int64_t count) {
   DatasetOptions options = e.data_options();
   options.name = e.options.against;
+  options.leave_out.clear();  // classes of the run's own data
   if (dataset_traits(options.name).kind == DataKind::kText)
     throw UsageError(str("--against ", options.name, ": it holds text, but this run is on pictures"));
   options.test_size = count;

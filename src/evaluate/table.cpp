@@ -102,7 +102,7 @@ std::string needs_density(Evaluation& evaluation) {
 }
 
 std::string needs_pictures(Evaluation& evaluation) {
-  return evaluation.is_text() ? "it compares pictures, but this run is on text" : "";
+  return evaluation.is_text() ? "it is for pictures, but this run is on text" : "";
 }
 
 std::string to_json(const Evaluation& evaluation, const std::vector<Section>& sections) {

@@ -128,6 +128,9 @@ Lookup make_lookup(const CoordinateDistribution& distribution, const std::vector
     const auto at = level_segments(density[c].const_data_ptr<double>(), kCells, width, segments);
     auto* knots = lookup.knots[c].mutable_data_ptr<double>();
     for (size_t k = 0; k < at.size(); ++k) knots[k] = low + width * static_cast<double>(at[k]);
+    // The last code, a step before the last knot, is for the last entry.
+    const auto levels = static_cast<double>(entries / segments);
+    knots[segments] = knots[segments - 1] + (knots[segments] - knots[segments - 1]) * levels / (levels - 1);
   }
   const Quantiser quantiser(lookup.knots, bits);
   const Tensor index = at::arange(entries, at::kDouble).unsqueeze(1);  // [n,1]

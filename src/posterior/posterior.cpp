@@ -1,5 +1,6 @@
 #include "kaem/posterior/posterior.h"
 
+#include <algorithm>
 #include <array>
 
 #include "kaem/core/table.h"
@@ -33,6 +34,16 @@ PosteriorRow find_posterior(std::string_view name) {
 }
 
 }  // namespace
+
+bool PosteriorOptions::uses(std::string_view key) const {
+  constexpr auto kOfChains =
+      std::to_array<std::string_view>({"ula_η", "pcnl_δ", "step_size_bounds", "autoMALA_η_changerate", "iters",
+                                       "N_unadjusted", "chain_start", "preconditioner"});
+  const SamplerKind kind = sampler_kind(sampler);
+  if (key == "kept_draws") return kind == SamplerKind::kProposal;
+  if (key == "defensive_share") return proposes();
+  return kind == SamplerKind::kChains || std::find(kOfChains.begin(), kOfChains.end(), key) == kOfChains.end();
+}
 
 SamplerKind sampler_kind(std::string_view name) { return find_posterior(name).kind; }
 

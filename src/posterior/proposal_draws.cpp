@@ -24,12 +24,8 @@ Tensor own_log_likelihood(ModelImpl& model, const Tensor& x, const Tensor& z) {
 }  // namespace
 
 DefensiveProposal::DefensiveProposal(const PosteriorOptions& options)
-    : from_prior_(std::max<int64_t>(1, std::llround(options.defensive_share * static_cast<double>(options.samples)))),
-      from_encoder_(options.samples - from_prior_) {
-  if (from_encoder_ < 1)
-    throw ConfigError(
-        "[POST_LANGEVIN] defensive_share: nothing is left for the encoder of so few draws "
-        "([TRAINING] importance_sample_size)");
+    : from_prior_(options.prior_draws()), from_encoder_(options.samples - from_prior_) {
+  if (from_encoder_ < 1) throw ConfigError("[POST_LANGEVIN] defensive_share leaves no draw for the encoder");
 }
 
 ProposedDraws DefensiveProposal::draw(const ModelView& view, EncoderImpl& encoder, const Tensor& x, int64_t step,

@@ -27,7 +27,10 @@ void restore_state(const io::NamedTensors& into, const std::map<std::string, at:
   for (const auto& [name, tensor] : into) {
     const auto found = from.find(name);
     if (found == from.end())
-      throw UsageError(kaem::str(source, ": has no tensor ", name, ", which this configuration needs"));
+      throw UsageError(kaem::str(source, ": has no tensor ", name, ", which this configuration needs",
+                                 name.find("encoder") == std::string::npos
+                                     ? ""
+                                     : ": it was trained without an encoder, and a run that has one is a new run"));
     if (found->second.sizes() != tensor.sizes())
       throw UsageError(kaem::str(source, ": tensor ", name, " has shape ", found->second.sizes(),
                                  ", this configuration needs ", tensor.sizes()));

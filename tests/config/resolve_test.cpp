@@ -50,7 +50,8 @@ TEST(Resolve, KindsOfPriors) {
   EXPECT_NE(refused("[MixtureModel]\ntrain_proportions = true\nuse_attention_kernel = true\n")
                 .find("f.ini:3: [MixtureModel] use_attention_kernel = true: not together with"),
             std::string::npos);
-  EXPECT_NE(refused("[EbmModel]\nlayer_widths = 100,200,1\n").find("importance sampling cannot use"),
+  EXPECT_NE(refused("[EbmModel]\nlayer_widths = 100,200,1\n")
+                .find("deep prior, whose draws cannot be weighted; choose another [POST_LANGEVIN] sampler"),
             std::string::npos);
   EXPECT_TRUE(noted(parse_config("[EbmModel]\nlayernorm = true\n", "f.ini"), "layernorm = true is ignored"));
   EXPECT_TRUE(noted(parse_config("[EbmModel]\nspline_function = FFT\ngrid_trainable = true\n", "f.ini"),
@@ -281,6 +282,49 @@ TEST(Resolve, PreconditionersAreForKernelsThatTakeOne) {
       EXPECT_EQ(load(keys + sampler + "\n").posterior.preconditioner, kind);
   }
   EXPECT_EQ(load("[POST_LANGEVIN]\nsampler = pcnl\npreconditioner = none\n").posterior.sampler, "pcnl");
+}
+
+TEST(Resolve, StartsFromWeightedDrawsNeedWhatWeighsThem) {
+  const auto load = [](const std::string& text, const std::string& dataset) {
+    parse_config("[POST_LANGEVIN]\nsampler = mala\nchain_start = proposal\n" + text, "f.ini", {}, dataset, "vanilla");
+  };
+  const auto refused = [&](const std::string& text, const std::string& part, const std::string& dataset = "MNIST") {
+    EXPECT_NE(refusal([&] { load(text, dataset); }).find(part), std::string::npos) << text;
+  };
+  const std::string start = "choose another [POST_LANGEVIN] chain_start", none = "none is left for the encoder";
+  refused("[EbmModel]\nlayer_widths = 100,200,1\n", start);
+  refused("[SEQ]\nsequence_length = 20\nautoregressive = true\n", start, "PTB");
+  // One draw at least is the prior's, and one must be left for the encoder.
+  refused("defensive_share = 1\n", none);
+  refused("[TRAINING]\nimportance_sample_size = 1\n", none);
+  EXPECT_NO_THROW(load("[TRAINING]\nimportance_sample_size = 2\n", "MNIST"));
+}
+
+TEST(Resolve, ADeepPriorOverABoxHasNoCoordinatesForPcnl) {
+  const auto load = [](const std::string& reference) {
+    parse_config("[EbmModel]\nlayer_widths = 9,6,1\nπ_0 = " + reference +
+                     "\n[GeneratorModel]\nwidths = 9,12\n[POST_LANGEVIN]\nsampler = pcnl\n",
+                 "f.ini", {}, "MNIST", "vanilla");
+  };
+  EXPECT_NE(refusal([&] { load("uniform"); }).find("needs [EbmModel] π_0 = gaussian"), std::string::npos);
+  EXPECT_NO_THROW(load("gaussian"));
+}
+
+TEST(Resolve, SaysWhichKeysOfASamplerHaveNoEffect) {
+  const auto has_note = [](const std::string& sampler, const std::string& given, const std::string& part) {
+    std::vector<Override> set;
+    if (!given.empty()) set.push_back(parse_override(given));
+    return noted(parse_config("; kaem config 1\n[POST_LANGEVIN]\nsampler = " + sampler + "\niters = 5\n", "f.ini", set,
+                              "MNIST", "vanilla"),
+                 part);
+  };
+  const std::string start = "POST_LANGEVIN.chain_start=encoder", kept = "POST_LANGEVIN.kept_draws=3";
+  EXPECT_TRUE(has_note("importance", start, "without effect here: [POST_LANGEVIN] chain_start"));
+  EXPECT_TRUE(has_note("proposal", start, "chain_start"));
+  EXPECT_FALSE(has_note("proposal", kept, "kept_draws"));
+  EXPECT_TRUE(has_note("ula", kept, "kept_draws"));
+  EXPECT_FALSE(has_note("ula", start, "chain_start"));
+  EXPECT_FALSE(has_note("importance", "", "iters"));  // a file may serve several samplers
 }
 
 TEST(Resolve, GridUpdatesFallDueAtGrowingIntervals) {

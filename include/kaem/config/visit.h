@@ -202,7 +202,7 @@ void visit_data(DatasetOptions& o, V&& v) {
   v(Key{.name = "leave_out",
         .help =
             "Classes (labels) whose records training and test data lack, of the first N_train and N_test; the metric "
-            "anomaly of kaem evaluate tells them from the others",
+            "anomaly of kaem evaluate tells them from the others (pictures alone)",
         .min = 0,
         .max = 1e6},
     o.leave_out);

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kaem/core/options.h"
@@ -117,6 +120,18 @@ struct PosteriorOptions {
     return kind == SamplerKind::kChains ? chains_use_encoder() : kind != SamplerKind::kImportance;
   }
 
+  /// Whether draws of an encoder and of the prior have weights, and how many of them are the prior's.
+  bool proposes() const {
+    const SamplerKind kind = sampler_kind(sampler);
+    return kind == SamplerKind::kProposal || (kind == SamplerKind::kChains && chain_start == "proposal");
+  }
+  int64_t prior_draws() const {
+    return std::max<int64_t>(1, std::llround(defensive_share * static_cast<double>(samples)));
+  }
+
+  /// Whether a key of [POST_LANGEVIN] has an effect beside the others.
+  bool uses(std::string_view key) const;
+
   /// Whether prior draws have weights, all of a batch the same ones: that needs the prior's density, and p(x|z) of
   /// every pair.
   bool weighs_prior_draws() const {
@@ -167,7 +182,9 @@ struct PosteriorOptions {
           .choices = {"auto", "none", "prior", "encoder"}},
       o.preconditioner);
     v(Key{.name = "defensive_share",
-          .help = "Share of the draws of sampler = proposal that are the prior's, whatever the encoder says",
+          .help =
+              "Share of the draws of sampler = proposal and of chain_start = proposal that are the prior's, at least "
+              "one of them; of [TRAINING] importance_sample_size draws one at least must be the encoder's",
           .min = 0,
           .max = 1,
           .min_open = true},

@@ -169,8 +169,8 @@ class TorchSave {
     for (size_t i = 0; i + 1 < dict->items.size() && found.size() < 60; i += 2)
       found += str(found.empty() ? "" : ", ", "'", shown((*pickle_)[dict->items[i]].text), "' (",
                    described((*pickle_)[dict->items[i + 1]]), ")");
-    throw DataError(str(path_, ": the dict holds no tensor called one of ", wanted, "; it holds ",
-                        found.empty() ? "nothing" : found, kAdvice));
+    throw DataError(str(path_, ": the dict holds no dense tensor of plain numbers called one of ", wanted,
+                        "; it holds ", found.empty() ? "nothing" : found, kAdvice));
   }
 
  private:
