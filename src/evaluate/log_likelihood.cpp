@@ -28,6 +28,7 @@ struct Row {
   double ess = std::nan("");    ///< mean over the data; not a number where there are no weights
   double seconds = 0;
   std::vector<double> values = {};  ///< of each datum
+  double few = 3;                   ///< an `ess` below it is said to be small: of ten chains there are never many
 };
 
 Row row_of(const std::string& name, const metrics::LogLikelihood& estimate, double seconds) {
@@ -61,11 +62,9 @@ void print_per_token(std::ostream& out, const std::vector<Row>& rows, const Test
 
 /// Estimates that rest on few draws, a line each.
 std::string remark_of(const std::vector<Row>& rows) {
-  // A mean over data: of ten thousand draws even 6 leave data that rest on one. Of ten chains there are never more.
-  constexpr double kFewChains = 3, kFewDraws = 10;
   std::ostringstream out;
   for (const auto& row : rows)
-    if (row.ess < (row.name == kImportance ? kFewDraws : kFewChains))
+    if (row.ess < row.few)
       out << row.name << " rests on " << std::fixed << std::setprecision(2) << row.ess
           << " draws a datum: it may lie far below log p(x), and its s.e. does not show it\n";
   return out.str();
@@ -108,7 +107,9 @@ std::vector<Row> rows_of(Evaluation& e, const std::string& method) {
   const Tensor& x = e.test().x;
   if (method == "is") {
     const auto estimate = metrics::importance_log_likelihood(*e.run.model, x, e.options.samples, e.rng);
-    return {row_of(kImportance, estimate, seconds())};
+    Row row = row_of(kImportance, estimate, seconds());
+    row.few = 10;  // a mean over data: of ten thousand draws even 6 leave data that rest on one
+    return {row};
   }
   if (method == "ais") {
     const metrics::Annealed& estimate = e.posterior();

@@ -124,7 +124,12 @@ struct LangevinSampling : Posterior {
     const Tensor fresh = prior_chains(*view.prior, sizes_of_chains, rng, Stream::kPrior, step);
     if (store && batch.index.defined()) {
       const auto [lower, upper] = view.model.prior->domain();
-      return store->load(batch.index, fresh, lower, upper);
+      const Tensor kept = store->load(batch.index, fresh, lower, upper);
+      if (options.replay_share == 1) return kept;
+      std::vector<int64_t> sizes(fresh.dim(), 1);
+      std::copy(sizes_of_chains.begin(), sizes_of_chains.end(), sizes.begin());
+      return at::where(rng.uniform(Stream::kResample, step, sizes, fresh.options()) < options.replay_share, kept,
+                       fresh);
     }
     if (options.chain_start != "encoder") return fresh;
     std::vector<int64_t> sizes = fresh.sizes().slice(1).vec();

@@ -42,6 +42,7 @@ bool PosteriorOptions::uses(std::string_view key) const {
   const SamplerKind kind = sampler_kind(sampler);
   if (key == "kept_draws") return kind == SamplerKind::kProposal;
   if (key == "defensive_share") return proposes();
+  if (key == "replay_share") return kind == SamplerKind::kChains && chain_start == "persistent";
   return kind == SamplerKind::kChains || std::find(kOfChains.begin(), kOfChains.end(), key) == kOfChains.end();
 }
 

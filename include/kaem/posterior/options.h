@@ -105,6 +105,7 @@ struct PosteriorOptions {
   int64_t unadjusted = 0;  ///< first steps without acceptance
   int64_t chains_per_datum = 1;
   std::string chain_start = "prior";    ///< prior | base | persistent | encoder | proposal
+  double replay_share = 1;              ///< of persistent chains: those that go on from where they were
   std::string preconditioner = "auto";  ///< auto | none | prior | encoder
   double defensive_share = 0.2;         ///< of proposal's draws: those of the prior
   int64_t kept_draws = 8;               ///< of each datum, chosen by their weights, that the generator is trained on
@@ -174,6 +175,12 @@ struct PosteriorOptions {
                   "at the chain's temperature, as sampler = proposal makes them (proposal)",
           .choices = {"prior", "base", "persistent", "encoder", "proposal"}},
       o.chain_start);
+    v(Key{.name = "replay_share",
+          .help =
+              "Share of the persistent chains that go on from where they were; the others start anew from the prior",
+          .min = 0,
+          .max = 1},
+      o.replay_share);
     v(Key{.name = "preconditioner",
           .help =
               "Scales s of the coordinates in steps of ula, mala and automala: the prior's deviations (prior), those "
