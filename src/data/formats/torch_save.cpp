@@ -21,6 +21,7 @@ constexpr std::string_view kLegacy("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a
 constexpr int kMostWrappers = 4;                     // a parameter of a subclass of ... a tensor
 constexpr size_t kMostAxes = 64;                     // as in LibTorch
 constexpr int64_t kMostRepeated = int64_t{1} << 28;  // elements of a tensor that has more of them than its storage
+constexpr char kTensor[] = "a tensor";
 constexpr char kAdvice[] = "; save a dict of tensors: torch.save({'x': a, 'y': u}, path)";
 
 struct ElementType {
@@ -161,16 +162,19 @@ class TorchSave {
       throw DataError(str(path_, ": holds no dict of tensors but ", described(*dict), kAdvice));
     for (const auto name : names) {
       const PickleNode* const value = pickle_->find(*dict, name);
-      if (value != nullptr)
-        if (auto tensor = tensor_of(*value, str(path_, ": tensor '", name, "'"))) return std::move(*tensor);
+      if (value == nullptr) continue;
+      if (auto tensor = tensor_of(*value, str(path_, ": tensor '", name, "'"))) return std::move(*tensor);
+      if (described(*value) == kTensor)
+        throw DataError(
+            str(path_, ": '", name, "' is no dense tensor of plain numbers (sparse, quantised or meta)", kAdvice));
     }
     std::string wanted, found;
     for (const auto name : names) wanted += str(wanted.empty() ? "" : ", ", name);
     for (size_t i = 0; i + 1 < dict->items.size() && found.size() < 60; i += 2)
       found += str(found.empty() ? "" : ", ", "'", shown((*pickle_)[dict->items[i]].text), "' (",
                    described((*pickle_)[dict->items[i + 1]]), ")");
-    throw DataError(str(path_, ": the dict holds no dense tensor of plain numbers called one of ", wanted,
-                        "; it holds ", found.empty() ? "nothing" : found, kAdvice));
+    throw DataError(str(path_, ": the dict holds no tensor called one of ", wanted, "; it holds ",
+                        found.empty() ? "nothing" : found, kAdvice));
   }
 
  private:
@@ -187,7 +191,7 @@ class TorchSave {
   std::string described(const PickleNode& node) const {
     if (node.kind != PickleKind::kObject) return pickle_kind_name(node.kind);
     const PickleNode& callable = pickle_->callable(node);
-    if (callable.name.starts_with("_rebuild")) return "a tensor";
+    if (callable.name.starts_with("_rebuild")) return kTensor;
     return str("an object of ", shown(callable.text), ".", shown(callable.name));
   }
 
