@@ -127,6 +127,10 @@ TEST_F(Evaluate, TellsAClassThatWasLeftOut) {
   EXPECT_TRUE(found.contains("AUPRC of classes left out, -log p(z)"));
   EXPECT_HAS(refused("evaluate last --device cpu --metrics anomaly -n 1 --levels 10"), "expected more of them (-n)");
 
+  // The classes are those of the run's own data: of another set none is left out.
+  write_set("fashion_mnist");
+  EXPECT_HAS(kaem("evaluate last --device cpu --metrics ood --against FMNIST -n 12 --chains 2 --levels 10").out,
+             "and 12 of FMNIST");
   // Without a test file those that the run held out are all there are: it has trained on the others.
   for (const char* file : {"t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"})
     std::filesystem::remove(folder / "data/mnist" / file);

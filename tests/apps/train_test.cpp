@@ -77,6 +77,9 @@ TEST_F(Train, RunsOnPrincipalComponentsGiveImages) {
   EXPECT_HAS(evaluated.out, "MSE");
   EXPECT_EQ(content_of(folder / "r.png").substr(1, 3), "PNG");
   EXPECT_HAS(kaem(std::string("train --dry-run --set PCA.use_pca=true ") + kTiny).out, "50 principal components");
+  const Outcome absent = kaem("train --dataset DARCY_FLOW --set DATA.darcy_file=none.npy --dry-run");
+  EXPECT_EQ(absent.status, 3);
+  EXPECT_HAS(absent.error_line(), "none.npy");
   const Outcome many = kaem(std::string("train --set PCA.use_pca=true --set PCA.pca_components=64 ") + kTiny);
   EXPECT_EQ(many.status, 2);
   EXPECT_HAS(many.error_line(), "expected 1 to 15");

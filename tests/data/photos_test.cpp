@@ -246,6 +246,9 @@ TEST_F(Photos, FoldersOfOneAndOfManySizes) {
   const TemporaryFolder empty;
   expect_message(message_of<DataError>([&] { make_dataset({.name = "FOLDER", .root = empty.str()}); }),
                  {empty.str() + ": holds no images"});
+  put(empty / "._a.png", "x"), put(empty / "b.webp", "x");
+  expect_message(message_of<DataError>([&] { make_dataset({.name = "FOLDER", .root = empty.str()}); }),
+                 {": holds no images", "passed over: 1 hidden, 1 of other kinds"});
 }
 
 TEST_F(Photos, TwoThreadsMayAskAtOnce) {

@@ -144,10 +144,15 @@ TEST(Ptb, TheVocabularyIsThatOfTheRecordsTrainedOn) {
 TEST(Ptb, OtherFilesServeWhereTheTestFileIsMissing) {
   const TemporaryFolder folder;
   test::put(folder / "ptb/ptb.train.txt", kTrain);
+  const auto told = verify_dataset("PTB", folder.str());
+  EXPECT_EQ(std::count_if(told.begin(), told.end(),
+                          [](const auto& line) { return line.ends_with("not there; training does without it"); }),
+            2);
   const Dataset last = make_dataset(options_for(folder, "PTB", 100, 1));
   EXPECT_TRUE(last.test_from_training && has_note(last, "the last 1 sequences are the test set"));
   EXPECT_TRUE(at::equal(last.test, rows({3, 1, -1, -1})));
   EXPECT_EQ(last.train.size(0), 3);
+  expect_message(message_of<DataError>([&] { verify_dataset("PTB", folder / "none"); }), {"missing ptb.train.txt"});
   expect_message(message_of<DataError>([&] { make_dataset(options_for(folder, "PTB", 100, 4)); }),
                  {"ptb.train.txt", "4 sequences cannot give 4 test sequences"});
   test::put(folder / "ptb/ptb.valid.txt", " b \n a \n");

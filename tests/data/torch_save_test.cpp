@@ -105,6 +105,8 @@ TEST(TorchSave, OtherContentIsNamed) {
   expect_message(refusal(archive(dict("train", "}"))), {"no tensor called one of y, sol; it holds 'train' (a dict)"});
   expect_message(refusal(archive(dict("y", "cos\nsystem\n" + text("true") + "\x85R"))),
                  {"it holds 'y' (an object of os.system)"});
+  expect_message(refusal(archive(dict("y", "ctorch._utils\n_rebuild_sparse_tensor\n)R"))),
+                 {"'y' is no dense tensor of plain numbers"});
   expect_message(refusal("\x80\x02}q\x01."), {"neither a zip archive"});
   expect_message(refusal(zip_file({{"a.txt", "x"}})), {"a zip archive without data.pkl"});
   const std::string deep = "\x80\x02" + std::string(1 << 20, '(') + std::string(1 << 20, 't') + ".";

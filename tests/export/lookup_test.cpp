@@ -151,6 +151,7 @@ TEST(Lookup, KeepsItsErrorOfNarrowModes) {
     const Truth truth = truth_of(run);
     const LookupFile file = lookup_of(run, 12);
     ASSERT_GT(most_error(file, truth, 12), 1e-3);  // what even steps would cost
+    EXPECT_TRUE((file.codes.select(2, 4095) == 4095).all().item<bool>()) << "the last entry has the last code";
     EXPECT_LT(measured_error(file, truth, 12), 7e-4) << size;
   }
 }
