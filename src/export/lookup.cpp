@@ -129,7 +129,8 @@ Lookup make_lookup(const CoordinateDistribution& distribution, const std::vector
     auto* knots = lookup.knots[c].mutable_data_ptr<double>();
     for (size_t k = 0; k < at.size(); ++k) knots[k] = low + width * static_cast<double>(at[k]);
     // The last code, a step before the last knot, is for the last entry.
-    const auto levels = static_cast<double>(entries / segments);
+    const int64_t steps = entries / segments;
+    const auto levels = static_cast<double>(steps);
     knots[segments] = knots[segments - 1] + (knots[segments] - knots[segments - 1]) * levels / (levels - 1);
   }
   const Quantiser quantiser(lookup.knots, bits);
