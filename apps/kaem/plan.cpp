@@ -192,11 +192,9 @@ void print_time(const Config& config, const DataShape& shape, const Length& leng
   double each = 0;
   try {
     each = seconds_per_update(config, stand_in(config, shape), kTrial);
-  } catch (const ConfigError&) {
-    throw;
-  } catch (const UsageError&) {
-    throw;
-  } catch (const Error& error) {  // what random data cannot be trained on, the run's own may be
+  } catch (const Error& error) {
+    if (error.exit_status() == 2)
+      throw;  // the configuration's fault; what random data cannot be trained on, others may
     label("time") << "not measured: " << error.what() << "\n";
     return;
   }

@@ -79,6 +79,7 @@ std::vector<std::string> verify_dataset(const std::string& name, const std::stri
                                         const std::function<void(const std::string& line)>& report) {
   const DataSet& set = find_data_set(name);
   std::vector<std::string> lines, missing;
+  bool trainable = true;
   std::optional<DataError> fault;
   const auto add = [&](const std::string& line) {
     lines.push_back(line);
@@ -88,7 +89,10 @@ std::vector<std::string> verify_dataset(const std::string& name, const std::stri
   if (set.files.empty() && set.verify == nullptr) add(no_files(set) + ", no files to verify");
   for (size_t i = 0; i < set.files.size(); ++i) {
     const auto paths = find_files(set, i, root);
-    if (paths.empty() && !set.files[i].optional) missing.emplace_back(set.files[i].download);
+    if (paths.empty() && !set.files[i].optional) {
+      missing.emplace_back(set.files[i].download);
+      trainable = trainable && set.files[i].test;
+    }
     if (!paths.empty() && set.verify != nullptr) try {
         set.verify(paths.front(), add);
       } catch (const DataError& error) {
@@ -106,11 +110,7 @@ std::vector<std::string> verify_dataset(const std::string& name, const std::stri
       }
   }
   if (fault) throw DataError(*fault);
-  const bool serves = set.any_test_file && std::none_of(set.files.begin(), set.files.end(), [&](const DataFile& file) {
-                        return !file.test && !file.optional &&
-                               std::find(missing.begin(), missing.end(), file.download) != missing.end();
-                      });
-  if (serves)  // the loader takes what there is
+  if (set.any_test_file && trainable)  // the loader takes what there is
     for (const auto& name_of_file : missing) add(name_of_file + ": not there; training does without it");
   else if (!missing.empty())
     throw DataError(missing_message(set, missing, root, "fetch them first"));

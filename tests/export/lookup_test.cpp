@@ -136,8 +136,8 @@ TEST(Lookup, KeepsItsErrorAndSaysIt) {
 TEST(Lookup, SaysWhereItsBitsAreTooFew) {
   const torch::NoGradGuard no_grad;
   LoadedRun run = run_of("ebm", 10);
-  const LookupFile file = lookup_of(run, 9);
-  const double error = measured_error(file, truth_of(run), 9);
+  const LookupFile file = lookup_of(run, 10);
+  const double error = measured_error(file, truth_of(run), 10);
   EXPECT_GT(error, 1e-3);
   EXPECT_NEAR(file.meta["error"], error, 1e-4 + 0.02 * error);
   EXPECT_NE(file.said.find("note: the error of"), std::string::npos) << file.said;

@@ -111,8 +111,8 @@ TEST(Posterior, OfEverySamplerIsThatOfQuadrature) {
   }
 }
 
-/// Chains that start from weighted draws are at every temperature where they should be before they move. 400,000 draws
-/// have effective sizes above 30,000 here, so that 4000 of them are as good as independent ones.
+/// Chains that start from weighted draws are at every temperature where they should be before they move. The effective
+/// size of the draws is many times the 4000 that are chosen, which are as good as independent ones.
 TEST(Posterior, WeightedStartsAreThoseOfTheirTemperature) {
   Model model = one_dimensional();
   const torch::NoGradGuard no_grad;
@@ -121,6 +121,10 @@ TEST(Posterior, WeightedStartsAreThoseOfTheirTemperature) {
   options.chain_start = "proposal", options.samples = 400'000;
   options.tempering = {.levels = 3, .p_start = 2, .p_end = 2, .iters = 1, .exchange = "none"};
   const Particles particles = posterior_of(options, *model)->sample(model->view(), {x, {}}, 0, Rng(2));
+  PosteriorOptions weighing = options;
+  weighing.sampler = "proposal";
+  const Particles draws = posterior_of(weighing, *model)->sample(model->view(), {x, {}}, 0, Rng(2));
+  ASSERT_GT(draws.info.ess.min().item<double>(), 30'000);
   const at::Tensor equal = torch::full({4000}, 1 / 4000.0, torch::kDouble);
   for (int64_t k = 0; k < 3; ++k) {
     const double t = std::pow((static_cast<double>(k) + 1) / 3, 2);
