@@ -96,7 +96,7 @@ bench: build ## Run the benchmarks, each against its lower bound, then the same 
 	$(call set_up,--peers)
 	.venv/bin/python benches/peers.py --against $(bench_json) --json build/peers.json $(PEERS)
 
-.PHONY: sample evaluate diagnose plot compare traverse symbolic prune export
+.PHONY: sample evaluate diagnose plot compare report traverse symbolic prune export
 sample: build ## Draw samples from the trained RUN (a run's folder, or last)
 	$(KAEM) sample $(RUN) $(ARGS)
 
@@ -105,6 +105,9 @@ evaluate: build ## Evaluate the trained RUN
 
 compare: build ## Measure the runs RUN="A B ..." and print one table
 	$(KAEM) compare $(RUN) $(ARGS)
+
+report: build ## Write a page about RUN that a browser shows (RUN/report.html)
+	$(KAEM) report $(RUN) $(ARGS)
 
 diagnose: build ## Where the quality of RUN's samples is lost: prior, posterior samples or generator
 	$(KAEM) diagnose $(RUN) $(ARGS)
@@ -126,11 +129,26 @@ plot: build ## Draw the prior, the curves of training and the samples of RUN (ma
 	$(KAEM) plot $(RUN) $(ARGS)
 
 ##@ Checking
-.PHONY: test check-asan check-tsan fuzz gpu-check portable
+.PHONY: test test-python check-report check-asan check-tsan fuzz gpu-check portable package
 test: ## Build and run all tests; the last line is "N passed, N failed"
 	$(call set_up)
 	$(call build_in,build,release,all)
 	@$(PYTHON) scripts/run_tests.py build $(ARGS)
+
+test-python: ## The tests of the Python package, and TensorBoard's own reading of a run (all of torch is installed)
+	$(call set_up,--python)
+	$(call build_in,build,release,kaem_python program)
+	@PYTHONPATH=python .venv/bin/python -m pytest -q tests/python $(ARGS)
+	@rm -rf build/events && $(KAEM) train --dataset DARCY_PERM --max-steps 30 --quiet --out build/events --name a --set TRAINING.gen_every=1
+	@.venv/bin/python scripts/check_tensorboard.py build/events/DARCY_PERM/vanilla/a
+
+check-report: ## The pages of kaem report in a headless browser, wide and narrow, light and dark (build/pages/)
+	$(call set_up,--browser)
+	$(call build_in,build,release,program)
+	@rm -rf build/pages && for mode in vanilla thermo variational; do $(KAEM) train --dataset DARCY_PERM --mode $$mode --max-steps 40 --quiet --profile \
+	  --out build/pages/runs --name a --set TRAINING.gen_every=1 --set TRAINING.N_train=200 >/dev/null || exit 1; done
+	@$(KAEM) report build/pages/runs/DARCY_PERM/*/a --out build/pages/several.html >/dev/null
+	@$(PYTHON) scripts/check_report.py --pictures build/pages build/pages/several.html build/pages/runs/DARCY_PERM/*/a/report.html
 
 check-asan: ## The tests under AddressSanitizer and UBSan (build-dev/; ONLY="core io" for those of some folders)
 	$(call set_up)
@@ -151,6 +169,12 @@ fuzz: ## Fuzz every file reader for FUZZ_SECONDS each (clang++ with libFuzzer)
 portable: ## Stage build-portable/: runs where there is LibTorch but no Debian packages
 	$(call set_up)
 	$(call build_in,build-portable-objects,portable,all)
+
+package: ## A .deb and a tarball in build-packages/, which run where LibTorch is found
+	$(call set_up)
+	@CMAKE_ARGS="-DKAEM_BUILD_TESTS=OFF $(CMAKE_ARGS)" scripts/build.sh build-portable-objects portable $(JOBS) all
+	@cd build-portable-objects && cpack >cpack.log 2>&1 || { cat cpack.log; exit 1; }
+	@ls -l build-packages/*.deb build-packages/*.tar.gz
 
 gpu-check: ## Build with CUDA kernels into build-portable/, then tests and benchmarks on the GPU
 	$(call set_up)

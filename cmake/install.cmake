@@ -17,6 +17,20 @@ endif()
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/config/" DESTINATION "${CMAKE_INSTALL_DATADIR}/kaem/config" COMPONENT runtime
         OPTIONAL FILES_MATCHING PATTERN "*.ini" PATTERN "jobs/*.txt")
 
+# The manual page and completion, made by the program of what it declares.
+install(CODE "
+  set(_root \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}\")
+  foreach(made man:${CMAKE_INSTALL_MANDIR}/man1/kaem.1 bash:${CMAKE_INSTALL_DATADIR}/bash-completion/completions/kaem
+               zsh:${CMAKE_INSTALL_DATADIR}/zsh/site-functions/_kaem)
+    string(REPLACE \":\" \";\" made \${made})
+    list(GET made 0 what)
+    list(GET made 1 where)
+    execute_process(COMMAND \"$<TARGET_FILE:kaem_cli>\" completion \${what} OUTPUT_VARIABLE text RESULT_VARIABLE fault)
+    if(NOT fault)
+      message(STATUS \"Installing: \${_root}/\${where}\")
+      file(WRITE \"\${_root}/\${where}\" \"\${text}\")
+    endif()
+  endforeach()" COMPONENT runtime)
 install(FILES "${PROJECT_SOURCE_DIR}/python/plot.py" DESTINATION "${CMAKE_INSTALL_DATADIR}/kaem/python" COMPONENT runtime)
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/kaem" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT development)
 install(EXPORT kaem-targets NAMESPACE kaem:: DESTINATION "${_package_dir}" COMPONENT development)

@@ -27,6 +27,12 @@ function(_kaem_torch_candidates out)
     list(APPEND dirs "${prefix}" "${prefix}/../.." "${prefix}/../../..")
   endforeach()
   list(APPEND dirs "${LIBTORCH}" "$ENV{LIBTORCH}")
+  # pip builds in an environment of its own, whose Python is still that of the one that it installs into.
+  if(SKBUILD AND Python_EXECUTABLE)
+    execute_process(COMMAND "${Python_EXECUTABLE}" -c "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+                    OUTPUT_VARIABLE packages OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+    list(APPEND dirs "${packages}/torch")
+  endif()
   file(GLOB venv "${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/torch")
   set(${out} ${dirs} ${venv} PARENT_SCOPE)
 endfunction()

@@ -2,7 +2,7 @@
 """Draws what `kaem plot` has written. usage: plot.py FOLDER: prior.csv, components.csv, runs.json -> pictures there.
 
 prior.csv: component,q,p,z,energy,log_pi0,density,cdf; components.csv: q,p,entropy,divergence; runs.json: the runs' names,
-modes and folders, whose metrics.csv and samples/ are read.
+modes and folders, whose metrics.csv and samples/ are read, and which columns are drawn together.
 """
 import csv
 import json
@@ -19,24 +19,6 @@ try:
     from matplotlib.ticker import LogFormatter, MaxNLocator
 except ImportError as missing:
     sys.exit(f"plot.py: {missing} (make plot installs what it needs)")
-
-# Columns of metrics.csv that are drawn together: (title, unit, columns, logarithmic).
-PANELS = [
-    ("Loss", "nats", ["loss"], False),
-    ("Log-likelihood of the posterior's samples", "nats", ["log_likelihood"], False),
-    ("Cross entropy of words", "nats per token", ["token_loss"], False),
-    ("Log-density of the prior at these samples", "nats", ["log_prior"], False),
-    ("Evidence", "nats", ["log_evidence", "elbo"], False),
-    ("Effective sample size", "draws", ["ess"], True),
-    ("Acceptance", "share of moves", ["acceptance"], False),
-    ("Communication barrier", "Λ", ["barrier"], False),
-    ("Discriminator's loss", "nats", ["discriminator_loss"], False),
-    ("Generator's loss", "nats", ["generator_loss"], False),
-    ("What the discriminator takes for data", "share of samples", ["fake_is_data"], False),
-    ("Norm of the gradient", "loss per unit of parameters", ["grad_norm"], True),
-    ("Learning rate", "step", ["lr"], True),
-]
-
 
 def table(path):
     """Columns of a CSV file by name, as lists of numbers; what is no number is left out with its row's step."""
@@ -116,18 +98,7 @@ def histories_of(runs):
     return histories
 
 
-def panels_of(runs, histories):
-    """The panels that have curves, and one for each measure of held-out data ([TRAINING] eval_every)."""
-    measured = sorted({name for _, history in histories for name in history if name.startswith("eval_")})
-    panels = PANELS + [(f"Measured while it trained: {name[5:]}", "nats" if name == "eval_loglik" else "", [name], False) for name in measured]
-    if any(run["mode"] == "baseline-ddpm" for run in runs):  # noise is predicted, no density
-        alone = all(run["mode"] == "baseline-ddpm" for run in runs)
-        panels[0] = ("Loss", "mean squared error" if alone else "nats; of a DDPM mean squared error", ["loss"], False)
-    return [panel for panel in panels if any(name in history for _, history in histories for name in panel[2])]
-
-
-def draw_training(folder, runs, histories):
-    panels = panels_of(runs, histories)
+def draw_training(folder, panels, histories):
     if not panels:
         print("training.png is not drawn: no metrics.csv has a row of numbers")
         return
@@ -136,18 +107,18 @@ def draw_training(folder, runs, histories):
     figure, axes = plt.subplots(rows, columns, figsize=(4.2 * columns, 3 * rows), squeeze=False, layout="constrained")
     for axis in axes.flat[len(panels):]:
         axis.set_visible(False)
-    for axis, (title, unit, names, logarithmic) in zip(axes.flat, panels):
+    for axis, panel in zip(axes.flat, panels):
         for i, (run, history) in enumerate(histories):
-            for name in names:
+            for name in panel["columns"]:
                 points = [(step, value) for step, value in zip(history.get("step", []), history.get(name, [])) if value == value]
                 if points:  # measures stand in few rows
                     axis.plot(*zip(*points), color=f"C{i}", label=run, linewidth=1.2, marker="." if len(points) < 20 else "")
         axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axis.ticklabel_format(axis="y", useOffset=False)
-        axis.set_title(title, fontsize=10)
+        axis.set_title(panel["title"], fontsize=10)
         axis.set_xlabel("update", fontsize=9)
-        axis.set_ylabel(unit, fontsize=9)
-        if logarithmic:
+        axis.set_ylabel(panel["unit"], fontsize=9)
+        if panel["logarithmic"]:
             axis.set_yscale("log")
             # Numbers between powers of ten where fewer than two decades are shown.
             axis.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
@@ -193,11 +164,12 @@ def draw_samples(folder, runs):
 
 def main(folder):
     with open(os.path.join(folder, "runs.json"), encoding="utf-8") as file:
-        runs = json.load(file)
+        drawn = json.load(file)
+    runs = drawn["runs"]
     draw_prior(folder)
     draw_components(folder)
     histories = histories_of(runs)
-    draw_training(folder, runs, histories)
+    draw_training(folder, drawn["panels"], histories)
     draw_ladder(folder, histories)
     draw_samples(folder, runs)
 

@@ -1,8 +1,10 @@
 #!/bin/bash
 # Installs what kaem needs: system packages (Debian/Ubuntu) and LibTorch, into .venv. Only what is missing is installed, so that
 # a run where all is there takes a moment and, with --quiet, prints nothing. Works as root, through sudo, and as a user who has sudo.
-# usage: install.sh [--quiet] [--peers] [--plot] [--format] [--lint]    set up (--peers: all of Python's torch, for benches/peers.py;
-#                                                      --plot: matplotlib, for make plot;
+# usage: install.sh [--quiet] [--peers] [--plot] [--python] [--browser] [--format] [--lint]    set up (--peers: all of Python's torch, for benches/peers.py;
+#                                                      --plot: matplotlib, for make plot; --python: all of torch, and
+#                                                      what make test-python runs;
+#                                                      --browser: Chromium, for make check-report;
 #                                                      --format, --lint: clang-format, clang-tidy as well)
 #        install.sh --packages                         print the packages and stop
 # KAEM_TORCH=auto|cpu|cuda: LibTorch without CUDA's libraries, or with them; auto: with them where there is an NVIDIA GPU.
@@ -102,18 +104,27 @@ install_plotting() {
   .venv/bin/python -m pip install --disable-pip-version-check --no-cache-dir -q -r requirements-plot.txt
 }
 
-peers=no plot=no
+# What the tests of the Python package run.
+install_python_tests() {
+  .venv/bin/python -c 'import pytest, safetensors, tensorboard, matplotlib' 2>/dev/null && return
+  say "pytest, safetensors, tensorboard and matplotlib into .venv: 60 MB to download, 250 MB of disk, half a minute"
+  .venv/bin/python -m pip install --disable-pip-version-check --no-cache-dir -q -r requirements-python.txt
+}
+
+peers=no plot=no python=no
 for option in "$@"; do
   case $option in
     --quiet) quiet=yes ;;
     --peers) peers=yes ;;
     --plot) plot=yes ;;
+    --python) peers=yes python=yes ;;
     --format) # any clang-format 14 will do, under either name
       command -v clang-format-14 >/dev/null || clang-format --version 2>/dev/null | grep -q 'version 14\.' || packages+=(clang-format-14) ;;
+    --browser) command -v chromium >/dev/null || command -v google-chrome >/dev/null || packages+=(chromium) ;;
     --lint) command -v clang-tidy-14 >/dev/null || command -v clang-tidy >/dev/null || packages+=(clang-tidy) ;;
     --user-part) part=user ;; # what is left after the system packages, as the user who called sudo
     --packages) printf '%s\n' "${packages[@]}"; exit 0 ;;
-    *) fail "unknown option '$option': --quiet, --peers, --plot, --format, --lint, --packages" ;;
+    *) fail "unknown option '$option': --quiet, --peers, --plot, --python, --browser, --format, --lint, --packages" ;;
   esac
 done
 case $torch in auto | cpu | cuda) ;; *) fail "KAEM_TORCH is '$torch': use auto, cpu or cuda" ;; esac
@@ -134,4 +145,5 @@ if [ $part = all ]; then
 fi
 install_venv
 if [ $plot = yes ]; then install_plotting; fi
+if [ $python = yes ]; then install_python_tests; fi
 fine "Set up. Next: make train-vanilla DATASET=DARCY_FLOW"

@@ -16,25 +16,8 @@ for component in runtime cuda portable; do
 done
 cp "$source/scripts/run_tests.py" "$out/"
 
-# Libraries that the target machine brings itself: the C and C++ run time, OpenMP, LibTorch and CUDA.
-own_libraries='^(linux-vdso|ld-linux|lib(c|m|dl|rt|pthread|stdc\+\+|gcc_s|gomp|torch|c10|shm|kaem))[^a-z]|^lib(torch|c10|kaem|nv|cu(da|blas|dnn|fft|file|pti|rand|solver|sparse))'
-needed() { readelf -d "$1" 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; }
-path_of() { ldconfig -p | awk -v name="$1" '!found && $1 == name && /x86-64|AArch64/ {print $NF; found = 1}'; }
-
-copy_needed() {
-  local name path
-  while read -r name; do
-    [[ $name =~ $own_libraries ]] || [ -e "$out/lib/$name" ] && continue
-    path=$(path_of "$name")
-    [ -n "$path" ] || { echo "portable: $1 needs $name, which was not found"; exit 1; }
-    install -m 644 "$(readlink -f "$path")" "$out/lib/$name"
-    copy_needed "$out/lib/$name"
-  done < <(needed "$1")
-}
 shopt -s nullglob
-for file in "$out"/bin/* "$out"/lib/libkaem*.so* "$out"/tests/*; do
-  [ -L "$file" ] || copy_needed "$file"
-done
+"$source/scripts/copy_needed.sh" "$out/lib" "$out"/bin/* "$out"/lib/libkaem*.so* "$out"/tests/*
 
 cat >"$out/environment.sh" <<'TEXT'
 # Sets LD_LIBRARY_PATH to the folder of LibTorch: LIBTORCH if set, else the torch package of .venv or the active Python.

@@ -42,6 +42,7 @@ struct Command {
   ROW(sample)              \
   ROW(evaluate)            \
   ROW(compare)             \
+  ROW(report)              \
   ROW(diagnose)            \
   ROW(export)              \
   ROW(traverse)            \
@@ -54,15 +55,21 @@ struct Command {
   ROW(info)                \
   ROW(bench)               \
   ROW(jobs)                \
-  ROW(tune)
+  ROW(tune)                \
+  ROW(help)                \
+  ROW(completion)
 // clang-format on
 
 #define KAEM_ROW(name) Command add_##name(CLI::App& program, const Common& common);
 KAEM_COMMANDS(KAEM_ROW)
 #undef KAEM_ROW
 
-/// Declares the common options for a command.
-void add_common_options(CLI::App& command, Common& common);
+/// Declares the common options for a command; its help lists those of `uses`, the others are accepted and named as
+/// without effect.
+void add_common_options(CLI::App& command, Common& common, const std::vector<std::string>& uses);
+
+/// Long names of all common options.
+const std::vector<std::string>& common_options();
 
 /// `--set` and the options that stand for a configuration key.
 /// `own_root`: the data's folder of a run that is gone on with. While it is there, it goes before KAEM_DATA_DIR, which
@@ -90,7 +97,8 @@ void prepare_log(const Common& common);
 /// Threads, flushing of denormals, determinism for commands that compute without the trainer.
 void prepare_threads(const Common& common);
 
-/// Shows how far a download or the Darcy solver has come in the status line.
+/// Shows how far a download, the Darcy solver or decoding has come: in the status line, or by a line every five
+/// seconds.
 DataProgress show_progress();
 
 /// Prints what a run would do: data set, shapes, layers with parameter counts, steps, memory. Touches nothing.

@@ -13,6 +13,7 @@
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
 #include "kaem/io/file.h"
+#include "kaem/report/report.h"
 #include "kaem/train/run.h"
 #include "kaem/train/trainer.h"
 #include "measures.h"
@@ -32,10 +33,9 @@ constexpr const char* kCompareExamples = R"(
 Examples:
   kaem compare runs/MNIST/vanilla/a runs/MNIST/baseline-vae/b --methods ais
   kaem compare runs/table/MNIST/*/* --metrics loglik,fid,precision-recall,reconstruction --methods ais --out table.md
+  kaem compare runs/MNIST/*/* --out comparison.html      a page: curves, settings that differ, measures, pictures
 
 Behind ± stands a standard error: of log p(x) that of the draws, for the same test data serve all runs. What a run was measured at is kept in its folder (compared.json): the same command goes on where it was stopped.)";
-
-constexpr const char* kKept = "compared.json";
 
 /// A cell of the table: a number with its error, or why there is none, or what is to be said of it.
 struct Cell {
@@ -120,7 +120,7 @@ Compared compared_of(const std::string& path, const std::vector<evaluate::Metric
   Compared compared{
       str(run.config.run.mode, "/", folder.filename().string(), best ? "/best" : ""), run.step, run.seconds, {}};
   evaluate::Evaluation evaluation(run, data_of(run, common), options_of(a), Rng(seed));
-  const std::string file = run.folder + "/" + kKept;
+  const std::string file = run.folder + "/" + evaluate::kComparedFile;
   Json kept = kept_of(file);
   for (const auto& metric : metrics) {
     log::set_status_line(str(compared.label, ": ", metric.name));
@@ -218,8 +218,8 @@ void check_data(const std::vector<std::string>& runs) {
 
 void run_comparison(const CompareArguments& a, const Common& common) {
   if (a.runs.empty()) throw UsageError("kaem compare: expected RUNs (folders of runs); see kaem compare --help");
-  if (!a.out.empty() && !a.out.ends_with(".md") && !a.out.ends_with(".csv"))
-    throw UsageError(str("--out ", a.out, ": expected a name that ends in .md or .csv"));
+  if (!a.out.empty() && !a.out.ends_with(".md") && !a.out.ends_with(".csv") && !a.out.ends_with(".html"))
+    throw UsageError(str("--out ", a.out, ": expected a name that ends in .md, .csv or .html"));
   check_target("--out", a.out);
   const auto metrics = metrics_of(a);
   if (options_of(a).methods.size() > 1)
@@ -235,7 +235,9 @@ void run_comparison(const CompareArguments& a, const Common& common) {
   std::cout << table;
   print_notes(runs);
   if (a.out.empty()) return;
-  io::write_file_atomic(a.out, a.out.ends_with(".csv") ? csv_of(runs, metrics) : table);
+  io::write_file_atomic(a.out, a.out.ends_with(".html")  ? report::page_of(a.runs)
+                               : a.out.ends_with(".csv") ? csv_of(runs, metrics)
+                                                         : table);
 }
 
 }  // namespace

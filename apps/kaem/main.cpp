@@ -5,9 +5,11 @@
 #include <cstdio>
 #include <exception>
 #include <iostream>
+#include <memory>
 #include <new>
 
 #include "commands.h"
+#include "help_format.h"
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
@@ -90,9 +92,8 @@ void refuse_empty_values(int argc, char** argv) {
 
 /// Common options that this command accepts but does nothing with.
 void warn_unused(const Command& command) {
-  for (const auto* option : command.app->get_options()) {
-    if (option->get_group() != "Common options" || option->count() == 0) continue;
-    const std::string name = option->get_lnames().front();
+  for (const std::string& name : common_options()) {
+    if (command.app->get_option("--" + name)->count() == 0) continue;
     const bool used = std::find(command.uses.begin(), command.uses.end(), name) != command.uses.end();
     if (!used && name == "dry-run")  // nothing must happen that was not to happen
       throw UsageError(str("kaem ", command.app->get_name(), ": has no --dry-run"));
@@ -119,12 +120,14 @@ int run(int argc, char** argv) {
   program.footer(kExamples);
   program.set_version_flag("--version", str("kaem ", version(), " (LibTorch ", libtorch_version(), ")"));
   program.allow_extras();
+  program.require_subcommand(0, 1);                   // behind one, a word such as `train` is an argument
+  program.formatter(std::make_shared<HelpFormat>());  // subcommands inherit it
   std::vector<Command> commands;
 #define KAEM_ROW(name) add_##name,
   for (const auto add : {KAEM_COMMANDS(KAEM_ROW)}) {
 #undef KAEM_ROW
     commands.push_back(add(program, common));
-    add_common_options(*commands.back().app, common);
+    add_common_options(*commands.back().app, common, commands.back().uses);
     commands.back().app->allow_extras();
   }
   refuse_empty_values(argc, argv);

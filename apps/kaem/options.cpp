@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -25,30 +26,40 @@
 
 namespace kaem::app {
 
-void add_common_options(CLI::App& command, Common& c) {
+const std::vector<std::string>& common_options() {
+  static const std::vector<std::string> names = {
+      "set",    "device",        "threads", "seed",    "data-dir",      "out",   "max-steps", "budget", "name",
+      "resize", "overfit-batch", "log",     "offline", "deterministic", "quiet", "verbose",   "memory", "dry-run"};
+  return names;
+}
+
+void add_common_options(CLI::App& command, Common& c, const std::vector<std::string>& uses) {
+  const auto group = [&](CLI::Option* option) {
+    const std::string name = option->get_lnames().front();
+    const bool used = std::find(uses.begin(), uses.end(), name) != uses.end();
+    return option->group(used ? "Common options" : "");  // without a group help does not list it
+  };
   const auto text = [&](const char* name, std::string& value, const char* takes, const char* help) {
-    command.add_option(name, value, help)->type_name(takes)->group("Common options");
+    group(command.add_option(name, value, help)->type_name(takes));
   };
   const auto flag = [&](const char* name, bool& value, const char* help) {
-    command.add_flag(name, value, help)->group("Common options");
+    group(command.add_flag(name, value, help));
   };
-  command.add_option("--set", c.set, "Set a key of the configuration (repeatable)")
-      ->type_name("SECTION.key=value")
-      ->allow_extra_args(false)
-      ->group("Common options");
+  group(command.add_option("--set", c.set, "Set a key of the configuration (repeatable); kaem help KEY explains one")
+            ->type_name("SECTION.key=value")
+            ->allow_extra_args(false));
   text("--device", c.device, "auto|cpu|cuda|cuda:N", "Where to compute");
   text("--threads", c.threads, "N", "CPU threads (0 or none given: all that this process may use)");
   text("--seed", c.seed, "N", "The seed that decides everything");
   text("--data-dir", c.data_dir, "DIR", "Folder of the data sets (else KAEM_DATA_DIR, else ./data)");
-  text("--out", c.out, "PATH", "train: folder of all runs; elsewhere the file to write");
+  const bool trains = std::find(uses.begin(), uses.end(), "max-steps") != uses.end();
+  text("--out", c.out, "PATH", trains ? "Folder of all runs (else runs)" : "The file to write; of plot the folder");
   text("--max-steps", c.max_steps, "N", "Stop after so many updates");
   text("--budget", c.budget, "TIME", "Train for so long (90s, 10m, 1h30m): sets the updates that fit");
   text("--name", c.name, "NAME", "Name of the run (else the time)");
   text("--resize", c.resize, "HxW", "Resize images");
   flag("--overfit-batch", c.overfit_batch, "Train on the first batch only");
-  command.add_option("--log", c.log_format, "Format of messages")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->group("Common options");
+  group(command.add_option("--log", c.log_format, "Format of messages")->check(CLI::IsMember({"text", "json"})));
   flag("--offline", c.offline, "Never download");
   flag("--deterministic", c.deterministic, "Refuse kernels whose results depend on the order of execution");
   flag("--quiet", c.quiet, "Only warnings and errors");
@@ -138,10 +149,16 @@ void prepare_threads(const Common& c) {
 }
 
 DataProgress show_progress() {
-  return [](const std::string& what, int64_t done, int64_t total) {
-    if (total <= 0) return log::set_status_line(str(what, ": ", grouped(done)));
-    if (done >= total) return log::set_status_line("");
-    log::set_status_line(str(what, ": ", grouped(done), " of ", grouped(total), " (", 100 * done / total, "%)"));
+  using Clock = std::chrono::steady_clock;
+  static constexpr auto kInterval = std::chrono::seconds(5);
+  return [told = Clock::now()](const std::string& what, int64_t done, int64_t total) mutable {
+    if (total > 0 && done >= total) return log::set_status_line("");
+    std::string text = str(what, ": ", grouped(done));
+    if (total > 0) text += str(" of ", grouped(total), " (", 100 * done / total, "%)");
+    if (log::shows_status()) return log::set_status_line(text);
+    if (Clock::now() - told < kInterval) return;  // a pipe or a file: a line now and then
+    told = Clock::now();
+    log::info(text, {{"done", done}, {"total", total}});
   };
 }
 

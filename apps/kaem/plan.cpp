@@ -18,6 +18,7 @@
 #include "kaem/data/dataset.h"
 #include "kaem/data/folder.h"
 #include "kaem/model/model.h"
+#include "kaem/train/describe.h"
 #include "kaem/train/length.h"
 #include "kaem/train/trainer.h"
 
@@ -137,26 +138,6 @@ int64_t step_bytes(const Config& c, const ModelImpl& model) {
     floats +=
         2 * samples * widths[i] * features + 3 * samples * widths[i + 1] + 2 * widths[i] * features * widths[i + 1];
   return kFloat * (floats + 3 * c.run.batch_size * model.data_size() + 6 * c.run.batch_size * samples);
-}
-
-/// How the posterior is sampled: "300 importance samples", "10 steps of ula at each of 5 temperatures, 1 chain a
-/// datum".
-std::string posterior_text(const Config& config) {
-  if (const BaselineRow* row = find_baseline(config.run.mode); row && row->posterior) return "no posterior";
-  const PosteriorOptions& posterior = config.posterior;
-  if (sampler_kind(posterior.sampler) == SamplerKind::kImportance) return str(posterior.samples, " importance samples");
-  if (sampler_kind(posterior.sampler) == SamplerKind::kProposal)
-    return str(posterior.samples, " draws a datum from an encoder and the prior");
-  const std::string chains =
-      str(posterior.chains_per_datum, posterior.chains_per_datum == 1 ? " chain" : " chains", " a datum");
-  if (sampler_kind(posterior.sampler) == SamplerKind::kEncoder)
-    return str("an encoder, ", posterior.chains_per_datum, " draws a datum");
-  const std::string from =
-      posterior.chain_start == "proposal" ? str(", from ", posterior.samples, " weighted draws") : "";
-  if (posterior.tempering.levels > 1)
-    return str(posterior.tempering.iters, " steps of ", posterior.sampler, " at each of ", posterior.tempering.levels,
-               " temperatures, ", chains, from);
-  return str(posterior.iters, " steps of ", posterior.sampler, ", ", chains, from);
 }
 
 /// Random records in place of the data: what an update takes does not depend on them.

@@ -17,6 +17,7 @@
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
 #include "kaem/io/file.h"
+#include "kaem/report/history.h"
 #include "kaem/symbolic/components.h"
 #include "kaem/train/trainer.h"
 
@@ -50,20 +51,6 @@ void write_components(const symbolic::Summary& s, CsvFile& file) {
       file.text("\n");
     }
   file.close();
-}
-
-/// The components q,p that differ most from the reference; of a mixture one of each q, as those of one q are much
-/// alike.
-std::vector<std::pair<int64_t, int64_t>> chosen(const symbolic::Summary& s, int64_t shown, bool mixture) {
-  const Tensor order = s.divergence.flatten().argsort(0, /*descending=*/true);
-  const int64_t p_count = s.divergence.size(1);
-  std::vector<std::pair<int64_t, int64_t>> found;
-  for (int64_t i = 0; i < order.size(0) && std::ssize(found) < shown; ++i) {
-    const int64_t q = order[i].item<int64_t>() / p_count, p = order[i].item<int64_t>() % p_count;
-    const bool seen = std::any_of(found.begin(), found.end(), [&](const auto& other) { return other.first == q; });
-    if (!(mixture && seen)) found.emplace_back(q, p);
-  }
-  return found;
 }
 
 void write_prior(const PriorCurves& c, const std::vector<std::pair<int64_t, int64_t>>& shown, CsvFile& file) {
@@ -121,24 +108,6 @@ void draw(const PlotArguments& a, const std::string& folder) {
   if (run_program({python, script(), folder}) != 0) throw Error("kaem plot: python/plot.py failed");
 }
 
-/// What pictures call the runs: the ends of their paths, DATASET/mode/NAME, as long as it takes to tell them apart.
-std::vector<std::string> labels_of(const std::vector<LoadedRun>& runs) {
-  constexpr int kParts = 3;
-  std::vector<std::string> labels;
-  for (int parts = 1; parts <= kParts + 1; ++parts) {
-    labels.clear();
-    for (const auto& run : runs) {
-      const fs::path whole = fs::weakly_canonical(run.folder);
-      fs::path path = whole, end;
-      for (int i = 0; i < parts; ++i) end = path.filename() / end, path = path.parent_path();
-      std::string label = (parts > kParts ? whole : end.parent_path()).string();
-      if (std::find(labels.begin(), labels.end(), label) == labels.end()) labels.push_back(std::move(label));
-    }
-    if (labels.size() == runs.size()) return labels;
-  }
-  throw UsageError("kaem plot: a run is named twice");
-}
-
 void plot(const PlotArguments& a, const Common& common) {
   const int64_t shown = a.shown.empty() ? 16 : integer_of("--components", a.shown, 1, 1000);
   prepare_threads(common);
@@ -146,7 +115,13 @@ void plot(const PlotArguments& a, const Common& common) {
   std::vector<LoadedRun> runs;
   for (const auto& name : a.runs) runs.push_back(load_run(name, common.device.empty() ? "cpu" : common.device));
   const std::string folder = common.out.empty() ? runs.front().folder + "/plots" : common.out;
-  const auto labels = labels_of(runs);
+  std::vector<std::string> folders, modes;
+  std::vector<report::History> histories;
+  for (const auto& run : runs) {
+    folders.push_back(run.folder), modes.push_back(run.config.run.mode);
+    histories.push_back(report::read_history(run.folder));
+  }
+  const auto labels = report::labels_of(folders);
   std::error_code fault;
   if (fs::create_directories(folder, fault); !fs::is_directory(folder))
     throw UsageError(str("--out ", folder, ": expected a folder for the pictures, or the name of a new one"));
@@ -154,14 +129,18 @@ void plot(const PlotArguments& a, const Common& common) {
   for (size_t i = 0; i < runs.size(); ++i)
     list.push_back(
         {{"name", labels[i]}, {"mode", runs[i].config.run.mode}, {"folder", fs::absolute(runs[i].folder).string()}});
-  io::write_file_atomic(folder + "/runs.json", list.dump(1) + "\n");
+  nlohmann::ordered_json panels = nlohmann::ordered_json::array();
+  for (const auto& [title, unit, columns, logarithmic] : report::panels_of(histories, modes))
+    panels.push_back({{"title", title}, {"unit", unit}, {"columns", columns}, {"logarithmic", logarithmic}});
+  const nlohmann::ordered_json drawn = {{"runs", list}, {"panels", panels}};
+  io::write_file_atomic(folder + "/runs.json", drawn.dump(1) + "\n");
   CsvFile curves(folder + "/prior.csv"), components(folder + "/components.csv");
   const bool energies = find_baseline(runs.front().config.run.mode) == nullptr;
   if (const auto prior = energies ? curves_of(*runs.front().model->prior, kPoints) : std::nullopt) {
     const PriorCurves c = symbolic::with_densities(*prior);
     const symbolic::Summary s = symbolic::summarise(c);
     write_components(s, components);
-    write_prior(c, chosen(s, shown, runs.front().config.model.prior.mixture.enabled), curves);
+    write_prior(c, symbolic::most_different(s, shown, runs.front().config.model.prior.mixture.enabled), curves);
   } else {
     log::warn(energies ? "a deep prior has no univariate curves: they are left out"
                        : "a baseline's prior has no energies: their curves are left out");

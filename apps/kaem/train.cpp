@@ -11,6 +11,7 @@
 #include "kaem/core/str.h"
 #include "kaem/core/table.h"
 #include "kaem/evaluate/in_training.h"
+#include "kaem/report/report.h"
 #include "kaem/train/run.h"
 
 namespace kaem::app {
@@ -18,6 +19,7 @@ namespace {
 
 struct TrainArguments {
   std::string dataset, mode, config, resume, help_config;
+  bool profile = false;
   CLI::Option *resume_option = nullptr, *help_option = nullptr;
 };
 
@@ -48,12 +50,21 @@ void print_help_config(const std::string& format) {
     throw UsageError(str("--help-config ", format, ": expected text or markdown"));
 }
 
-void run_training(const Config& config, const std::string& resume, const Common& common) {
+void run_training(const Config& config, const std::string& resume, bool profile, const Common& common) {
   TrainOptions options;
+  options.profile = profile;
   options.resume = resume;
   options.command_line = common.command_line;
   options.evaluator = evaluate::in_training(config);
-  train(config, options);
+  std::vector<Profile::Row> phases;
+  if (profile) options.at_end = [&](const Trainer& trainer) { phases = trainer.profile().rows(); };
+  const Report done = train(config, options);
+  if (profile) std::cout << to_text(phases);
+  try {
+    log::info("report: " + report::write_page(done.folder));
+  } catch (const Error& e) {  // worth no run
+    log::warn(str("there is no report of the run: ", e.what()));
+  }
 }
 
 /// A new run: the file of the data set unless one is named.
@@ -66,7 +77,7 @@ void start(const TrainArguments& a, const Common& common) {
   apply_session(config, common);
   if (config.run.verbose && !common.quiet) log::set_level(log::Level::kDebug);
   if (common.dry_run) return print_plan(config, path);
-  run_training(config, "", common);
+  run_training(config, "", a.profile, common);
 }
 
 /// Goes on with a run: its own configuration, with what this command line changes.
@@ -88,7 +99,7 @@ void go_on(const TrainArguments& a, const Common& common) {
     throw UsageError(str("mode ", config.run.mode, ": ", folder.path(), " is a run in mode ", before.run.mode));
   apply_session(config, common);
   if (common.dry_run) return print_plan(config, path);
-  run_training(config, folder.path(), common);
+  run_training(config, folder.path(), a.profile, common);
 }
 
 }  // namespace
@@ -101,6 +112,9 @@ Command add_train(CLI::App& program, const Common& common) {
   app->add_option("--config", a->config, "Configuration file (else the data set's in config/)")->type_name("FILE");
   a->resume_option =
       app->add_option("--resume", a->resume, "Go on with a run (else the newest)")->type_name("[RUN]")->expected(0, 1);
+  app->add_flag(
+      "--profile", a->profile,
+      "Time the phases of the updates: a table, and a trace for Perfetto or chrome://tracing (RUN/profile.json)");
   a->help_option = app->add_option("--help-config", a->help_config,
                                    "Print every key of the configuration and exit (text or markdown)")
                        ->type_name("[FORMAT]")

@@ -1,4 +1,5 @@
 #include <array>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -27,9 +28,12 @@ std::string config::read_configuration(const std::string& path) {
 
 namespace {
 
-/// ./config, the config folder beside the program's (a build folder in the source tree), and the installed one.
+/// ./config, that of KAEM_CONFIG_DIR (a package in Python has its own), the config folder beside the program's (a build
+/// folder in the source tree), and the installed one.
 std::vector<fs::path> config_folders() {
   std::vector<fs::path> folders = {"config"};
+  if (const char* named = std::getenv("KAEM_CONFIG_DIR"); named != nullptr && *named != '\0')
+    folders.emplace_back(named);
   std::error_code fault;
   const fs::path program = fs::read_symlink("/proc/self/exe", fault);
   if (!fault) {

@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <map>
 #include <sstream>
 
 #include "config/fields.h"
 #include "config/reserved.h"
 #include "kaem/core/str.h"
+#include "kaem/core/table.h"
 
 namespace kaem {
 namespace {
@@ -32,6 +34,16 @@ void walk(const std::vector<Field>& fields, Section&& section, Row&& row) {
     current = field.section;
     row(field);
   }
+}
+
+/// The key's name, or its first alias without other letters.
+std::string ascii_name(const Field& field) {
+  const auto is_ascii = [](std::string_view name) {
+    return std::all_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 128; });
+  };
+  if (is_ascii(field.key.name)) return std::string(field.key.name);
+  const auto alias = std::find_if(field.key.aliases.begin(), field.key.aliases.end(), is_ascii);
+  return alias == field.key.aliases.end() ? std::string(field.key.name) : *alias;
 }
 
 /// What the key means, and what the reference does where it differs.
@@ -130,6 +142,29 @@ std::string to_ini(const Config& config) {
   return out.str();
 }
 
+std::vector<std::pair<std::string, std::string>> ini_values(const std::string& ini) {
+  std::vector<std::pair<std::string, std::string>> all;
+  std::istringstream lines(ini);
+  std::string section;
+  for (std::string line; std::getline(lines, line);) {
+    const size_t equals = line.find(" = ");
+    if (line.starts_with('[')) section = line.substr(1, line.size() - 2);
+    if (equals != std::string::npos && !line.starts_with(';'))
+      all.emplace_back(str(section, ".", line.substr(0, equals)), line.substr(equals + 3));
+  }
+  return all;
+}
+
+std::vector<ValueChange> changed_values(const std::string& before, const std::string& now) {
+  const auto values = ini_values(before);
+  const std::map<std::string, std::string> old(values.begin(), values.end());
+  std::vector<ValueChange> changed;
+  for (const auto& [key, value] : ini_values(now))
+    if (const auto found = old.find(key); found != old.end() && found->second != value)
+      changed.push_back({key, found->second, value});
+  return changed;
+}
+
 std::string configuration_markdown() {
   std::ostringstream out;
   out << kPreamble;
@@ -152,6 +187,33 @@ std::string configuration_markdown() {
          "format and "
          "are refused.\n";
   return out.str();
+}
+
+std::vector<KeyHelp> key_help(std::string_view word) {
+  Config defaults;
+  TuningOptions tuning;
+  auto fields = config::fields_of(defaults);
+  for (auto& field : config::fields_of(tuning)) fields.push_back(std::move(field));
+  const size_t dot = word.find('.');
+  std::vector<KeyHelp> found;
+  for (const auto& f : fields) {
+    const bool whole =
+        dot != std::string_view::npos && same_name(word.substr(0, dot), f.section) && f.spelt(word.substr(dot + 1));
+    if (whole || f.spelt(word))
+      found.push_back({std::string(f.section), std::string(f.key.name), ascii_name(f), joined(f.key.aliases, ", "),
+                       meaning(f.key), config::wanted(f.key, f.slot), default_of(f)});
+  }
+  return found;
+}
+
+std::vector<std::string> key_names() {
+  Config defaults;
+  std::vector<std::string> names;
+  for (const auto& f : config::fields_of(defaults)) {
+    names.push_back(ascii_name(f));
+    names.push_back(str(f.section, ".", names.back()));
+  }
+  return names;
 }
 
 std::string configuration_help() {

@@ -18,6 +18,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
+#include <variant>
+#include <vector>
 
 namespace kaem::log {
 namespace {
@@ -58,10 +60,16 @@ std::string time_stamp(spdlog::log_clock::time_point time) {
   return text.data();
 }
 
+/// Of the message that is being written; the logger's lock guards it.
+const std::vector<Field>* current_fields = nullptr;
+
 std::string json_line(const spdlog::details::log_msg& message) {
-  const nlohmann::ordered_json line = {{"time", time_stamp(message.time)},
-                                       {"level", level_name(message.level)},
-                                       {"message", std::string(message.payload.data(), message.payload.size())}};
+  nlohmann::ordered_json line = {{"time", time_stamp(message.time)},
+                                 {"level", level_name(message.level)},
+                                 {"message", std::string(message.payload.data(), message.payload.size())}};
+  if (current_fields != nullptr)
+    for (const auto& [name, value] : *current_fields)
+      std::visit([&, key = std::string(name)](const auto& v) { line[key] = v; }, value);
   // A file name in a message may hold any bytes: they must not make the logger throw.
   return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
@@ -209,17 +217,19 @@ void tell_failure(Logger& l) {
   if (const std::string failure = l.file->failure(); !failure.empty()) l.front.log(spdlog::level::warn, failure);
 }
 
-void write(Level level, std::string_view message) {
+void write(Level level, std::string_view message, const std::vector<Field>& fields = {}) {
   auto& l = logger();
   const std::lock_guard lock(l.mutex);
+  current_fields = &fields;
   l.front.log(to_spdlog(level), spdlog::string_view_t(message.data(), message.size()));
+  current_fields = nullptr;
   tell_failure(l);
 }
 
 }  // namespace
 
 void debug(std::string_view message) { write(Level::kDebug, message); }
-void info(std::string_view message) { write(Level::kInfo, message); }
+void info(std::string_view message, const std::vector<Field>& fields) { write(Level::kInfo, message, fields); }
 void warn(std::string_view message) { write(Level::kWarn, message); }
 void error(std::string_view message) { write(Level::kError, message); }
 
@@ -269,6 +279,12 @@ std::string printable(std::string_view text) {
   return line;
 }
 
-bool is_terminal() { return isatty(STDERR_FILENO) != 0; }
+bool shows_status() {
+  auto& l = logger();
+  const std::lock_guard lock(l.mutex);
+  return isatty(STDERR_FILENO) != 0 && l.format == Format::kText;
+}
+
+size_t columns() { return terminal_columns(); }
 
 }  // namespace kaem::log

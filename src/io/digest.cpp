@@ -27,4 +27,12 @@ std::string digest(std::string_view bytes, const EVP_MD* algorithm) {
 std::string sha256(std::string_view bytes) { return digest(bytes, EVP_sha256()); }
 std::string md5(std::string_view bytes) { return digest(bytes, EVP_md5()); }
 
+std::string base64(std::string_view bytes) {
+  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');  // EVP ends it with a zero
+  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), reinterpret_cast<const unsigned char*>(bytes.data()),
+                  static_cast<int>(bytes.size()));
+  text.pop_back();
+  return text;
+}
+
 }  // namespace kaem::io

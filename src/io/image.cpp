@@ -57,15 +57,14 @@ void append(void* context, void* data, int size) {
 
 }  // namespace
 
-void write_png_grid(const std::string& path, const at::Tensor& images, int64_t columns, int64_t padding, int64_t zoom) {
+std::string png_grid(const at::Tensor& images, int64_t columns, int64_t padding, int64_t zoom) {
   TORCH_CHECK_VALUE(images.dim() == 4 && images.numel() > 0 && (images.size(1) == 1 || images.size(1) == 3),
-                    "write_png_grid: expected images [N,C,H,W] with C 1 or 3, got ", images.sizes());
-  TORCH_CHECK_VALUE(padding >= 0, "write_png_grid: expected padding >= 0, got ", padding);
+                    "png_grid: expected images [N,C,H,W] with C 1 or 3, got ", images.sizes());
+  TORCH_CHECK_VALUE(padding >= 0, "png_grid: expected padding >= 0, got ", padding);
   const int64_t channels = images.size(1);
   const Layout grid = plan(images, columns, padding, zoom);
   if (grid.picture_height() * grid.picture_width() > std::numeric_limits<int>::max() / 4)
-    throw Error(str("cannot write ", path, ": a picture of ", grid.picture_width(), "x", grid.picture_height(),
-                    " pixels is too large"));
+    throw Error(str("a picture of ", grid.picture_width(), "x", grid.picture_height(), " pixels is too large"));
 
   const at::Tensor bytes = to_bytes(images, grid.zoom);
   at::Tensor picture = at::full({channels, grid.picture_height(), grid.picture_width()}, kBackground, at::kByte);
@@ -80,7 +79,17 @@ void write_png_grid(const std::string& path, const at::Tensor& images, int64_t c
   std::string png;
   if (stbi_write_png_to_func(append, &png, width, height, static_cast<int>(channels), picture.const_data_ptr(),
                              width * static_cast<int>(channels)) == 0)
-    throw Error(str("cannot write ", path, ": the picture could not be encoded"));
+    throw Error("the picture could not be encoded");
+  return png;
+}
+
+void write_png_grid(const std::string& path, const at::Tensor& images, int64_t columns, int64_t padding, int64_t zoom) {
+  std::string png;
+  try {
+    png = png_grid(images, columns, padding, zoom);
+  } catch (const Error& e) {
+    throw Error(str("cannot write ", path, ": ", e.what()));
+  }
   write_file_atomic(path, png);
 }
 

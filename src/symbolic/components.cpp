@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "kaem/core/error.h"
 #include "kaem/prior/prior.h"
 
@@ -22,6 +24,18 @@ Summary summarise(const PriorCurves& c) {
   const Tensor inside = c.density > 0;
   const auto integral = [&](const Tensor& f) { return at::trapezoid(at::where(inside, f, zero), c.z, 0); };
   return {integral(-c.density * log_p), integral(c.density * (log_p - c.log_reference))};
+}
+
+std::vector<std::pair<int64_t, int64_t>> most_different(const Summary& s, int64_t count, bool one_each) {
+  const Tensor order = s.divergence.flatten().argsort(0, /*descending=*/true);
+  const int64_t p_count = s.divergence.size(1);
+  std::vector<std::pair<int64_t, int64_t>> found;
+  for (int64_t i = 0; i < order.size(0) && std::ssize(found) < count; ++i) {
+    const int64_t q = order[i].item<int64_t>() / p_count, p = order[i].item<int64_t>() % p_count;
+    const bool seen = std::any_of(found.begin(), found.end(), [&](const auto& other) { return other.first == q; });
+    if (!(one_each && seen)) found.emplace_back(q, p);
+  }
+  return found;
 }
 
 void check_energies(Prior& prior, const std::string& run) {

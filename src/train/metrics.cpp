@@ -1,18 +1,13 @@
 #include "kaem/train/metrics.h"
 
 #include <ATen/ops/scalar_tensor.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string_view>
@@ -30,21 +25,6 @@ std::string number(double value) {
   std::array<char, 40> text{};
   std::snprintf(text.data(), text.size(), "%.9g", value);
   return text.data();
-}
-
-[[noreturn]] void throw_write_error(const std::string& path) {
-  throw Error(str("cannot write ", path, ": ", std::strerror(errno)));
-}
-
-/// One write call, so that a line is whole unless the machine or the disk fails inside it.
-void append(const std::string& path, std::string_view text) {
-  const int file = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-  if (file < 0) throw_write_error(path);
-  const ssize_t written = ::write(file, text.data(), text.size());
-  const int saved = written < 0 ? errno : ENOSPC;
-  ::close(file);
-  errno = saved;
-  if (written != static_cast<ssize_t>(text.size())) throw_write_error(path);
 }
 
 /// The step that a row begins with, or -1.
@@ -73,32 +53,35 @@ void Metrics::measure(const std::vector<double>& values) {
     if (!std::isnan(values.at(i))) measured_[measured_names_[i]] = values[i];
 }
 
-void Metrics::write_row(int64_t step, int64_t epoch, double seconds, double learning_rate) {
-  std::vector<std::pair<std::string, std::string>> cells = {
-      {"step", str(step)}, {"epoch", str(epoch)}, {"seconds", number(seconds)}};
-  const auto add_column = [&](const std::string& name, double value, Measure measure = Measure::kTerm) {
-    cells.emplace_back(name, measure == Measure::kSwapRate && std::isnan(value) ? "" : number(value));
-  };
+std::vector<Number> Metrics::write_row(int64_t step, int64_t epoch, double seconds, double learning_rate) {
+  std::vector<Number> row = {
+      {"step", static_cast<double>(step)}, {"epoch", static_cast<double>(epoch)}, {"seconds", seconds}};
   // The barrier is a sum over pairs, some of which may not be tried in every update: it is taken of their means.
   double barrier = 0;
   for (const auto& [name, value, measure] : averages_) {
     const auto count = static_cast<double>(updates_ - missing_[name]);
     const double mean = count > 0 ? sums_[name] / count : std::nan("");
     if (measure == Measure::kSwapRate && count > 0) barrier += 1 - mean;
-    add_column(name, measure == Measure::kBarrier ? barrier : mean, measure);
+    row.push_back({name, measure == Measure::kBarrier ? barrier : mean, measure});
   }
-  add_column("lr", learning_rate);
-  for (const auto& count : counts_) add_column(count.name, sums_[count.name]);
-  for (const auto& name : measured_names_)
+  row.push_back({"lr", learning_rate});
+  for (const auto& count : counts_) row.push_back({count.name, sums_[count.name]});
+  std::vector<std::pair<std::string, std::string>> cells;
+  for (const auto& [name, value, measure] : row)
+    cells.emplace_back(name, measure == Measure::kSwapRate && std::isnan(value) ? "" : number(value));
+  for (const auto& name : measured_names_) {
     cells.emplace_back(name, measured_.contains(name) ? number(measured_[name]) : "");
-  append(path_, lines_of(cells));
+    if (measured_.contains(name)) row.push_back({name, measured_[name]});
+  }
+  file_.append(lines_of(cells));
   sums_.clear(), missing_.clear(), measured_.clear();
   updates_ = 0;
+  return row;
 }
 
 /// The row as the file's header has it (a run may go on with other measures than it began with), or both.
 std::string Metrics::lines_of(const std::vector<std::pair<std::string, std::string>>& cells) const {
-  std::ifstream file(path_);
+  std::ifstream file(file_.path());
   std::string header, row;
   const bool there = std::getline(file, header) && !header.empty();
   if (!there)
@@ -112,7 +95,7 @@ std::string Metrics::lines_of(const std::vector<std::pair<std::string, std::stri
 }
 
 std::optional<double> Metrics::last(const std::string& column) const {
-  std::ifstream file(path_);
+  std::ifstream file(file_.path());
   std::string header, line, row;
   std::getline(file, header);
   while (std::getline(file, line))
@@ -121,33 +104,6 @@ std::optional<double> Metrics::last(const std::string& column) const {
   for (std::string name, value; std::getline(names, name, ',') && std::getline(values, value, ',');)
     if (name == column && !value.empty()) return std::strtod(value.c_str(), nullptr);
   return {};
-}
-
-void Metrics::sync() const {
-  const int file = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return;  // no row yet
-  ::fsync(file);
-  ::close(file);
-}
-
-std::string Metrics::description() const {
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(path_, ignored)) return "";
-  const std::string text = io::read_file(path_);
-  return str(text.size(), " bytes, ", io::sha256(text));
-}
-
-bool Metrics::begins_with(const std::string& description) const {
-  std::error_code ignored;
-  if (description.empty()) return true;
-  if (!std::filesystem::is_regular_file(path_, ignored)) return false;
-  const std::string text = io::read_file(path_).substr(0, std::strtoull(description.c_str(), nullptr, 10));
-  return str(text.size(), " bytes, ", io::sha256(text)) == description;
-}
-
-void Metrics::cut(const std::string& description) const {
-  const std::string text = io::read_file(path_), kept = text.substr(0, std::strtoull(description.c_str(), nullptr, 10));
-  if (kept != text) io::write_file_atomic(path_, kept);
 }
 
 io::NamedTensors Metrics::named_state() const {
@@ -176,8 +132,8 @@ void Metrics::restore(const std::map<std::string, at::Tensor>& tensors) {
 }
 
 void Metrics::cut(int64_t step, int64_t last_row) const {
-  if (!std::filesystem::exists(path_)) return;
-  const std::string text = io::read_file(path_);
+  if (!file_.exists()) return;
+  const std::string text = io::read_file(file_.path());
   std::string kept;
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = text.find('\n', begin);
@@ -188,7 +144,7 @@ void Metrics::cut(int64_t step, int64_t last_row) const {
     if (begin == 0 || (at > 0 && at <= step && !provisional)) kept += line;
     begin = end + 1;
   }
-  if (kept != text) io::write_file_atomic(path_, kept);
+  if (kept != text) io::write_file_atomic(file_.path(), kept);
 }
 
 }  // namespace kaem

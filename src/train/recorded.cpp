@@ -47,6 +47,7 @@ bool RecordedUpdate::replay(const Batch& batch, int64_t step) {
   if (!recording_ && !warm_) return false;  // libraries set themselves up at first calls, which cannot be recorded
   if (recording_ && batch.x.sizes() != recorded_batch_.x.sizes()) return false;
   const UpdateParts& parts = plain_.parts;
+  const auto timed = Profile::time(parts.profile, "replay of what the GPU recorded");
   try {
     if (!recording_) record(batch, step);
     recorded_batch_.x.copy_(batch.x, /*non_blocking=*/true);

@@ -264,7 +264,8 @@ std::string config_hash(const Config& config) {
   c.run.checkpoint_epochs = defaults.checkpoint_epochs, c.run.checkpoint_steps = defaults.checkpoint_steps;
   c.run.keep_checkpoints = defaults.keep_checkpoints, c.run.sample_epochs = defaults.sample_epochs;
   c.run.eval_epochs = defaults.eval_epochs, c.run.eval_metrics = defaults.eval_metrics;
-  c.run.eval_generated = defaults.eval_generated, c.run.keep_best = defaults.keep_best;
+  c.run.eval_generated = defaults.eval_generated, c.run.keep_best = defaults.keep_best,
+  c.run.tensorboard = defaults.tensorboard;
   c.run.quiet = defaults.quiet, c.run.verbose = defaults.verbose, c.run.log_format = defaults.log_format;
   c.data.root = DatasetOptions().root, c.data.offline = false;
   return io::sha256(to_ini(c));

@@ -11,7 +11,6 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
-#include <sstream>
 
 #include "kaem/core/duration.h"
 #include "kaem/core/error.h"
@@ -22,6 +21,7 @@
 #include "kaem/data/text.h"
 #include "kaem/io/file.h"
 #include "kaem/io/image.h"
+#include "kaem/train/describe.h"
 #include "state.h"
 
 namespace kaem {
@@ -36,27 +36,6 @@ std::string joined(const std::vector<std::string>& lines) {
   std::string text;
   for (const auto& line : lines) text.append(line).append("\n");
   return text;
-}
-
-/// Keys whose values differ between two resolved texts: "SECTION.key = new (was old)".
-std::vector<std::string> changed_values(const std::string& before, const std::string& now) {
-  const auto values = [](const std::string& text) {
-    std::map<std::string, std::string> all;
-    std::istringstream lines(text);
-    std::string section;
-    for (std::string line; std::getline(lines, line);) {
-      const size_t equals = line.find(" = ");
-      if (line.starts_with('[')) section = line.substr(1, line.size() - 2);
-      if (equals != std::string::npos && !line.starts_with(';'))
-        all[section + "." + line.substr(0, equals)] = line.substr(equals + 3);
-    }
-    return all;
-  };
-  auto old = values(before);
-  std::vector<std::string> changed;
-  for (const auto& [key, value] : values(now))  // a key that the other lacks is newer than it
-    if (old.contains(key) && old[key] != value) changed.push_back(str(key, " = ", value, " (was ", old[key], ")"));
-  return changed;
 }
 
 /// What measures the run, where it is to be measured: refused before there is a folder.
@@ -86,6 +65,7 @@ Session::Session(Trainer& trainer)
                        : RunFolder::create(config_, meta_)),
       lock_(folder_.path(), "training in"),
       metrics_(folder_.file(kMetricsFile)),
+      events_(folder_.file(kEventsFile), config_.run.tensorboard),
       config_hash_(config_hash(config_)) {
   log::set_file(folder_.file("log.txt"));
   if (const std::string& network = trainer.network(); !network.empty()) {
@@ -96,7 +76,7 @@ Session::Session(Trainer& trainer)
   if (!resumed_)
     for (const auto& note : config_.notes) log::info(note);
   for (const auto& note : data_.notes) log::info(note);
-  log::info(str("run folder: ", folder_.path()));
+  report_start();
   if (evaluator_) metrics_.set_measured_columns(evaluator_->columns());
 }
 
@@ -113,6 +93,7 @@ void Session::restore() {
   if (resumed_ && folder_.checkpoint_steps().empty()) {
     log::warn(folder_.path() + " holds no checkpoint yet: it is trained from its first update");
     metrics_.cut(0, 0);
+    cut_events({});
   } else if (resumed_) {
     const auto checkpoint = folder_.load_checkpoint();
     warn_of_changes(checkpoint);
@@ -124,6 +105,7 @@ void Session::restore() {
       best_ = found->second[0].item<double>(), best_step_ = found->second[1].item<int64_t>();
     done = restored_step_ = checkpoint.step, seconds_before_ = checkpoint.seconds, saved_step_ = done;
     cut_metrics(checkpoint);
+    cut_events(checkpoint);
     log::info(str("going on after update ", done, " of ", length_.total));
   }
   for (const char* name : {kVocabularyFile, kPcaFile})  // written above or by the run's first session, and never again
@@ -131,7 +113,8 @@ void Session::restore() {
   if (resumed_) folder_.sweep(), folder_.add_session(done, meta_);
   if (saved_step_ >= 0 && resumed_) folder_.remove_surplus(done, config_.run.keep_checkpoints, best_step_);
   start_ = std::chrono::steady_clock::now();
-  progress_.emplace(done, length_.last, config_.run.batch_size, config_.run.quiet);
+  progress_.emplace(done, length_.last, length_.steps_per_epoch, config_.run.batch_size, config_.run.quiet);
+  events_.configuration(config_, done);
   signals_.emplace();
   trainer_.set_steps(done);
 }
@@ -168,6 +151,7 @@ void Session::tick(const StepResult& result) {
 }
 
 bool Session::measure(int64_t done) {
+  const auto timed = Profile::time(&trainer_.profile(), "measuring held-out data");
   log::set_status_line(str("measuring after update ", done));
   trainer_.averages().swap();
   const std::vector<double> values = evaluator_->measure();
@@ -194,6 +178,13 @@ void Session::warn_of_bad_sampling(const std::vector<Number>& terms) {
   for (const auto& [name, value, measure] : terms) {
     if (measure == Measure::kEss && value < kFewSamples && !warned_of_few_) {
       warned_of_few_ = true;
+      if (config_.posterior.proposes()) {  // usual there, and no fault of a run
+        log::info(str("effective sample size ", std::round(10 * value) / 10, " of ", config_.posterior.samples,
+                      " draws: usual where the likelihood is sharp, the best draws count (docs/choosing.md, Effective "
+                      "sample size)"),
+                  {{"effective_sample_size", value}});
+        continue;
+      }
       log::warn(str("effective sample size ", value, " of ", config_.posterior.samples,
                     ": each datum is fitted by its nearest sample; a larger [TRAINING] importance_sample_size",
                     config_.model.generator.likelihood == "gaussian" ? " or [GeneratorModel] generator_variance" : "",
@@ -228,6 +219,8 @@ Report Session::finish() {
   if (row_loss_ == 0) row_loss_ = metrics_.last("loss").value_or(0);  // nothing was to do
   write_samples(done);
   signals_.reset();
+  if (const Profile& profile = trainer_.profile(); profile.on())
+    io::write_file_atomic(folder_.file(kProfileFile), profile.to_json());
   const Report report{done, row_loss_, seconds(), folder_.path(), samples_};
   report_end(report);
   return report;
@@ -239,17 +232,19 @@ double Session::seconds() const {
 
 void Session::save(int64_t done) {
   if (saved_step_ == done) return;
+  const auto timed = Profile::time(&trainer_.profile(), "checkpoints");
   auto tensors = trainer_.state();
   for (const auto& more : {data_state(data_), metrics_.named_state()})
     tensors.insert(tensors.end(), more.begin(), more.end());
   if (best_step_ >= 0)
     tensors.emplace_back(kBestTensor + config_.run.keep_best,
                          at::tensor({best_, static_cast<double>(best_step_)}, at::kDouble));
-  metrics_.sync();
+  metrics_.file().sync(), events_.file().sync();
   Checkpoint checkpoint;
   checkpoint.step = done, checkpoint.epoch = epoch(done), checkpoint.seconds = seconds();
   checkpoint.config_hash = config_hash_, checkpoint.config = to_ini(kept_config(config_)), checkpoint.files = files_;
-  if (const std::string rows = metrics_.description(); !rows.empty()) checkpoint.files[kMetricsFile] = rows;
+  for (const auto& [name, file] : {std::pair{kMetricsFile, &metrics_.file()}, {kEventsFile, &events_.file()}})
+    if (const std::string held = file->description(); !held.empty()) checkpoint.files[name] = held;
   const std::string before = last_checkpoint();
   try {
     folder_.save_checkpoint(checkpoint, tensors, config_.run.keep_checkpoints, best_step_);
@@ -261,7 +256,7 @@ void Session::save(int64_t done) {
 }
 
 void Session::write_row(int64_t done) {
-  metrics_.write_row(done, epoch(done), seconds(), learning_rate_);
+  events_.row(metrics_.write_row(done, epoch(done), seconds(), learning_rate_), done);
   row_loss_ = loss_sum_ / static_cast<double>(loss_count_);
   loss_sum_ = 0, loss_count_ = 0;
 }
@@ -271,25 +266,36 @@ void Session::cut_metrics(const Checkpoint& checkpoint) const {
   const int64_t done = checkpoint.step;
   const bool last = done == length_.total || done >= length_.last;
   const auto rows = checkpoint.files.find(kMetricsFile);
-  if (rows != checkpoint.files.end() && !metrics_.begins_with(rows->second))
+  if (rows != checkpoint.files.end() && !metrics_.file().begins_with(rows->second))
     log::warn(folder_.file(kMetricsFile) +
               " is not what the run wrote: rows before the checkpoint were changed or lost");
   else if (rows != checkpoint.files.end() && !last)
-    return metrics_.cut(rows->second);
+    return metrics_.file().cut(rows->second);
   metrics_.cut(done, last ? done : done - done % config_.run.log_steps);
+}
+
+/// Events are a view of the run: those that are not what the checkpoint describes are begun anew.
+void Session::cut_events(const Checkpoint& checkpoint) const {
+  const io::AppendedFile& events = events_.file();
+  if (!events.exists()) return;
+  const auto held = checkpoint.files.find(kEventsFile);
+  if (held != checkpoint.files.end() && events.begins_with(held->second)) return events.cut(held->second);
+  std::error_code ignored;
+  std::filesystem::remove(events.path(), ignored);
 }
 
 /// Says which values are others than those of the checkpoint, if these change numbers.
 void Session::warn_of_changes(const Checkpoint& checkpoint) const {
   constexpr size_t kNamed = 3;
   if (checkpoint.config_hash == config_hash_) return;
-  std::vector<std::string> changed;
+  std::vector<ValueChange> changed;
   if (!checkpoint.config.empty()) changed = changed_values(checkpoint.config, to_ini(kept_config(config_)));
   const size_t count = changed.size();
   if (count == 0 && !checkpoint.config.empty()) return;
   if (count > kNamed) changed.resize(kNamed);
   std::string list;
-  for (const auto& text : changed) list += (list.empty() ? ": " : "; ") + text;
+  for (const auto& [key, before, now] : changed)
+    list += str(list.empty() ? ": " : "; ", key, " = ", now, " (was ", before, ")");
   if (count > kNamed) list += str("; ", count - kNamed, " more");
   log::warn("the run goes on with another configuration than its checkpoint's" + list);
 }
@@ -310,6 +316,7 @@ void Session::keep_vocabulary(const Dataset& data) const {
 
 void Session::write_samples(int64_t done) {
   if (sampled_step_ == done) return;
+  const auto timed = Profile::time(&trainer_.profile(), "pictures of samples");
   const at::NoGradGuard no_grad;
   // The same uniforms each time, so that one sees the same latents change.
   const Rng rng(config_.run.seed);
@@ -318,23 +325,45 @@ void Session::write_samples(int64_t done) {
   trainer_.averages().swap();
   const auto z = model.prior->view()->sample(config_.run.samples_per_picture, rng, Stream::kSample, 0);
   const auto made = text ? model.generate_sequences(z, rng, Stream::kWords, 0) : model.generate(z);
+  events_.prior(*model.prior, z, done);
   trainer_.averages().swap();
   const std::string path = folder_.file(str("samples/step_", done, text ? ".txt" : ".png"));
   try {
-    if (text)
-      io::write_file_atomic(path, joined(to_lines(made, data_.vocabulary)));
-    else
-      io::write_png_grid(path, data_.pca ? data_.pca->reconstruct(made.cpu()) : made.cpu());
+    if (text) {
+      const auto lines = to_lines(made, data_.vocabulary);
+      io::write_file_atomic(path, joined(lines));
+      events_.lines(lines, done);
+    } else {
+      const std::string png = io::png_grid(data_.pca ? data_.pca->reconstruct(made.cpu()) : made.cpu());
+      io::write_file_atomic(path, png);
+      events_.samples(png, done);
+    }
     samples_ = path, sampled_step_ = done;
   } catch (const Error& e) {
     log::warn(str("no samples of update ", done, ": ", e.what()));  // worth no run
   }
 }
 
+void Session::report_start() const {
+  const std::string data = data_text(data_), model = model_text(config_, *trainer_.model());
+  log::info(str("data: ", data), {{"dataset", data_.name}, {"training_records", data_.train.size(0)}});
+  log::info(str("model: ", model), {{"model", model}});
+  log::info(
+      str("training: ", config_.run.mode, ", ", posterior_text(config_), "; ", length_text(config_, length_), " on ",
+          trainer_.device(), ", ", at::get_num_threads(), at::get_num_threads() == 1 ? " thread" : " threads"),
+      {{"mode", config_.run.mode},
+       {"updates", length_.last},
+       {"batch_size", config_.run.batch_size},
+       {"device", trainer_.device()},
+       {"threads", static_cast<int64_t>(at::get_num_threads())}});
+  log::info(str("run folder: ", folder_.path()), {{"folder", folder_.path()}});
+}
+
 void Session::report_end(const Report& report) const {
   log::set_status_line("");
   const auto& p = report.folder;
-  log::info(str("done: ", report.steps, " updates in ", clock_text(report.seconds), ", loss ", report.loss));
+  log::info(str("done: ", report.steps, " updates in ", clock_text(report.seconds), ", loss ", report.loss),
+            {{"updates", report.steps}, {"seconds", report.seconds}, {"loss", report.loss}});
   if (!report.samples.empty()) {
     const auto ending = std::filesystem::path(report.samples).extension().string();
     log::info(str("samples: ", report.samples, "  (more: kaem sample ", p, " -n 64 --out samples", ending, ")"));

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "device.h"
+#include "events.h"
 #include "kaem/io/lock.h"
 #include "kaem/kan/layer.h"
 #include "kaem/objective/objective.h"
@@ -54,10 +55,12 @@ class Session {
   void keep_vocabulary(const Dataset& data) const;
   void warn_of_changes(const Checkpoint& checkpoint) const;
   void cut_metrics(const Checkpoint& checkpoint) const;
+  void cut_events(const Checkpoint& checkpoint) const;
   void write_samples(int64_t done);
   /// Measures the run; true if it is the best so far.
   bool measure(int64_t done);
   bool is_better(double value) const;
+  void report_start() const;
   void report_end(const Report& report) const;
 
   Trainer& trainer_;
@@ -70,6 +73,7 @@ class Session {
   RunFolder folder_;
   io::FolderLock lock_;
   Metrics metrics_;
+  RunEvents events_;
   std::string config_hash_;
   std::map<std::string, std::string> files_;  ///< as Checkpoint::files
   std::chrono::steady_clock::time_point start_;

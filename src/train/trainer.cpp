@@ -1,6 +1,7 @@
 #include "kaem/train/trainer.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
@@ -14,6 +15,7 @@
 #include "kaem/data/loader.h"
 #include "kaem/data/text.h"
 #include "kaem/io/file.h"
+#include "kaem/ops/gpu.h"
 #include "kaem/prior/prior.h"
 #include "kaem/train/update.h"
 #include "recorded.h"
@@ -139,6 +141,14 @@ io::NamedTensors posterior_state(Posterior& posterior) {
   return tensors;
 }
 
+/// Waits for a GPU, unless what it does is being recorded.
+std::function<void()> settling(const std::string& device) {
+  if (!at::Device(device).is_cuda()) return {};
+  return [probe = at::zeros({}, at::TensorOptions(at::Device(device)))] {
+    if (!ops::is_recording()) (void)probe.item();
+  };
+}
+
 /// An update that cannot be made.
 struct NotFinite : Error {
   NotFinite(int64_t step, const std::string& what)
@@ -164,13 +174,14 @@ Trainer::Trainer(Config config, const Dataset& data, TrainOptions options)
       length_(length_on(config_.run, data)),
       schedule_(scaled(config_.schedule, length_)),
       rng_(config_.run.seed),
+      profile_(options_.profile, settling(device_)),
       network_(check_network(config_, options_)),
       model_(model_on(config_, data.shape, device_, rng_, !options_.resume.empty(), precision_)),
       posterior_(make_posterior_of(config_, *model_, data, length_, device_, rng_)),
       objective_(make_objective_of(config_, length_)),
       optimizer_(make_optimizer(config_.optimizer, trained_parameters(*model_, *posterior_, second_rate_of(config_)))),
       averages_(*model_, config_.optimizer.ema_decay),
-      update_({*model_, *posterior_, *objective_, *optimizer_, config_.optimizer.max_grad_norm, rng_}) {
+      update_({*model_, *posterior_, *objective_, *optimizer_, config_.optimizer.max_grad_norm, rng_, &profile_}) {
   if (at::Device(device_).is_cuda()) recorded_ = std::make_unique<RecordedUpdate>(update_);
 }
 
@@ -179,6 +190,7 @@ Trainer::~Trainer() = default;
 int64_t Trainer::replayed() const { return recorded_ ? recorded_->replayed() : 0; }
 
 Batch Trainer::next_batch() {
+  const auto timed = Profile::time(&profile_, "waiting for data");
   const at::Device device(device_);
   if (!loader_)
     loader_ = std::make_unique<BatchLoader>(data_, config_.run.batch_size, rng_, /*pinned=*/device.is_cuda());
@@ -189,6 +201,7 @@ Batch Trainer::next_batch() {
 StepResult Trainer::step(const Batch& batch) {
   StepResult result = recorded_ ? recorded_->gradients(batch, steps_) : update_.gradients(batch, steps_);
   if (const std::string what = not_finite(result, *optimizer_); !what.empty()) throw NotFinite(steps_, what);
+  const auto timed = Profile::time(&profile_, "optimiser and grids");
   const double factor =
       schedule_factor(schedule_, steps_, length_.scale * static_cast<double>(length_.steps_per_epoch), length_.total);
   result.learning_rate = factor * config_.optimizer.learning_rate;
@@ -219,13 +232,13 @@ io::NamedTensors Trainer::state() {
   return tensors;
 }
 
-Report Trainer::fit() {
-  Session session(*this);
-  if (!precision_.empty()) log::info(precision_);
+namespace {
+
+/// What ends a run stands in its log; where an update cannot be made, with what is left of the run.
+template <class Work>
+auto within(Session& session, Work&& work) {
   try {
-    session.restore();
-    while (steps_ < length_.last) session.tick(step(next_batch()));
-    return session.finish();
+    return work();
   } catch (const NotFinite& e) {
     const std::string whole =
         str(e.what(), "; the last good checkpoint is ", session.last_checkpoint(), ". ", e.advice);
@@ -235,6 +248,39 @@ Report Trainer::fit() {
     Session::record_failure(e);
     throw;
   }
+}
+
+}  // namespace
+
+void Trainer::begin() {
+  session_ = std::make_unique<Session>(*this);
+  if (!precision_.empty()) log::info(precision_);
+  within(*session_, [&] { session_->restore(); });
+}
+
+bool Trainer::advance(int64_t updates) {
+  if (!session_) throw Error("Trainer::advance: the run was not begun, or is over");
+  within(*session_, [&] {
+    for (int64_t i = 0; i < updates && steps_ < length_.last; ++i) {
+      last_ = step(next_batch());
+      session_->tick(last_);
+    }
+  });
+  return steps_ < length_.last;
+}
+
+Report Trainer::end() {
+  if (!session_) throw Error("Trainer::end: the run was not begun, or is over");
+  Report report = within(*session_, [&] { return session_->finish(); });
+  if (options_.at_end) options_.at_end(*this);
+  session_.reset();
+  return report;
+}
+
+Report Trainer::fit() {
+  begin();
+  advance(length_.last);
+  return end();
 }
 
 Report train(const Config& config, const TrainOptions& options) {

@@ -15,13 +15,22 @@ StepResult Update::gradients(const Batch& batch, int64_t step) {
 }
 
 Particles Update::sample(const ModelView& view, const Batch& batch, int64_t step) {
+  const auto timed = Profile::time(parts.profile, "posterior samples");
   return parts.posterior.sample(view, batch, step, parts.rng);
 }
 
 Tensor Update::finish(const ModelView& view, const Batch& batch, int64_t step, const Particles& particles) {
-  const Terms terms = parts.objective.evaluate(view, batch.x, particles, step, parts.rng);
-  parts.optimizer.zero_grad();
-  terms.total.backward();
+  Terms terms;
+  {
+    const auto timed = Profile::time(parts.profile, "loss");
+    terms = parts.objective.evaluate(view, batch.x, particles, step, parts.rng);
+  }
+  {
+    const auto timed = Profile::time(parts.profile, "backward pass");
+    parts.optimizer.zero_grad();
+    terms.total.backward();
+  }
+  const auto timed = Profile::time(parts.profile, "clipping and numbers");
   const Tensor norm = clip_gradients(parts.optimizer.parameters, parts.max_grad_norm);
   const at::NoGradGuard no_grad;
   std::vector<Tensor> values = {terms.total, norm};

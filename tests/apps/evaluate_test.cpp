@@ -255,14 +255,14 @@ TEST_F(Evaluate, ComparesRunsInOneTableAndKeepsWhatItMeasured) {
   std::filesystem::rename(folder / "gone", folder / "data");
   EXPECT_HAS(refused("compare"), "expected RUNs");
   EXPECT_HAS(refused("compare runs/MNIST/vanilla/z"), "there is no run");
-  EXPECT_HAS(refused(compare + "--out t.txt"), "ends in .md or .csv");
+  EXPECT_HAS(refused(compare + "--out t.txt"), "ends in .md, .csv or .html");
   EXPECT_HAS(refused("compare runs/MNIST/vanilla/a --methods is,ais"), "one estimate of log p(x)");
   EXPECT_HAS(refused("evaluate runs/MNIST/vanilla/a --methods is,is"), "names is twice");
   // Pictures tell runs apart that have one name.
   std::filesystem::copy(folder / "runs/MNIST/baseline-vae/b", folder / "runs/MNIST/baseline-vae/a",
                         std::filesystem::copy_options::recursive);
   ASSERT_EQ(kaem("plot runs/MNIST/vanilla/a runs/MNIST/baseline-vae/a --no-pictures --out p").status, 0);
-  const auto runs = nlohmann::json::parse(content_of(folder / "p/runs.json"));
+  const auto runs = nlohmann::json::parse(content_of(folder / "p/runs.json")).at("runs");
   EXPECT_EQ(runs[0]["name"], "vanilla/a");
   EXPECT_EQ(runs[1]["name"], "baseline-vae/a");
   EXPECT_HAS(refused("plot runs/MNIST/vanilla/a runs/MNIST/vanilla/a --no-pictures"), "named twice");

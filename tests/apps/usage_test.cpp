@@ -36,7 +36,7 @@ TEST_F(Usage, CommandsAndOptionsGetTheNearestName) {
   EXPECT_HAS(refused(""), "no command given");
   EXPECT_HAS(refused("trian --dataset MNIST"), "command 'trian' is not known; did you mean 'train'?");
   EXPECT_HAS(refused("trian --dataset MNIST"), "did you mean 'train'?");
-  EXPECT_HAS(refused("report last"), "command 'report' is not known");
+  EXPECT_HAS(refused("draw last"), "command 'draw' is not known");
   EXPECT_HAS(refused("train --datset MNIST"), "kaem train: unknown option '--datset'; did you mean '--dataset'?");
   EXPECT_HAS(refused("train --datset=MNIST"), "unknown option '--datset'; did you mean '--dataset'?");
   EXPECT_HAS(refused("sample last --latent z.npy"), "did you mean '--latents'?");

@@ -49,6 +49,17 @@ TEST_F(LogTest, JsonLinesAreEscaped) {
       << line;
 }
 
+TEST_F(LogTest, JsonLinesCarryNumbersAsNumbers) {
+  log::set_format(log::Format::kJson);
+  const std::string line = printed([] {
+    log::info("said", {{"updates", int64_t{12}}, {"loss", -0.5}, {"name", "a\"b"}});
+  });
+  EXPECT_NE(line.find("\"message\":\"said\",\"updates\":12,\"loss\":-0.5,\"name\":\"a\\\"b\"}\n"), std::string::npos)
+      << line;
+  log::set_format(log::Format::kText);
+  EXPECT_EQ(printed([] { log::info("said", {{"updates", int64_t{12}}}); }), "said\n");
+}
+
 TEST_F(LogTest, NoStatusLineWithoutATerminal) {
   EXPECT_EQ(printed([] {
               log::set_status_line("[###...] 50%");

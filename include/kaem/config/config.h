@@ -74,6 +74,7 @@ struct RunOptions {
   std::string keep_best;                ///< column of metrics.csv whose best checkpoint is kept; empty: none
   int64_t samples_per_picture = 64;
   int64_t log_steps = 10;        ///< updates between rows of metrics.csv
+  bool tensorboard = true;       ///< events for TensorBoard beside metrics.csv
   bool use_variational = false;  ///< [VARIATIONAL]; decides the mode where none is given
   bool overfit_batch = false;    ///< train on the first batch only
   bool deterministic = false;
@@ -122,12 +123,30 @@ Config parse_config(const std::string& text, const std::string& name, const std:
 /// The resolved configuration as an INI file that loads to the same Config ("; kaem config 1" first).
 std::string to_ini(const Config& config);
 
+/// All keys of such a text, "SECTION.key" and value, in its order.
+std::vector<std::pair<std::string, std::string>> ini_values(const std::string& ini);
+
+/// A key whose values differ between two such texts. A key that one of them lacks is newer than it: no change.
+struct ValueChange {
+  std::string key, before, now;
+};
+std::vector<ValueChange> changed_values(const std::string& before, const std::string& now);
+
 /// "SECTION.key" of what other programs call `name` (lr, epochs, batch-size, ...; - and _ are one, case and leading
 /// dashes ignored); empty if it is none of these.
 std::string key_of_other_programs(std::string_view name);
 
 /// The table of all keys as Markdown (docs/configuration.md) and as plain text (--help-config).
 std::string configuration_markdown();
+/// What is known of one key, in words.
+struct KeyHelp {
+  std::string section, name, ascii;  ///< `ascii`: the spelling without Greek letters
+  std::string aliases, meaning, takes, standard;
+};
+/// The keys that `word` names: "SECTION.key", or "key" of any section, by any spelling; none if it is unknown.
+std::vector<KeyHelp> key_help(std::string_view word);
+/// Every key as "SECTION.key" and as "key", ASCII spellings.
+std::vector<std::string> key_names();
 std::string configuration_help();
 
 /// What [TRAINING] mode may be: the modes of the criteria that have one, and the baselines.

@@ -183,6 +183,9 @@ void visit_output(Config& c, V&& v) {
   v(Key{.name = "samples_per_picture", .help = "Samples in a picture", .min = 1, .max = 1e5},
     c.run.samples_per_picture);
   v(Key{.name = "log_steps", .help = "Updates between rows of metrics.csv", .min = 1}, c.run.log_steps);
+  v(Key{.name = "tensorboard",
+        .help = "Write what metrics.csv and the pictures hold for TensorBoard too (RUN/events.tfevents)"},
+    c.run.tensorboard);
   v(Key{.name = "verbose", .help = "Print more"}, c.run.verbose);
 }
 

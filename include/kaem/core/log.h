@@ -1,7 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <variant>
+#include <vector>
 
 /// The program's messages. Safe to call from any thread; nothing below `train/` and `config/` logs.
 /// The libraries that print stand in src/core/log.cpp only.
@@ -10,8 +13,14 @@ namespace kaem::log {
 enum class Level { kDebug, kInfo, kWarn, kError };
 enum class Format { kText, kJson };
 
+/// A value that a message tells: JSON lines carry it beside the message, a number as a number.
+struct Field {
+  std::string_view name;
+  std::variant<int64_t, double, std::string> value;
+};
+
 void debug(std::string_view message);
-void info(std::string_view message);
+void info(std::string_view message, const std::vector<Field>& fields = {});
 void warn(std::string_view message);
 void error(std::string_view message);
 
@@ -31,7 +40,8 @@ void set_status_line(std::string_view line);
 /// The text on one line: control characters, which may be of a user's file or its name, as '?'.
 std::string printable(std::string_view text);
 
-/// True if standard error is a terminal, so that a status line can be shown.
-bool is_terminal();
+/// True if standard error is a terminal that shows text, so that a status line can be shown; its width.
+bool shows_status();
+size_t columns();
 
 }  // namespace kaem::log

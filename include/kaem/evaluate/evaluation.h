@@ -17,6 +17,10 @@
 /// What a trained model is worth: `kaem evaluate`. A metric is a file of src/evaluate/ and a row of its table.
 namespace kaem::evaluate {
 
+/// What kaem compare has measured of a run, in its folder: "STEP METRIC SETTINGS SEED" -> [number, error, remark] of
+/// its columns.
+inline constexpr const char* kComparedFile = "compared.json";
+
 struct Options {
   int64_t count = 100;                               ///< test data of log p(x) and of reconstructions
   std::vector<std::string> methods = {"is", "ais"};  ///< estimates of log p(x): is, ss, ais

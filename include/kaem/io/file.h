@@ -57,4 +57,7 @@ class AtomicFile {
 std::string sha256(std::string_view bytes);
 std::string md5(std::string_view bytes);
 
+/// RFC 4648, of at most 1.5 GB.
+std::string base64(std::string_view bytes);
+
 }  // namespace kaem::io

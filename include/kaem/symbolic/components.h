@@ -1,6 +1,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "kaem/prior/curves.h"
 
@@ -17,6 +19,10 @@ struct Summary {
 
 /// By the trapezoidal rule on `with_densities`' points.
 Summary summarise(const PriorCurves& curves);
+
+/// The `count` components q,p that differ most from the reference; with `one_each` the first of each q alone, as those
+/// of one q of a mixture are much alike.
+std::vector<std::pair<int64_t, int64_t>> most_different(const Summary& summary, int64_t count, bool one_each);
 
 /// UsageError (naming `run`) of a prior without energies of single coordinates: a deep one, a Gaussian.
 void check_energies(Prior& prior, const std::string& run);

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "kaem/io/appended_file.h"
 #include "kaem/io/safetensors.h"
 #include "kaem/objective/objective.h"
 
@@ -27,7 +28,7 @@ struct Number {
 /// `seconds`).
 class Metrics {
  public:
-  explicit Metrics(std::string path) : path_(std::move(path)) {}
+  explicit Metrics(std::string path) : file_(std::move(path)) {}
 
   /// Values of one update: `averages` are averaged, `counts` are summed. Their names are the columns, the same each
   /// time.
@@ -42,21 +43,14 @@ class Metrics {
   bool empty() const { return updates_ == 0; }
 
   /// Appends a row (and the header to a new file) and begins to gather anew; Error if the file cannot be written.
-  void write_row(int64_t step, int64_t epoch, double seconds, double learning_rate);
+  /// Returns its numbers, those that were measured for it last.
+  std::vector<Number> write_row(int64_t step, int64_t epoch, double seconds, double learning_rate);
 
   /// The value of a column in the file's last row; nothing if there is none.
   std::optional<double> last(const std::string& column) const;
 
-  /// Makes sure that what was written is on the disk: a checkpoint must not outlive its rows.
-  void sync() const;
-
-  /// What the file holds now, for a checkpoint: "N bytes, SHA-256"; empty if there is none. `begins_with` says whether
-  /// the file still begins with it: rows are only ever appended, or cut off behind a checkpoint.
-  std::string description() const;
-  bool begins_with(const std::string& description) const;
-
-  /// Cuts the file back to what was described; it must begin with that.
-  void cut(const std::string& description) const;
+  /// The rows, for a checkpoint.
+  const io::AppendedFile& file() const { return file_; }
 
   /// "data.metrics.*": what has been gathered since the last row.
   io::NamedTensors named_state() const;
@@ -70,7 +64,7 @@ class Metrics {
  private:
   std::string lines_of(const std::vector<std::pair<std::string, std::string>>& cells) const;
 
-  std::string path_;
+  io::AppendedFile file_;
   int64_t updates_ = 0;
   std::vector<Number> averages_, counts_;  // the columns
   std::map<std::string, double> sums_;

@@ -97,6 +97,9 @@ class RunFolder {
 inline constexpr const char* kPcaFile = "pca.safetensors";
 inline constexpr const char* kVocabularyFile = "vocabulary.txt";
 inline constexpr const char* kMetricsFile = "metrics.csv";
+/// What TensorBoard reads: it looks for names with "tfevents".
+inline constexpr const char* kEventsFile = "events.tfevents";
+inline constexpr const char* kProfileFile = "profile.json";
 /// Tensor of a checkpoint, with the measure's column behind it: the best value so far, and the update that it is of.
 inline constexpr const char* kBestTensor = "data.best.";
 

@@ -19,6 +19,7 @@
 namespace kaem {
 
 class BatchLoader;
+class Session;
 class RecordedUpdate;
 
 /// What a run ended with.
@@ -35,8 +36,11 @@ class Trainer;
 struct TrainOptions {
   std::string resume;        ///< run folder (or "last") to go on with; empty: a new run
   std::string command_line;  ///< for meta.json
+  bool profile = false;      ///< times the phases of the updates: Trainer::profile, profile.json of a run
   /// Makes what measures the run ([TRAINING] eval_every); must be there if that is on.
   std::function<std::unique_ptr<Evaluator>(Trainer&)> evaluator = {};
+  /// Called once all updates are made.
+  std::function<void(const Trainer&)> at_end = {};
 };
 
 /// The one place that makes an update: model, posterior, criterion, optimiser, averages and grids of a configuration.
@@ -66,11 +70,18 @@ class Trainer {
   /// written.
   Report fit();
 
+  /// `fit` in parts, for those who look in between: `begin` makes or opens the folder, `advance` makes up to `updates`
+  /// updates and returns whether more are to come, `end` writes what a run ends with. Whatever is thrown ends the run.
+  void begin();
+  bool advance(int64_t updates);
+  Report end();
+
   /// All tensors that change in training, by name: parameters, buffers, averages, the optimiser's and the posterior's
   /// state. They are the trainer's own: what is copied into them, with the number of updates, is gone on with.
   io::NamedTensors state();
 
-  int64_t steps() const { return steps_; }  ///< updates done
+  int64_t steps() const { return steps_; }          ///< updates done
+  const StepResult& last() const { return last_; }  ///< what the last update of `advance` came to
   void set_steps(int64_t done) { steps_ = done; }
 
   /// Updates of these that were replays of what a GPU had recorded.
@@ -86,6 +97,8 @@ class Trainer {
   Posterior& posterior() { return *posterior_; }
   Optimizer& optimizer() { return *optimizer_; }
   Ema& averages() { return averages_; }
+  Profile& profile() { return profile_; }
+  const Profile& profile() const { return profile_; }
 
  private:
   GridUpdate update_grids();
@@ -97,6 +110,7 @@ class Trainer {
   Length length_;
   ScheduleOptions schedule_;  ///< for a run of this length
   Rng rng_;
+  Profile profile_;
   std::string network_;
   std::string precision_;  ///< what was found of it, a line to print
   Model model_;
@@ -108,6 +122,8 @@ class Trainer {
   std::unique_ptr<RecordedUpdate> recorded_;  ///< on GPUs only
   std::unique_ptr<BatchLoader> loader_;
   int64_t steps_ = 0;
+  StepResult last_;
+  std::unique_ptr<Session> session_;  ///< between `begin` and `end`
 };
 
 /// The model that a configuration describes, a KAEM or the baseline of its mode, on the CPU as its seed starts it.

@@ -8,6 +8,7 @@
 #include "kaem/objective/objective.h"
 #include "kaem/train/metrics.h"
 #include "kaem/train/optimizer.h"
+#include "kaem/train/profile.h"
 
 namespace kaem {
 
@@ -28,6 +29,7 @@ struct UpdateParts {
   Optimizer& optimizer;
   double max_grad_norm;
   Rng rng;
+  Profile* profile = nullptr;  ///< null: nothing is timed
 };
 
 /// An update up to its gradients: particles, criterion, backward pass, clipping.

@@ -1,0 +1,90 @@
+// The page of a run: what stands in it, read from the data that it carries.
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "apps/support.h"
+#include "apps/tiny_file.h"
+
+namespace kaem {
+namespace {
+
+constexpr const char* kTrain = "train --dataset DARCY_PERM --config tiny.ini --device cpu --threads 1 --quiet ";
+
+class Report : public Program {
+ protected:
+  void SetUp() override {
+    Program::SetUp();
+    write("tiny.ini", kTinyFile);
+  }
+  static nlohmann::json data_of(const std::string& page) {
+    const std::string begin = "<script id=\"data\" type=\"application/json\">";
+    const size_t from = page.find(begin) + begin.size();
+    return nlohmann::json::parse(page.substr(from, page.find("</script>", from) - from));
+  }
+};
+
+TEST_F(Report, StandsInTheRunsFolder) {
+  ASSERT_EQ(kaem(std::string(kTrain) + "--name a --profile --set TRAINING.gen_every=1").status, 0);
+  const std::string page = content_of(folder / "runs/DARCY_PERM/vanilla/a/report.html");
+  ASSERT_FALSE(page.empty());
+  for (const char* link : {"http://", "https://", "src=\"", "@import", "url("})  // but for the namespace of SVG
+    EXPECT_EQ(page.find(link) == std::string::npos, std::string(link) != "http://") << link;
+  const auto run = data_of(page).at("runs").at(0);
+  EXPECT_EQ(run.at("updates"), 12);
+  EXPECT_EQ(run.at("metrics").at("step").size(), 12U);
+  EXPECT_EQ(run.at("metrics").at("loss").size(), 12U);
+  EXPECT_EQ(run.at("samples").size(), 3U);
+  EXPECT_EQ(run.at("samples").at(2).at("step"), 12);
+  EXPECT_EQ(run.at("samples").at(0).at("png").get<std::string>().substr(0, 8), "iVBORw0K")
+      << "base64 of a PNG's first bytes";
+  EXPECT_EQ(run.at("prior").at("count"), 6);
+  EXPECT_EQ(run.at("prior").at("components").size(), 6U);
+  bool batch = false;
+  for (const auto& setting : run.at("settings"))
+    batch = batch || (setting.at("key") == "TRAINING.batch_size" && setting.at("now") == "4");
+  EXPECT_TRUE(batch) << run.at("settings");
+  std::set<std::string> phases;
+  for (const auto& phase : run.at("phases")) phases.insert(phase.at("name"));
+  for (const char* phase : {"posterior samples", "loss", "backward pass", "pictures of samples", "checkpoints"})
+    EXPECT_TRUE(phases.contains(phase)) << phase;
+  EXPECT_HAS(run.at("commands").at(0).get<std::string>(), "--name a --profile");
+  const auto trace = nlohmann::json::parse(content_of(folder / "runs/DARCY_PERM/vanilla/a/profile.json"));
+  EXPECT_GE(trace.at("traceEvents").size(), 12U);
+  EXPECT_EQ(trace.at("traceEvents").at(0).at("ph"), "X");
+}
+
+TEST_F(Report, OfSeveralRunsSaysWhatDiffers) {
+  ASSERT_EQ(kaem(std::string(kTrain) + "--name a").status, 0);
+  ASSERT_EQ(kaem(std::string(kTrain) + "--name b --set OPTIMIZER.learning_rate=0.005").status, 0);
+  const std::string runs = "runs/DARCY_PERM/vanilla/a runs/DARCY_PERM/vanilla/b ";
+  ASSERT_EQ(kaem("compare " + runs +
+                 "--metrics reconstruction --chains 2 --levels 4 -n 4 --device cpu --threads 1 --out c.html")
+                .status,
+            0)
+      << content_of(folder / "err.txt");
+  const auto data = data_of(content_of(folder / "c.html"));
+  ASSERT_EQ(data.at("runs").size(), 2U);
+  EXPECT_EQ(data.at("runs").at(1).at("name"), "b");
+  EXPECT_EQ(data.at("runs").at(1).at("all").at("OPTIMIZER.learning_rate"), "0.005");
+  for (const auto& run : data.at("runs")) {
+    ASSERT_FALSE(run.at("measures").empty());
+    EXPECT_GT(run.at("measures").at(0).at("value").get<double>(), 0);
+  }
+  EXPECT_HAS(refused("report " + runs), "expected --out");
+  EXPECT_HAS(refused("report " + runs.substr(0, runs.find(' ') + 1) + runs.substr(0, runs.find(' ')) + " --out x.html"),
+             "named twice");
+  ASSERT_EQ(kaem("report last --out last.html").status, 0);
+  EXPECT_EQ(data_of(content_of(folder / "last.html")).at("runs").size(), 1U);
+}
+
+/// A name of the user's cannot end the script that holds the data.
+TEST_F(Report, KeepsForeignTextInside) {
+  ASSERT_EQ(kaem(std::string(kTrain) + "--max-steps 2 --name 'a</script><b>'").status, 2) << "no folder's name";
+  ASSERT_EQ(kaem(std::string(kTrain) + "--max-steps 2 --name 'a<b>&'").status, 0);
+  const std::string page = content_of(folder / "runs/DARCY_PERM/vanilla/a<b>&/report.html");
+  EXPECT_EQ(page.find("a<b>"), std::string::npos);
+  EXPECT_EQ(data_of(page).at("runs").at(0).at("name"), "a<b>&");
+}
+
+}  // namespace
+}  // namespace kaem
