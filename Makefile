@@ -129,7 +129,7 @@ plot: build ## Draw the prior, the curves of training and the samples of RUN (ma
 	$(KAEM) plot $(RUN) $(ARGS)
 
 ##@ Checking
-.PHONY: test test-python check-report check-docker check-asan check-tsan fuzz gpu-check portable package
+.PHONY: test test-python check-report check-docker reference check-asan check-tsan fuzz gpu-check portable package
 test: ## Build and run all tests; the last line is "N passed, N failed"
 	$(call set_up)
 	$(call build_in,build,release,all)
@@ -149,6 +149,11 @@ check-report: ## The pages of kaem report in a headless browser, wide and narrow
 	  --out build/pages/runs --name a --set TRAINING.gen_every=1 --set TRAINING.N_train=200 >/dev/null || exit 1; done
 	@$(KAEM) report build/pages/runs/DARCY_PERM/*/a --out build/pages/several.html >/dev/null
 	@$(PYTHON) scripts/check_report.py --pictures build/pages build/pages/several.html build/pages/runs/DARCY_PERM/*/a/report.html
+
+reference: ## The reference of the C++ library by Doxygen (build/reference/html/index.html); a warning is an error
+	$(call set_up,--reference)
+	@mkdir -p build/reference && doxygen docs/Doxyfile
+	@echo build/reference/html/index.html
 
 check-docker: ## The commands of the Dockerfile in a bare folder, without Docker (some minutes)
 	@$(PYTHON) scripts/check_dockerfile.py

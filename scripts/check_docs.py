@@ -122,8 +122,16 @@ def furnish(folder):
 
 
 def train_once(folder, environment):
-    """A run, which pages call last."""
-    subprocess.run(["build/kaem", "train", "--dataset", "MNIST", "--name", "default"], cwd=folder, env=environment, check=True, capture_output=True)
+    """The runs that pages speak of; the second is last."""
+    for dataset, name in (("MNIST", "default"), ("DARCY_FLOW", "before")):
+        subprocess.run(["build/kaem", "train", "--dataset", dataset, "--name", name], cwd=folder, env=environment, check=True, capture_output=True)
+
+
+def export_once(folder, environment):
+    """What Python blocks read: exported modules, tensors and samples."""
+    for words in (["export", "last", "--to", "torchscript", "--out", "model.pt"], ["export", "last", "--to", "safetensors", "--out", "model.safetensors"],
+                  ["sample", "last", "-n", "64", "--out", "x.npy", "--latents", "z.npy"], ["prior", "last", "--out", "prior.csv"]):
+        subprocess.run(["build/kaem"] + words, cwd=folder, env=environment, check=True, capture_output=True)
 
 
 def blocks(text):

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""Checks the pages for readers: no sentence of more than 35 words, and none of the words that are no technical English here.
+"""Checks the pages for readers: no sentence of more than 35 words, and none of the words that are no technical English here; and of
+all pages that their links lead somewhere, anchors included.
 usage: check_prose.py [PAGE...]     without pages those below; prints a line for each fault and exits with 1 if there is one"""
+import glob
 import os
 import re
 import sys
@@ -50,8 +52,35 @@ def faults(path):
             yield f"'{found.group(0)}': {paragraph[max(0, found.start() - 40):found.end() + 40]}"
 
 
+def without_code(path):
+    with open(path, encoding="utf-8") as file:
+        return re.sub(r"^```.*?^```", "", file.read(), flags=re.M | re.S)
+
+
+def anchors(path):
+    """Those that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", without_code(path), flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", re.sub(r"[`*]", "", heading).strip().lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(path):
+    for link in re.findall(r"\]\(([^)\s]+)\)", without_code(path)):
+        place, _, anchor = link.partition("#")
+        target = os.path.normpath(os.path.join(os.path.dirname(path), place)) if place else path
+        if link.startswith(("http:", "https:")):
+            continue
+        if not os.path.exists(target):
+            yield f"the link {link} leads nowhere"
+        elif anchor and target.endswith(".md") and anchor not in anchors(target):
+            yield f"the link {link} names no heading"
+
+
 def main(pages):
     count = 0
+    for page in glob.glob(os.path.join(ROOT, "*.md")) + glob.glob(os.path.join(ROOT, "docs", "*.md")):
+        for fault in broken_links(page):
+            print(f"{os.path.relpath(page, ROOT)}: {fault}")
+            count += 1
     for page in pages or [os.path.join(ROOT, page) for page in PAGES]:
         for fault in faults(page):
             print(f"{os.path.relpath(page, ROOT)}: {fault}")

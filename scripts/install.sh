@@ -1,10 +1,10 @@
 #!/bin/bash
 # Installs what kaem needs: system packages (Debian/Ubuntu) and LibTorch, into .venv. Only what is missing is installed, so that
 # a run where all is there takes a moment and, with --quiet, prints nothing. Works as root, through sudo, and as a user who has sudo.
-# usage: install.sh [--quiet] [--peers] [--plot] [--python] [--browser] [--format] [--lint]    set up (--peers: all of Python's torch, for benches/peers.py;
+# usage: install.sh [--quiet] [--peers] [--plot] [--python] [--browser] [--reference] [--format] [--lint]    set up (--peers: all of Python's torch, for benches/peers.py;
 #                                                      --plot: matplotlib, for make plot; --python: all of torch, and
 #                                                      what make test-python runs;
-#                                                      --browser: Chromium, for make check-report;
+#                                                      --browser: Chromium, for make check-report; --reference: Doxygen;
 #                                                      --format, --lint: clang-format, clang-tidy as well)
 #        install.sh --packages                         print the packages and stop
 # KAEM_TORCH=auto|cpu|cuda: LibTorch without CUDA's libraries, or with them; auto: with them where there is an NVIDIA GPU.
@@ -120,11 +120,12 @@ for option in "$@"; do
     --python) peers=yes python=yes ;;
     --format) # any clang-format 14 will do, under either name
       command -v clang-format-14 >/dev/null || clang-format --version 2>/dev/null | grep -q 'version 14\.' || packages+=(clang-format-14) ;;
+    --reference) packages+=(doxygen) ;;
     --browser) command -v chromium >/dev/null || command -v google-chrome >/dev/null || packages+=(chromium) ;;
     --lint) command -v clang-tidy-14 >/dev/null || command -v clang-tidy >/dev/null || packages+=(clang-tidy) ;;
     --user-part) part=user ;; # what is left after the system packages, as the user who called sudo
     --packages) printf '%s\n' "${packages[@]}"; exit 0 ;;
-    *) fail "unknown option '$option': --quiet, --peers, --plot, --python, --browser, --format, --lint, --packages" ;;
+    *) fail "unknown option '$option': --quiet, --peers, --plot, --python, --browser, --reference, --format, --lint, --packages" ;;
   esac
 done
 case $torch in auto | cpu | cuda) ;; *) fail "KAEM_TORCH is '$torch': use auto, cpu or cuda" ;; esac

@@ -32,7 +32,7 @@ def run(tmp_path_factory):
 
 def test_a_run_has_its_folder(run):
     folder = pathlib.Path(run.folder)
-    for name in ("config.ini", "metrics.csv", "events.tfevents", "checkpoints/step_12.safetensors"):
+    for name in ("config.ini", "metrics.csv", "events.tfevents", "report.html", "checkpoints/step_12.safetensors"):
         assert (folder / name).is_file(), name
     assert run.step == 12
     assert run.latent_shape == [3, 2]
@@ -116,6 +116,8 @@ def test_errors_say_what_is_wrong(tmp_path):
         kaem.Training("DARCY_PERM", settings={"TRAINING.batch_size": "many"}, out=tmp_path)
     with pytest.raises(RuntimeError, match="did you mean"):
         kaem.Training("DARCY_PERM", settings={"TRAINING.batch_sise": 4}, out=tmp_path)
+    with pytest.raises(ValueError, match="dataset"):
+        kaem.Training(data=own_data())
     with pytest.raises(RuntimeError, match="no run"):
         kaem.load(tmp_path / "nothing")
     with pytest.raises(RuntimeError, match="N,C,H,W"):
