@@ -87,7 +87,7 @@ Command add_diagnose(CLI::App& program, const Common& common) {
   app->add_option("--parts", a->parts, str("all, or some of these, separated by commas (all)", names));
   app->add_option("-n,--count", a->count, "Test data of whose posteriors draws are taken (1000)")->type_name("N");
   app->add_option("--levels", a->levels, "Temperatures of the annealing that draws them (200)")->type_name("N");
-  app->add_option("--chains", a->chains, "Its chains of each datum (2)")->type_name("N");
+  app->add_option("--chains", a->chains, "Its chains of each data point (2)")->type_name("N");
   app->add_option("--batch", a->batch, "Training data of chains and gradients (50)")->type_name("N");
   app->add_option("--steps", a->steps, "Steps of long chains (1000)")->type_name("N");
   app->add_option("--repeats", a->repeats, "Gradients that are compared (16)")->type_name("N");

@@ -49,7 +49,7 @@ std::unique_ptr<Interpreted> load_interpreted(const InterpretArguments& a, const
   constexpr int64_t kMostWeights = 100000000;
   if (options.count * samples > kMostWeights)
     throw UsageError(str("-n ", options.count, " --samples ", samples, ": at most ", grouped(kMostWeights),
-                         " pairs of a datum and a draw are kept"));
+                         " pairs of a data point and a draw are kept"));
   prepare_threads(common);
   auto loaded = std::make_unique<Interpreted>(
       Interpreted{load_run(a.run, common.device.empty() ? "auto" : common.device), components, samples, Rng(0), {}});
@@ -83,7 +83,7 @@ std::string log_likelihood_text(const Interpreted& run, const metrics::LogLikeli
   constexpr double kFew = 3;
   if (mean_of(before.ess) < kFew)
     out << "an estimate rests on " << std::setprecision(2) << mean_of(before.ess)
-        << " draws a datum: log p(x) may be far above it, and the s.e. do not show it\n";
+        << " draws a data point: log p(x) may be far above it, and the s.e. do not show it\n";
   return out.str();
 }
 

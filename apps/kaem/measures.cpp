@@ -26,7 +26,7 @@ void add_measure_options(CLI::App& app, MeasureArguments& a) {
                  str("Estimates of log p(x): is, ss, ais, separated by commas (", a.methods, ")"));
   app.add_option("-n,--count", a.count, "Test data (100)")->type_name("N");
   app.add_option("--samples", a.samples, "Draws of importance sampling (10000)")->type_name("N");
-  app.add_option("--chains", a.chains, "Chains of each datum (10)")->type_name("N");
+  app.add_option("--chains", a.chains, "Chains of each data point (10)")->type_name("N");
   app.add_option("--levels", a.levels, "Temperatures of AIS (500)")->type_name("N");
   app.add_option("--kernel", a.kernel, str("Moves of ss and ais: ", listed(mcmc::exact_kernel_names()), " (mala)"));
   app.add_option("--generated", a.generated, "Samples that are compared with data (10000)")->type_name("N");

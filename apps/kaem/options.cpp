@@ -91,7 +91,7 @@ std::vector<Override> overrides_of(const Common& c, const std::string& own_root)
   if (!c.data_dir.empty())
     add("DATA", "root", c.data_dir, "--data-dir " + c.data_dir);
   else if (const char* root = std::getenv("KAEM_DATA_DIR");
-           root != nullptr && !given("DATA", "root") && !std::filesystem::is_directory(own_root))
+           root != nullptr && !given("DATA", "root") && !std::filesystem::exists(own_root))
     add("DATA", "root", root, str("KAEM_DATA_DIR=", root));
   return list;
 }
@@ -124,7 +124,7 @@ std::string data_dir_of(const Common& c) {
 
 DatasetOptions data_of(const LoadedRun& run, const Common& common) {
   DatasetOptions options = run.config.data;
-  if (!common.data_dir.empty() || !std::filesystem::is_directory(options.root)) options.root = data_dir_of(common);
+  if (!common.data_dir.empty() || !std::filesystem::exists(options.root)) options.root = data_dir_of(common);
   options.offline = options.offline || common.offline;
   options.progress = show_progress();
   return options;

@@ -188,14 +188,14 @@ void print_time(const Config& config, const DataShape& shape, const Length& leng
   std::cout << "about " << grouped(static_cast<int64_t>(budget / each)) << " updates in " << clock_text(budget) << "\n";
 }
 
-void print_memory_estimate(const Config& c, const ModelImpl& model, int64_t parameters) {
+/// `records`: of the data that will be in memory.
+void print_memory_estimate(const Config& c, const ModelImpl& model, int64_t parameters, int64_t records) {
   const bool bytes =
       dataset_traits(c.data.name).kind <= DataKind::kPictures && c.data.resize.empty() && !c.data.use_pca;
   const int64_t copies = 4 + (c.optimizer.ema_decay > 0);  // weights, gradients, two moments, averages
-  std::vector<std::pair<const char*, int64_t>> parts = {
-      {"LibTorch", resident_bytes()},
-      {"weights and optimiser", copies * kFloat * parameters},
-      {"data", (c.data.train_size + c.data.test_size) * model.data_size() * (bytes ? 1 : kFloat)}};
+  std::vector<std::pair<const char*, int64_t>> parts = {{"LibTorch", resident_bytes()},
+                                                        {"weights and optimiser", copies * kFloat * parameters},
+                                                        {"data", records * model.data_size() * (bytes ? 1 : kFloat)}};
   if (find_baseline(c.run.mode) == nullptr) parts.emplace_back("a step", step_bytes(c, model));
   int64_t sum = 0;
   for (const auto& part : parts) sum += part.second;
@@ -223,7 +223,7 @@ void print_plan(const Config& config, const std::string& source) {
   const int64_t parameters = print_parameters(*model);
   const Length length = run_length(config.run, train / config.run.batch_size);
   print_length(config, length);
-  print_memory_estimate(config, *model, parameters);
+  print_memory_estimate(config, *model, parameters, train + test);
   print_time(alone, shape, length);
   if (const auto& g = config.model.generator; g.use_perceptual_loss)
     label("network") << g.perceptual_features

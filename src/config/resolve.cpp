@@ -236,11 +236,11 @@ void check_generator(const Draft& draft) {
   if (generator.seq.use() && generator.cnn.use) draft.fail("CNN.use_cnn_lkhood", "not with [SEQ] sequence_length > 0");
   if (generator.seq.use() && generator.seq.autoregressive && draft.config.posterior.weighs_prior_draws())
     draft.fail("SEQ.autoregressive",
-               "weighted draws of the prior would need a pass for every datum and draw" + another_than(draft));
+               "weighted draws of the prior would need a pass for every data point and draw" + another_than(draft));
   if (generator.seq.use() && generator.seq.autoregressive && draft.config.run.mode == "thermo")
-    draft.fail(
-        "SEQ.autoregressive",
-        "mode thermo would need a pass for every datum and prior draw (expected vanilla with chains, or variational)");
+    draft.fail("SEQ.autoregressive",
+               "mode thermo would need a pass for every data point and prior draw (expected vanilla with chains, or "
+               "variational)");
   if ((generator.likelihood == "categorical") != generator.seq.use())
     draft.fail("GeneratorModel.likelihood",
                generator.seq.use() ? "sequences of words need categorical" : "categorical needs a data set of text");

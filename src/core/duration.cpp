@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <ctime>
 
 #include "kaem/core/error.h"
 
@@ -18,6 +19,15 @@ struct Unit {
 constexpr auto kUnits = std::to_array<Unit>({{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}});
 
 }  // namespace
+
+std::string local_time(const char* format) {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  localtime_r(&now, &parts);
+  std::array<char, 80> text{};
+  std::strftime(text.data(), text.size(), format, &parts);
+  return text.data();
+}
 
 std::string clock_text(double seconds) {
   const int64_t s = std::llround(seconds);

@@ -66,7 +66,7 @@ void add_own_sampler(Diagnosis& d, std::vector<Score>& scores) {
   const Particles particles = d.posterior().sample(d.model().view(), batch, step, d.evaluation.rng);
   const Diagnostics& info = particles.info;
   if (info.ess.defined())
-    scores.push_back(evaluate::mean_of("effective sample size of the run's draws", info.ess, "of each datum's"));
+    scores.push_back(evaluate::mean_of("effective sample size of the run's draws", info.ess, "of each data point's"));
   if (info.acceptance.defined())
     scores.push_back({"acceptance of the run's chains", info.acceptance.mean().item<double>(), std::nan("")});
   if (!particles.weighted) {
@@ -109,7 +109,7 @@ evaluate::Section tell_chains(Diagnosis& d) {
       evaluate::text_of("Samples of the posterior",
                         {str(batch.x.size(0), " training data; log p(x|z) where it should be says that the draws are"),
                          str("long chains: autoMALA, ", grouped(d.options.steps), " steps, the first half left out, ",
-                             kChains, " a datum")},
+                             kChains, " a data point")},
                         scores);
   section.scores = std::move(scores);
   return section;

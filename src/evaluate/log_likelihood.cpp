@@ -66,7 +66,7 @@ std::string remark_of(const std::vector<Row>& rows) {
   for (const auto& row : rows)
     if (row.ess < row.few)
       out << row.name << " rests on " << std::fixed << std::setprecision(2) << row.ess
-          << " draws a datum: it may lie far below log p(x), and its s.e. does not show it\n";
+          << " draws a data point: it may lie far below log p(x), and its s.e. does not show it\n";
   return out.str();
 }
 

@@ -93,7 +93,7 @@ std::string text_of(const std::string& title, const std::vector<std::string>& li
 Score mean_of(const std::string& name, const at::Tensor& values, const std::string& note) {
   const auto count = static_cast<double>(values.size(0));
   const at::Tensor wide = values.to(at::kDouble);
-  if (count < 2) return {name, wide.mean().item<double>(), std::nan(""), "one datum"};
+  if (count < 2) return {name, wide.mean().item<double>(), std::nan(""), "one data point"};
   return {name, wide.mean().item<double>(), wide.std().item<double>() / std::sqrt(count), note};
 }
 

@@ -18,6 +18,7 @@
 #include "kaem/metrics/log_likelihood.h"
 #include "kaem/prior/curves.h"
 #include "kaem/prior/prior.h"
+#include "kaem/report/report.h"
 #include "kaem/train/run.h"
 #include "kaem/train/trainer.h"
 #include "kaem/train/version.h"
@@ -162,7 +163,15 @@ struct Training : torch::CustomClassHolder {
     return all;
   }
 
-  std::string end() { return trainer->end().folder; }
+  std::string end() {
+    const std::string folder = trainer->end().folder;
+    try {
+      report::write_page(folder);
+    } catch (const Error& e) {  // worth no run
+      log::warn(std::string("there is no report of the run: ") + e.what());
+    }
+    return folder;
+  }
 };
 
 BasisOptions basis_of(const std::string& kind, int64_t degree, int64_t grid, double low, double high,

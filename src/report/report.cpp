@@ -9,7 +9,6 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -17,6 +16,7 @@
 #include <set>
 
 #include "kaem/baseline/baselines.h"
+#include "kaem/core/duration.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/evaluate/evaluation.h"
@@ -247,15 +247,6 @@ Json run_json(const std::string& path, const std::string& label, const History& 
   return run;
 }
 
-std::string today() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  localtime_r(&now, &parts);
-  std::array<char, 32> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M", &parts);
-  return text.data();
-}
-
 /// JSON that may stand inside a script element: no text of it can end that.
 std::string in_script(const Json& json) {
   std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace), safe;
@@ -275,7 +266,10 @@ std::string page_of(const std::vector<std::string>& runs) {
   }
   auto labels = labels_of(folders);
   if (folders.size() == 1) labels = {fs::weakly_canonical(folders.front()).filename().string()};
-  Json data = {{"version", version()}, {"made", today()}, {"panels", Json::array()}, {"runs", Json::array()}};
+  Json data = {{"version", version()},
+               {"made", local_time("%Y-%m-%d %H:%M")},
+               {"panels", Json::array()},
+               {"runs", Json::array()}};
   for (const auto& [title, unit, columns, logarithmic] : panels_of(histories, modes))
     data["panels"].push_back({{"title", title}, {"unit", unit}, {"columns", columns}, {"logarithmic", logarithmic}});
   for (size_t i = 0; i < runs.size(); ++i) data["runs"].push_back(run_json(runs[i], labels[i], histories[i]));

@@ -2,11 +2,10 @@
 
 #include <ATen/Version.h>
 
-#include <array>
-#include <ctime>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "kaem/core/duration.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
 #include "kaem/train/version.h"
@@ -16,14 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string now() {
-  const std::time_t time = std::time(nullptr);
-  std::tm parts{};
-  localtime_r(&time, &parts);
-  std::array<char, 40> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S%z", &parts);
-  return text.data();
-}
+std::string now() { return local_time("%Y-%m-%dT%H:%M:%S%z"); }
 
 /// What may differ from one session of a run to the next.
 Json session(const RunMeta& meta) {

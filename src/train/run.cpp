@@ -1,11 +1,10 @@
 #include "kaem/train/run.h"
 
-#include <array>
-#include <ctime>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "kaem/core/duration.h"
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
@@ -123,14 +122,7 @@ bool is_run_name(std::string_view name) {
          name.front() != '-';
 }
 
-std::string time_name() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  localtime_r(&now, &parts);
-  std::array<char, 32> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%d_%H-%M-%S", &parts);
-  return text.data();
-}
+std::string time_name() { return local_time("%Y-%m-%d_%H-%M-%S"); }
 
 namespace {
 

@@ -106,7 +106,9 @@ void Session::restore() {
     done = restored_step_ = checkpoint.step, seconds_before_ = checkpoint.seconds, saved_step_ = done;
     cut_metrics(checkpoint);
     cut_events(checkpoint);
-    log::info(str("going on after update ", done, " of ", length_.total));
+    log::info(done < length_.total
+                  ? str("going on after update ", done, " of ", length_.total)
+                  : str("all ", length_.total, " updates of the run are done (", done, " in its checkpoint)"));
   }
   for (const char* name : {kVocabularyFile, kPcaFile})  // written above or by the run's first session, and never again
     if (std::filesystem::exists(folder_.file(name))) files_[name] = io::sha256(io::read_file(folder_.file(name)));
@@ -186,7 +188,7 @@ void Session::warn_of_bad_sampling(const std::vector<Number>& terms) {
         continue;
       }
       log::warn(str("effective sample size ", value, " of ", config_.posterior.samples,
-                    ": each datum is fitted by its nearest sample; a larger [TRAINING] importance_sample_size",
+                    ": each data point is fitted by its nearest sample; a larger [TRAINING] importance_sample_size",
                     config_.model.generator.likelihood == "gaussian" ? " or [GeneratorModel] generator_variance" : "",
                     " raises it"));
     }

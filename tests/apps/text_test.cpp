@@ -159,5 +159,19 @@ TEST_F(Text, ResumesToTheSameNumbers) {
   EXPECT_EQ(content_of(folder / run / "samples/step_8.txt"), samples);
 }
 
+/// Its data are one file: neither ./data nor the environment goes before it.
+TEST_F(Text, ARunOnOneFileFindsItAgain) {
+  std::string book;
+  for (int n = 0; n < 40; ++n) book += n % 2 == 0 ? "come home now\n" : "no yes now come\n";
+  write("book.txt", book);
+  const std::string model = "--config text.ini --device cpu --threads 1 --max-steps 4 --name book";
+  const Outcome trained = kaem("train --dataset TEXT --data-dir book.txt " + model);
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const Outcome evaluated = kaem("evaluate last --methods is --samples 20 -n 2 --device cpu --threads 1");
+  EXPECT_EQ(evaluated.status, 0) << evaluated.err;
+  const Outcome resumed = kaem("train --resume --max-steps 6");
+  EXPECT_EQ(resumed.status, 0) << resumed.err;
+}
+
 }  // namespace
 }  // namespace kaem

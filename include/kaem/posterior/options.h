@@ -24,7 +24,7 @@ struct TemperingOptions {
   template <class Self, class V>
   static void visit(Self& o, V&& v) {
     v(Key{.name = "num_temps",
-          .help = "Temperatures N_t of a datum's chains; 1 or less: no tempering",
+          .help = "Temperatures N_t of the chains; 1 or less: no tempering",
           .min = -1,
           .max = 1000},
       o.levels);
@@ -168,10 +168,11 @@ struct PosteriorOptions {
           .help = "First steps of mala and automala that are accepted without a test",
           .min = 0},
       o.unadjusted);
-    v(Key{.name = "chains_per_datum", .help = "Chains of each datum", .min = 1, .max = 1e5}, o.chains_per_datum);
+    v(Key{.name = "chains_per_datum", .help = "Chains of each data point", .min = 1, .max = 1e5}, o.chains_per_datum);
     v(Key{.name = "chain_start",
           .help = "Where chains start: fresh prior draws (base: of the π_0 that a deep prior tilts), the state kept "
-                  "for each training datum, draws of an encoder, or such draws and the prior's chosen by their weights "
+                  "for each training data point, draws of an encoder, or such draws and the prior's chosen by their "
+                  "weights "
                   "at the chain's temperature, as sampler = proposal makes them (proposal)",
           .choices = {"prior", "base", "persistent", "encoder", "proposal"}},
       o.chain_start);
@@ -184,7 +185,7 @@ struct PosteriorOptions {
     v(Key{.name = "preconditioner",
           .help =
               "Scales s of the coordinates in steps of ula, mala and automala: the prior's deviations (prior), those "
-              "of an encoder for each datum, so that η is relative to the posterior (encoder), or 1 (none); auto: "
+              "of an encoder for each data point, so that η is relative to the posterior (encoder), or 1 (none); auto: "
               "prior of automala, none of the others",
           .choices = {"auto", "none", "prior", "encoder"}},
       o.preconditioner);
@@ -197,7 +198,7 @@ struct PosteriorOptions {
           .min_open = true},
       o.defensive_share);
     v(Key{.name = "kept_draws",
-          .help = "Draws of each datum, chosen by their weights, that proposal trains the generator on",
+          .help = "Draws of each data point, chosen by their weights, that proposal trains the generator on",
           .min = 1,
           .max = 1e5},
       o.kept_draws);
