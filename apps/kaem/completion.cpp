@@ -29,6 +29,8 @@ std::vector<const CLI::Option*> options_of(const CLI::App& command) {
   return options;
 }
 
+bool takes_value(const CLI::Option& option) { return option.get_items_expected_max() > 0; }
+
 std::vector<const CLI::App*> commands_of(const CLI::App& program) {
   return program.get_subcommands([](const CLI::App*) { return true; });
 }
@@ -103,7 +105,7 @@ void print_zsh(const CLI::App& program) {
     for (const auto* option : options_of(*command))
       for (const auto& name : option->get_lnames()) {
         std::cout << "        '--" << name << "[" << in_zsh(option->get_description()) << "]";
-        if (option->get_type_size() != 0) {
+        if (takes_value(*option)) {
           const auto found = words.find("--" + name);
           std::cout << ":" << in_zsh(option->get_type_name()) << ":"
                     << (found == words.end() ? "_files" : "(" + joined(found->second) + ")");
@@ -136,7 +138,7 @@ void print_options(const CLI::App& command) {
   for (const auto* option : options_of(command)) {
     std::string name = option->get_name(option->get_lnames().empty(), true);
     std::cout << ".TP\n\\fB" << in_roff(name) << "\\fR";
-    if (option->get_type_size() != 0 && !option->get_lnames().empty())
+    if (takes_value(*option) && !option->get_lnames().empty())
       std::cout << " \\fI" << in_roff(option->get_type_name()) << "\\fR";
     std::cout << "\n" << in_roff(option->get_description()) << "\n";
   }

@@ -37,7 +37,13 @@ void help(CLI::App& program, const std::string& word) {
     std::cout << command->help("kaem");
     return;
   }
-  const auto keys = key_help(word);
+  auto keys = key_help(word);
+  if (keys.empty()) {  // a section: its keys, a line each
+    const auto section = section_help(word);
+    for (const auto& key : section)
+      std::cout << key.section << "." << key.ascii << "\n    " << wrapped(key.meaning, output_columns() - 4, 4) << "\n";
+    if (!section.empty()) return;
+  }
   if (keys.empty()) {
     for (auto& name : key_names()) names.push_back(std::move(name));
     const std::string hint = did_you_mean(word, names);

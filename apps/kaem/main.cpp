@@ -167,11 +167,24 @@ std::string first_line(const std::string& text) {
   return line.empty() ? "an error without a message" : line;
 }
 
+/// Whether messages were asked for as JSON: errors of the command line itself come before it is read.
+bool wants_json(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i)
+    if (std::string_view(argv[i]) == "--log=json" ||
+        (i + 1 < argc && std::string_view(argv[i]) == "--log" && std::string_view(argv[i + 1]) == "json"))
+      return true;
+  return false;
+}
+
 /// One line on standard error.
-int report(std::string message, int status) {
+int report(std::string message, int status, bool json) {
   log::set_status_line("");
   message = log::printable(message);
   std::cout.flush();
+  if (json) {
+    log::set_format(log::Format::kJson), log::set_file(""), log::error(message);
+    return status;
+  }
   // Messages on a command begin with its name.
   std::fprintf(stderr, "%s%s\n",
                message.starts_with("kaem ") || message.starts_with("kaem:") ? "" : "kaem: ", message.c_str());
@@ -183,7 +196,10 @@ int report(std::string message, int status) {
 
 int main(int argc, char** argv) {
   using kaem::app::first_line;
-  using kaem::app::report;
+  const bool json = kaem::app::wants_json(argc, argv);
+  const auto report = [json](const std::string& message, int status) {
+    return kaem::app::report(message, status, json);
+  };
   std::signal(SIGXFSZ, SIG_IGN);  // a write beyond a limit of file sizes is an error like that of a full disk
   try {
     return kaem::app::run(argc, argv);

@@ -32,12 +32,15 @@ class Training:
                  data: Tensor | None = None, test: Tensor | None = None, out: str | os.PathLike = "runs", name: str = "",
                  resume: str | os.PathLike = "", messages: bool = False):
         """dataset, mode, out, name, resume: as of `kaem train`. config: a file, or the text of one. settings: {"SECTION.key": value},
-        as --set. data: training data [N,C,H,W], float in [0,1] or bytes, in place of the data set's; test: the same, else the
+        as --set. data: training data [N,C,H,W] with C 1 or 3, float in [0,1] or bytes, in place of the data set's; test: the same, else the
         last of `data`; with data= `dataset` names whose settings are taken."""
         if not dataset and not config and not resume:
             raise ValueError("dataset: names the settings that a run has (those of config/), also where data= is given")
         set_messages(messages)
         pairs = [f"{key}={_text(value)}" for key, value in (settings or {}).items()]
+        root = os.environ.get("KAEM_DATA_DIR")
+        if root and not resume and not any(pair.upper().startswith("DATA.ROOT=") for pair in pairs):
+            pairs.append(f"DATA.root={root}")
         self._training = classes.Training(os.fspath(config), pairs, dataset, mode, os.fspath(out), name, os.fspath(resume), data, test)
 
     @property

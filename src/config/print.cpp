@@ -189,21 +189,36 @@ std::string configuration_markdown() {
   return out.str();
 }
 
-std::vector<KeyHelp> key_help(std::string_view word) {
+namespace {
+
+/// What is known of the fields that `keep` picks.
+template <class Keep>
+std::vector<KeyHelp> help_of(Keep&& keep) {
   Config defaults;
   TuningOptions tuning;
   auto fields = config::fields_of(defaults);
   for (auto& field : config::fields_of(tuning)) fields.push_back(std::move(field));
-  const size_t dot = word.find('.');
   std::vector<KeyHelp> found;
-  for (const auto& f : fields) {
-    const bool whole =
-        dot != std::string_view::npos && same_name(word.substr(0, dot), f.section) && f.spelt(word.substr(dot + 1));
-    if (whole || f.spelt(word))
+  for (const auto& f : fields)
+    if (keep(f))
       found.push_back({std::string(f.section), std::string(f.key.name), ascii_name(f), joined(f.key.aliases, ", "),
                        meaning(f.key), config::wanted(f.key, f.slot), default_of(f)});
-  }
   return found;
+}
+
+}  // namespace
+
+std::vector<KeyHelp> key_help(std::string_view word) {
+  const size_t dot = word.find('.');
+  return help_of([&](const Field& f) {
+    const bool whole = dot != std::string_view::npos && same_name(word.substr(0, dot), f.section);
+    return f.spelt(word) || (whole && f.spelt(word.substr(dot + 1)));
+  });
+}
+
+std::vector<KeyHelp> section_help(std::string_view section) {
+  if (section.starts_with('[') && section.ends_with(']')) section = section.substr(1, section.size() - 2);
+  return help_of([&](const Field& f) { return same_name(section, f.section); });
 }
 
 std::vector<std::string> key_names() {

@@ -27,7 +27,8 @@ bool AppendedFile::exists() const {
 }
 
 void AppendedFile::append(std::string_view text) const {
-  const int file = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+  // Not blocking: a pipe without a reader is an error.
+  const int file = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
   const ssize_t written = file < 0 ? -1 : ::write(file, text.data(), text.size());
   const int fault = written < 0 ? errno : ENOSPC;
   if (file >= 0) ::close(file);

@@ -9,11 +9,13 @@
 #include "kaem/core/denormals.h"
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
+#include "kaem/core/str.h"
 #include "kaem/core/threads.h"
 #include "kaem/data/dataset.h"
 #include "kaem/data/text.h"
 #include "kaem/evaluate/in_training.h"
 #include "kaem/export/draws.h"
+#include "kaem/io/file.h"
 #include "kaem/kan/layer.h"
 #include "kaem/metrics/log_likelihood.h"
 #include "kaem/prior/curves.h"
@@ -44,10 +46,27 @@ struct Run : torch::CustomClassHolder {
 
   Run(const std::string& path, const std::string& device) : run(load_run(path, device)) {}
 
-  /// Data as the model takes them: [B,D] on its device.
-  Tensor flat(const Tensor& x) const { return x.to(at::Device(run.device)).flatten(1); }
+  /// Data as the model takes them: [B,D] on its device, bytes as numbers in [0,1].
+  Tensor flat(const Tensor& x) const {
+    const int64_t expected = run.model->data_size();
+    if (x.dim() < 2 || x.size(0) < 1 || x.numel() / x.size(0) != expected)
+      throw UsageError(str("x: expected at least one data point of ", expected, " numbers, [B,C,H,W]"));
+    const Tensor there = x.to(at::Device(run.device)).flatten(1);
+    return x.scalar_type() == at::kByte ? there.to(at::kFloat) / 255 : there;
+  }
 
-  Tensor sample(int64_t count, int64_t seed) { return exports::draw(run, seeded(seed), count).samples; }
+  /// z [n, latent...] as the model takes it.
+  const Tensor& checked(const Tensor& z) const {
+    const auto shape = run.model->latent_shape();
+    if (z.dim() != 1 + std::ssize(shape) || z.sizes().slice(1) != at::IntArrayRef(shape))
+      throw UsageError("z: expected [n, latent...], latents of the shape latent_shape");
+    return z;
+  }
+
+  Tensor sample(int64_t count, int64_t seed) {
+    if (count < 1) throw UsageError("n: expected at least one sample");
+    return exports::draw(run, seeded(seed), count).samples;
+  }
 
   Tensor latents(int64_t count, int64_t seed) {
     const at::NoGradGuard no_grad;
@@ -60,17 +79,19 @@ struct Run : torch::CustomClassHolder {
   }
 
   Tensor generate(const Tensor& z) {
-    return run.model->likelihood->activate(run.model->generate_raw(z)).reshape(pictures(z));
+    if (!run.vocabulary.empty()) throw UsageError("generate: a run on text makes words, which sample and lines draw");
+    return run.model->likelihood->activate(run.model->generate_raw(checked(z))).reshape(pictures(z));
   }
 
-  Tensor log_prior(const Tensor& z) { return run.model->prior->view()->log_prob(z); }
+  Tensor log_prior(const Tensor& z) { return run.model->prior->view()->log_prob(checked(z)); }
 
-  Tensor score(const Tensor& z) { return run.model->prior->view()->score(z); }
+  Tensor score(const Tensor& z) { return run.model->prior->view()->score(checked(z)); }
 
-  Tensor log_likelihood(const Tensor& x, const Tensor& z) { return run.model->log_likelihood(flat(x), z); }
+  Tensor log_likelihood(const Tensor& x, const Tensor& z) { return run.model->log_likelihood(flat(x), checked(z)); }
 
   metrics::Annealed annealed(const Tensor& x, int64_t chains, int64_t levels, int64_t seed) {
     const at::NoGradGuard no_grad;
+    if (chains < 1 || levels < 1) throw UsageError("chains, levels: expected at least 1");
     metrics::PathOptions options;
     options.chains = chains, options.levels = levels;
     return metrics::annealed_log_likelihood(*run.model, flat(x), options, seeded(seed));
@@ -135,16 +156,31 @@ struct Training : torch::CustomClassHolder {
     trainer->begin();
   }
 
+  /// What the trainer takes for granted of data, which files are checked for when they are read.
+  static void check(const Tensor& t, const std::string& name) {
+    if (t.dim() != 4 || t.numel() == 0 || (t.size(1) != 1 && t.size(1) != 3))
+      throw UsageError(name + ": expected a tensor [N,C,H,W] with one or three channels");
+    if (t.scalar_type() == at::kByte) return;
+    if (!t.is_floating_point()) throw UsageError(name + ": expected bytes (uint8) or floating-point numbers in [0,1]");
+    const double low = t.min().item<double>(), high = t.max().item<double>();
+    if (!(low >= 0 && high <= 1)) throw UsageError(str(name, ": expected numbers in [0,1], found ", low, " to ", high));
+  }
+
   /// A user's own data: [N,C,H,W], float in [0,1] or bytes.
   static Dataset given(const Tensor& train, const std::optional<Tensor>& test, const Config& config) {
     Dataset own;
     own.name = config.data.name;
-    if (train.dim() != 4) throw UsageError("data: expected a tensor [N,C,H,W]");
+    check(train, "data");
+    if (test) check(*test, "test");
+    if (test && test->sizes().slice(1) != train.sizes().slice(1))
+      throw UsageError("test: expected the shape [N,C,H,W] of data");
     own.shape = {train.size(1), train.size(2), train.size(3)};
     const auto taken = [&](const Tensor& t) {
       return t.scalar_type() == at::kByte ? t.cpu().contiguous() : t.to(at::kCPU, at::kFloat).contiguous();
     };
     own.train = taken(train);
+    const std::string_view bytes(static_cast<const char*>(own.train.const_data_ptr()), own.train.nbytes());
+    own.sources = {{"a tensor", io::sha256(bytes)}};
     const int64_t count = std::min<int64_t>(config.data.test_size, train.size(0));
     own.test = test ? taken(*test) : own.train.slice(0, own.train.size(0) - count);
     own.test_from_training = !test;
@@ -182,10 +218,16 @@ BasisOptions basis_of(const std::string& kind, int64_t degree, int64_t grid, dou
   return options;
 }
 
-/// What parameters a module has, shared with it.
+/// What parameters and buffers a module has, shared with it.
 Tensors parameters_of(const torch::nn::Module& module) {
   Tensors all;
   for (const auto& p : module.named_parameters()) all.insert(p.key(), p.value());
+  return all;
+}
+
+Tensors buffers_of(const torch::nn::Module& module) {
+  Tensors all;
+  for (const auto& b : module.named_buffers()) all.insert(b.key(), b.value());
   return all;
 }
 
@@ -199,8 +241,13 @@ struct Layer : torch::CustomClassHolder {
               InitialDraws(seeded(seed), "layer")) {}
 
   Tensor forward(const Tensor& x) { return layer->forward(x); }
-  int64_t update_grid(const Tensor& x) { return layer->update_grid(x.detach(), /*keep_ends=*/false).moved; }
+  bool update_grid(const Tensor& x) {
+    const GridUpdate update = layer->update_grid(x.detach(), /*keep_ends=*/false);
+    return update.skipped == 0 && update.moved + update.halved > 0;
+  }
   Tensors parameters() { return parameters_of(*layer); }
+  Tensors buffers() { return buffers_of(*layer); }
+  void to(const std::string& device) { layer->to(at::Device(device)); }
 };
 
 /// A prior of univariate energies.
@@ -220,6 +267,8 @@ struct EnergyPrior : torch::CustomClassHolder {
   Tensor features(const Tensor& z) { return prior->features(z); }
   Tensors curves(int64_t points) { return curves_of_view(*curves_of(*prior, points)); }
   Tensors parameters() { return parameters_of(*prior); }
+  Tensors buffers() { return buffers_of(*prior); }
+  void to(const std::string& device) { prior->to(at::Device(device)); }
 };
 
 void prepare(int64_t threads) {
@@ -262,14 +311,18 @@ TORCH_LIBRARY_FRAGMENT(kaem, m) {
       .def(torch::init<int64_t, int64_t, std::string, int64_t, int64_t, double, double, std::string, int64_t>())
       .def("forward", &Layer::forward)
       .def("update_grid", &Layer::update_grid)
-      .def("parameters", &Layer::parameters);
+      .def("parameters", &Layer::parameters)
+      .def("buffers", &Layer::buffers)
+      .def("to", &Layer::to);
   m.class_<EnergyPrior>("EnergyPrior")
       .def(torch::init<int64_t, int64_t, bool, std::string, std::string, int64_t, double, double, int64_t>())
       .def("sample", &EnergyPrior::sample)
       .def("log_prob", &EnergyPrior::log_prob)
       .def("features", &EnergyPrior::features)
       .def("curves", &EnergyPrior::curves)
-      .def("parameters", &EnergyPrior::parameters);
+      .def("parameters", &EnergyPrior::parameters)
+      .def("buffers", &EnergyPrior::buffers)
+      .def("to", &EnergyPrior::to);
   m.def("prepare(int threads) -> ()", prepare);
   m.def("set_messages(bool on) -> ()", set_messages);
   m.def("version() -> str", [] { return std::string(version()); });

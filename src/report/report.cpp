@@ -90,6 +90,7 @@ Json samples_json(const std::string& run) {
   std::vector<std::pair<int64_t, fs::path>> files;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(run + "/samples", ignored)) {
+    if (!entry.is_regular_file(ignored)) continue;
     const std::string name = entry.path().stem().string(), ending = entry.path().extension().string();
     if (name.starts_with("step_") && (ending == ".png" || ending == ".txt"))
       files.emplace_back(std::strtoll(name.c_str() + 5, nullptr, 10), entry.path());
@@ -99,6 +100,7 @@ Json samples_json(const std::string& run) {
   for (const size_t i : spread(files.size(), kPictures)) {
     const auto& [step, path] = files[i];
     const std::string content = io::read_file(path.string());
+    if (path.extension() == ".png" && !content.starts_with("\x89PNG")) continue;
     if (path.extension() == ".png")
       samples.push_back({{"step", step}, {"png", io::base64(content)}});
     else
@@ -136,7 +138,8 @@ Json prior_json(Prior& prior, bool mixture) {
 Json measures_json(const std::string& run, int64_t step) {
   Json measures = Json::array();
   const std::string path = run + "/" + evaluate::kComparedFile;
-  if (!fs::exists(path)) return measures;
+  std::error_code ignored;
+  if (!fs::is_regular_file(path, ignored)) return measures;
   const Json kept = Json::parse(io::read_json(path), nullptr, false);
   if (!kept.is_object()) return measures;
   std::map<std::string, Json> latest;
@@ -158,14 +161,16 @@ Json measures_json(const std::string& run, int64_t step) {
 
 Json meta_of(const std::string& run) {
   const std::string path = run + "/meta.json";
-  Json meta = fs::exists(path) ? Json::parse(io::read_json(path), nullptr, false) : Json::object();
+  std::error_code ignored;
+  Json meta = fs::is_regular_file(path, ignored) ? Json::parse(io::read_json(path), nullptr, false) : Json::object();
   return meta.is_object() ? meta : Json::object();
 }
 
 /// Of a run that was trained with --profile.
 Json phases_of(const std::string& run) {
   const std::string path = run + "/" + kProfileFile;
-  const Json trace = fs::exists(path) ? Json::parse(io::read_file(path), nullptr, false) : Json();
+  std::error_code ignored;
+  const Json trace = fs::is_regular_file(path, ignored) ? Json::parse(io::read_file(path), nullptr, false) : Json();
   return trace.is_object() && trace.contains("phases") ? trace["phases"] : Json::array();
 }
 
@@ -195,22 +200,51 @@ struct Newest {
   int64_t step = 0;
   double seconds = 0;
   std::optional<LoadedRun> model;
+  std::string remark;
 };
 
-Newest newest_of(const RunFolder& folder) {
+/// Without a checkpoint that can be read: what metrics.csv says last, and why.
+Newest newest_of(const RunFolder& folder, const History& history) {
   Newest newest;
-  if (folder.checkpoint_steps().empty()) {
+  try {
+    if (!folder.checkpoint_steps().empty()) {
+      newest.model = load_run(folder.path(), "cpu");
+      newest.config = newest.model->config, newest.step = newest.model->step, newest.seconds = newest.model->seconds;
+      return newest;
+    }
+    newest.remark = "there is no checkpoint: updates and time are those of the last row of metrics.csv";
     newest.config = folder.config();
-    return newest;
+  } catch (const DataError& e) {
+    newest.model.reset();
+    newest.remark = e.what();
+    newest.config = parse_config(io::read_file(folder.file("config.ini")), folder.file("config.ini"));
   }
-  newest.model = load_run(folder.path(), "cpu");
-  newest.config = newest.model->config, newest.step = newest.model->step, newest.seconds = newest.model->seconds;
+  const auto last = [&](const char* name) {
+    const auto* values = history.find(name);
+    return values == nullptr || values->empty() || std::isnan(values->back()) ? 0 : values->back();
+  };
+  newest.step = static_cast<int64_t>(last("step")), newest.seconds = last("seconds");
   return newest;
+}
+
+/// The commands that made the run, one a line: of its first session, of each resume, of what derived it.
+Json commands_of(const Json& meta, const std::string& folder) {
+  Json commands = Json::array();
+  const auto add = [&](const Json& entry) {
+    if (const std::string command = text_of(entry, "command"); !command.empty()) commands.push_back(command);
+  };
+  add(meta);
+  if (meta.contains("resumed") && meta["resumed"].is_array())
+    for (const auto& entry : meta["resumed"])
+      if (entry.is_object()) add(entry);
+  if (meta.contains("derived") && meta["derived"].is_object()) add(meta["derived"]);
+  commands.push_back(str("kaem sample ", folder, " -n 64 --out samples.png"));
+  return commands;
 }
 
 Json run_json(const std::string& path, const std::string& label, const History& history) {
   const RunFolder folder = RunFolder::open(path);
-  Newest newest = newest_of(folder);
+  Newest newest = newest_of(folder, history);
   const Config& config = newest.config;
   const std::string ini = to_ini(kept_config(config));
   const auto [defaults, before] = defaults_of(config);
@@ -229,6 +263,12 @@ Json run_json(const std::string& path, const std::string& label, const History& 
   run["updates"] = newest.step, run["seconds"] = newest.seconds;
   run["device"] = text_of(meta, "device"), run["threads"] = meta.value("threads", Json(nullptr));
   run["begun"] = text_of(meta, "time");
+  run["remark"] = newest.remark;
+  if (meta.contains("derived") && meta["derived"].is_object())
+    run["remark"] =
+        str("made of update ", newest.step, " of ", text_of(meta["derived"], "from"), ", whose curves are shown");
+  else if (meta.empty())
+    run["remark"] = "meta.json is missing or damaged: where and with what the run was made is not known";
   run["code"] = str("kaem ", text_of(meta, "version"), " ", text_of(meta, "git_revision"), ", LibTorch ",
                     text_of(meta, "libtorch"));
   run["defaults"] = defaults, run["config"] = ini;
@@ -242,8 +282,7 @@ Json run_json(const std::string& path, const std::string& label, const History& 
   const bool energies = newest.model && find_baseline(config.run.mode) == nullptr;
   run["prior"] = energies ? prior_json(*newest.model->model->prior, config.model.prior.mixture.enabled) : Json(nullptr);
   run["phases"] = phases_of(folder.path());
-  run["commands"] =
-      Json::array({text_of(meta, "command"), str("kaem sample ", folder.path(), " -n 64 --out samples.png")});
+  run["commands"] = commands_of(meta, folder.path());
   return run;
 }
 
@@ -259,9 +298,15 @@ std::string in_script(const Json& json) {
 std::string page_of(const std::vector<std::string>& runs) {
   std::vector<std::string> folders, modes;
   std::vector<History> histories;
+  std::string dataset;
   for (const auto& run : runs) {
     const RunFolder folder = RunFolder::open(run);
-    folders.push_back(folder.path()), modes.push_back(folder.config().run.mode);
+    const Config config = newest_of(folder, read_history(folder.path())).config;
+    folders.push_back(folder.path()), modes.push_back(config.run.mode);
+    if (dataset.empty()) dataset = config.run.dataset;
+    if (config.run.dataset != dataset)
+      throw UsageError(str(run, " is a run on ", config.run.dataset, ", ", runs.front(), " one on ", dataset,
+                           ": expected runs on the same data"));
     histories.push_back(read_history(folder.path()));
   }
   auto labels = labels_of(folders);

@@ -279,9 +279,12 @@ void Session::cut_metrics(const Checkpoint& checkpoint) const {
 /// Events are a view of the run: those that are not what the checkpoint describes are begun anew.
 void Session::cut_events(const Checkpoint& checkpoint) const {
   const io::AppendedFile& events = events_.file();
-  if (!events.exists()) return;
   const auto held = checkpoint.files.find(kEventsFile);
-  if (held != checkpoint.files.end() && events.begins_with(held->second)) return events.cut(held->second);
+  if (held != checkpoint.files.end()) {
+    if (events.begins_with(held->second)) return events.cut(held->second);
+    log::warn(events.path() + " is not what the run wrote: it is begun anew, TensorBoard shows what comes from now on");
+  }
+  if (!events.exists()) return;
   std::error_code ignored;
   std::filesystem::remove(events.path(), ignored);
 }

@@ -51,6 +51,8 @@ TEST_F(Help, ExplainsAKey) {
   EXPECT_HAS(several, "[GeneratorModel] grid_size");
   EXPECT_HAS(kaem("help POST_LANGEVIN.ula_eta").out, "--set POST_LANGEVIN.ula_eta=0.001");
   EXPECT_HAS(kaem("help ula_η").out, "[POST_LANGEVIN] ula_η");
+  EXPECT_HAS(kaem("help [TRAINING]").out, "TRAINING.batch_size\n");
+  EXPECT_HAS(kaem("help lr_schedule").out, "LR_SCHEDULE.decay\n");
   EXPECT_HAS(refused("help batch_sise"), "did you mean 'batch_size'?");
   EXPECT_HAS(refused("help TRAINING.batch_sise"), "did you mean 'TRAINING.batch_size'?");
 }

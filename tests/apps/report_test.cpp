@@ -71,10 +71,41 @@ TEST_F(Report, OfSeveralRunsSaysWhatDiffers) {
     EXPECT_GT(run.at("measures").at(0).at("value").get<double>(), 0);
   }
   EXPECT_HAS(refused("report " + runs), "expected --out");
+  ASSERT_EQ(kaem("train --dataset DARCY_FLOW --config tiny.ini --device cpu --threads 1 --quiet --max-steps 2 --name c")
+                .status,
+            0);
+  EXPECT_HAS(refused("report runs/DARCY_PERM/vanilla/a last --out x.html"), "expected runs on the same data");
   EXPECT_HAS(refused("report " + runs.substr(0, runs.find(' ') + 1) + runs.substr(0, runs.find(' ')) + " --out x.html"),
              "named twice");
-  ASSERT_EQ(kaem("report last --out last.html").status, 0);
+  ASSERT_EQ(kaem("report runs/DARCY_PERM/last --out last.html").status, 0);
   EXPECT_EQ(data_of(content_of(folder / "last.html")).at("runs").size(), 1U);
+}
+
+/// What is damaged or lost is left out, and said.
+TEST_F(Report, OfADamagedFolderSaysSo) {
+  ASSERT_EQ(kaem(std::string(kTrain) + "--name a --max-steps 8").status, 0);
+  ASSERT_EQ(kaem("train --resume --quiet").status, 0);
+  const auto run = folder / "runs/DARCY_PERM/vanilla/a";
+  const auto page = [&] {
+    const Outcome outcome = kaem("report last --out r.html");
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    return data_of(content_of(folder / "r.html")).at("runs").at(0);
+  };
+  const auto whole = page();
+  EXPECT_EQ(whole.at("commands").size(), 3U) << "the first session, the resume, samples";
+  EXPECT_HAS(whole.at("commands").at(1).get<std::string>(), "--resume");
+  EXPECT_EQ(whole.at("remark"), "");
+  std::filesystem::create_directory(run / "samples/step_99.png");
+  std::filesystem::create_directory(run / "compared.json");
+  std::ofstream(run / "samples/step_5.png") << "no picture";
+  EXPECT_EQ(page().at("samples").size(), whole.at("samples").size());
+  std::ofstream(run / "meta.json") << "{";
+  EXPECT_HAS(page().at("remark").get<std::string>(), "meta.json is missing or damaged");
+  for (const auto& file : std::filesystem::directory_iterator(run / "checkpoints"))
+    if (file.path().extension() == ".safetensors") std::filesystem::resize_file(file.path(), 100);
+  const auto lost = page();
+  EXPECT_EQ(lost.at("updates"), 12) << "by metrics.csv";
+  EXPECT_TRUE(lost.at("prior").is_null());
 }
 
 /// A name of the user's cannot end the script that holds the data.

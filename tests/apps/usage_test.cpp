@@ -105,6 +105,18 @@ TEST_F(Usage, RunsThatAreNone) {
   EXPECT_HAS(refused("sample last -n 0"), "-n 0: expected an integer in 1..");
 }
 
+TEST_F(Usage, ErrorsAreJsonWhereMessagesAre) {
+  for (const char* command :
+       {"train --resume nowhere --log json", "train --log=json --set TRAINING.foo=1 --dataset DARCY_FLOW",
+        "sample --log json --latent z.npy"}) {
+    const Outcome outcome = kaem(command);
+    EXPECT_EQ(outcome.status, 2) << command;
+    EXPECT_EQ(outcome.err.rfind("{\"time\":\"", 0), 0U) << outcome.err;
+    EXPECT_HAS(outcome.err, "\"level\":\"error\",\"message\":\"");
+    EXPECT_TRUE(outcome.err.ends_with("\"}\n")) << outcome.err;
+  }
+}
+
 TEST_F(Usage, DataThatAreMissing) {
   const std::string line = refused("train --dataset MNIST --offline --data-dir absent", 3);
   EXPECT_HAS(line, "absent");

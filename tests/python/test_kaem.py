@@ -124,6 +124,68 @@ def test_errors_say_what_is_wrong(tmp_path):
         kaem.Training("DARCY_PERM", settings=TINY, data=torch.rand(4, 5), out=tmp_path)
 
 
+def test_data_are_checked_before_a_run(tmp_path):
+    def refused(match, data, test=None):
+        with pytest.raises(RuntimeError, match=match):
+            kaem.Training("DARCY_PERM", settings=TINY, data=data, test=test, out=tmp_path)
+
+    good = own_data()
+    refused("found", good * 255)
+    refused("found", good - 0.5)
+    refused("found", torch.where(good > 0.5, torch.nan, good))
+    refused("floating-point", (good * 255).long())
+    refused("one or three channels", good.expand(-1, 2, -1, -1))
+    refused("shape", good, test=torch.rand(4, 1, 3, 3))
+    refused("one or three channels", good[:0])
+    assert not any(tmp_path.iterdir())
+
+
+def test_wrong_arguments_are_named(run):
+    z, x = run.latents(3), own_data(2)
+    for call, match in ((lambda: run.sample(0), "at least one"), (lambda: run.generate(z[:, :2]), "latent_shape"), (lambda: run.log_prior(z[0]), "latent_shape"),
+                        (lambda: run.log_prob(x[:, :, :3]), "30 numbers"), (lambda: run.log_prob(x, levels=0), "at least 1"), (lambda: run.log_prob(x[:0]), "at least one")):
+        with pytest.raises(RuntimeError, match=match):
+            call()
+    bytes_ = (x * 255).to(torch.uint8)
+    torch.testing.assert_close(run.log_likelihood(bytes_, z), run.log_likelihood(bytes_ / 255.0, z))
+
+
+@pytest.mark.parametrize("make", [lambda: KANLayer(3, 2, "B-spline", grid=5), lambda: EnergyPrior(3, 2, grid=6)])
+def test_modules_can_be_saved_copied_and_pickled(make):
+    import copy
+    import pickle
+
+    module = make()
+    x = torch.rand(500, 3, generator=torch.Generator().manual_seed(4))
+    call = (lambda m: m(x)) if isinstance(module, KANLayer) else (lambda m: m.log_prob(m.sample(5, seed=2)))
+    if isinstance(module, KANLayer):
+        assert module.update_grid(x)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.1)
+    expected = call(module)
+    other = make()
+    other.load_state_dict(module.state_dict())
+    assigned = make()
+    assigned.load_state_dict(module.state_dict(), assign=True)
+    for again in (other, assigned, copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+        assert torch.equal(call(again), expected)
+    copied = copy.deepcopy(module)
+    with torch.no_grad():
+        next(copied.parameters()).add_(1)
+    assert torch.equal(call(module), expected), "a copy has tensors of its own"
+    with pytest.raises(TypeError, match="float32"):
+        module.double()
+    assert torch.equal(call(module.float().cpu()), expected)
+    assert "=" in repr(module)
+
+
+def test_the_environment_names_the_data(tmp_path, monkeypatch):
+    monkeypatch.setenv("KAEM_DATA_DIR", str(tmp_path / "elsewhere"))
+    with pytest.raises(RuntimeError, match="elsewhere"):
+        kaem.Training("MNIST", settings={**TINY, "DATA.damaged": "stop"}, out=tmp_path)
+
+
 @pytest.mark.parametrize("basis", ["RBF", "B-spline", "FFT", "Cheby"])
 def test_kan_layer_has_right_gradients(basis):
     layer = KANLayer(3, 2, basis, grid=6, seed=5)

@@ -60,6 +60,25 @@ TEST(RunEvents, OfAStoppedRunAreThoseOfOneThatWasNot) {
   }
 }
 
+TEST(RunEvents, ThatWereDamagedAreBegunAnew) {
+  const TempFolder temp("events_damaged");
+  for (const char* damage : {"", "other bytes"}) {
+    Config stopping = named(watched_config(temp.path), str("a", damage));
+    stopping.run.max_steps = 25;
+    const Report first = run_tiny(stopping);
+    const std::string path = first.folder + "/" + kEventsFile;
+    std::filesystem::remove(path);
+    if (*damage != '\0') write_text(path, damage);
+    testing::internal::CaptureStderr();
+    run_tiny(RunFolder::open(first.folder).config(), first.folder);
+    EXPECT_NE(testing::internal::GetCapturedStderr().find("events.tfevents is not what the run wrote"),
+              std::string::npos);
+    const auto values = test::read_events(read_text(path));
+    ASSERT_FALSE(values.empty());
+    for (const auto& value : values) EXPECT_GE(value.step, 25U) << value.tag;
+  }
+}
+
 TEST(RunEvents, CanBeSwitchedOff) {
   const TempFolder temp("events_off");
   Config config = named(watched_config(temp.path), "a");

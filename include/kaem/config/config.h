@@ -145,6 +145,8 @@ struct KeyHelp {
 };
 /// The keys that `word` names: "SECTION.key", or "key" of any section, by any spelling; none if it is unknown.
 std::vector<KeyHelp> key_help(std::string_view word);
+/// All keys of a section, "TRAINING" or "[TRAINING]"; none if it is unknown.
+std::vector<KeyHelp> section_help(std::string_view section);
 /// Every key as "SECTION.key" and as "key", ASCII spellings.
 std::vector<std::string> key_names();
 std::string configuration_help();
