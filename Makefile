@@ -135,12 +135,12 @@ test: ## Build and run all tests; the last line is "N passed, N failed"
 	$(call build_in,build,release,all)
 	@$(PYTHON) scripts/run_tests.py build $(ARGS)
 
-test-python: ## The tests of the Python package, and TensorBoard's own reading of a run (all of torch is installed)
+test-python: ## The tests of the Python package, and TensorBoard's own reading of a run (all of torch is installed, into .venv-python)
 	$(call set_up,--python)
 	$(call build_in,build,release,kaem_python program)
-	@PYTHONPATH=python .venv/bin/python -m pytest -q tests/python $(ARGS)
+	@PYTHONPATH=python .venv-python/bin/python -m pytest -q tests/python $(ARGS)
 	@rm -rf build/events && $(KAEM) train --dataset DARCY_PERM --max-steps 30 --quiet --out build/events --name a --set TRAINING.gen_every=1
-	@.venv/bin/python scripts/check_tensorboard.py build/events/DARCY_PERM/vanilla/a
+	@.venv-python/bin/python scripts/check_tensorboard.py build/events/DARCY_PERM/vanilla/a
 
 check-report: ## The pages of kaem report in a headless browser, wide and narrow, light and dark (build/pages/)
 	$(call set_up,--browser)

@@ -2,8 +2,8 @@
 # Installs what kaem needs: system packages (Debian/Ubuntu) and LibTorch, into .venv. Only what is missing is installed, so that
 # a run where all is there takes a moment and, with --quiet, prints nothing. Works as root, through sudo, and as a user who has sudo.
 # usage: install.sh [--quiet] [--peers] [--plot] [--python] [--browser] [--reference] [--format] [--lint]    set up (--peers: all of Python's torch, for benches/peers.py;
-#                                                      --plot: matplotlib, for make plot; --python: all of torch, and
-#                                                      what make test-python runs;
+#                                                      --plot: matplotlib, for make plot; --python: all of torch and what
+#                                                      make test-python runs, into .venv-python;
 #                                                      --browser: Chromium, for make check-report; --reference: Doxygen;
 #                                                      --format, --lint: clang-format, clang-tidy as well)
 #        install.sh --packages                         print the packages and stop
@@ -104,11 +104,13 @@ install_plotting() {
   .venv/bin/python -m pip install --disable-pip-version-check --no-cache-dir -q -r requirements-plot.txt
 }
 
-# What the tests of the Python package run.
+# What the tests of the Python package run: in an environment of its own, for all of torch in .venv would be other headers, with which
+# everything would be compiled again.
 install_python_tests() {
-  .venv/bin/python -c 'import pytest, safetensors, tensorboard, matplotlib' 2>/dev/null && return
-  say "pytest, safetensors, tensorboard and matplotlib into .venv: 60 MB to download, 250 MB of disk, half a minute"
-  .venv/bin/python -m pip install --disable-pip-version-check --no-cache-dir -q -r requirements-python.txt
+  .venv-python/bin/python -c 'import torch, pytest, safetensors, tensorboard, matplotlib' 2>/dev/null && return
+  say "torch, pytest, safetensors, tensorboard and matplotlib into .venv-python: 2.6 GB to download, 5 GB of disk, some three minutes"
+  python3 -m venv .venv-python || fail "python3 -m venv failed: is the package python3-venv of this Python installed?"
+  .venv-python/bin/python -m pip install --disable-pip-version-check --no-cache-dir -q -r requirements.txt -r requirements-python.txt
 }
 
 peers=no plot=no python=no
@@ -117,7 +119,7 @@ for option in "$@"; do
     --quiet) quiet=yes ;;
     --peers) peers=yes ;;
     --plot) plot=yes ;;
-    --python) peers=yes python=yes ;;
+    --python) python=yes ;;
     --format) # any clang-format 14 will do, under either name
       command -v clang-format-14 >/dev/null || clang-format --version 2>/dev/null | grep -q 'version 14\.' || packages+=(clang-format-14) ;;
     --reference) packages+=(doxygen) ;;
