@@ -24,9 +24,12 @@ def instructions(text):
             yield name.upper(), rest.strip()
 
 
-def ignored():
+def ignored(folder, names):
+    """What .dockerignore leaves out: its patterns are those of the root, not of folders below."""
+    if os.path.abspath(folder) != ROOT:
+        return []
     with open(os.path.join(ROOT, ".dockerignore"), encoding="utf-8") as file:
-        return shutil.ignore_patterns(*[line.strip() for line in file if line.strip()])
+        return shutil.ignore_patterns(*[line.strip() for line in file if line.strip()])(folder, names)
 
 
 def copy(words, folder):
@@ -34,7 +37,7 @@ def copy(words, folder):
     for source in sources:
         path = os.path.join(ROOT, source)
         if os.path.isdir(path):
-            shutil.copytree(path, os.path.join(folder, target), dirs_exist_ok=True, ignore=ignored())
+            shutil.copytree(path, os.path.join(folder, target), dirs_exist_ok=True, ignore=ignored)
             continue
         place = os.path.join(folder, target, os.path.basename(source)) if target.endswith("/") else os.path.join(folder, target)
         os.makedirs(os.path.dirname(place), exist_ok=True)
@@ -60,7 +63,7 @@ def walk(folder):
         elif name == "RUN":
             subprocess.run(["bash", "-euo", "pipefail", "-c", filled], cwd=folder, check=True)
         elif name == "ENTRYPOINT":
-            entry = [word.replace(workdir, folder) for word in json.loads(rest)]
+            entry = [word.replace(workdir, folder, 1) for word in json.loads(rest)]
         elif name == "CMD":
             subprocess.run(entry + ["--version"], cwd=folder, check=True)
             subprocess.run(entry + json.loads(rest), cwd=folder, check=True, stdout=subprocess.DEVNULL)
