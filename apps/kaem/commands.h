@@ -68,9 +68,6 @@ KAEM_COMMANDS(KAEM_ROW)
 /// without effect.
 void add_common_options(CLI::App& command, Common& common, const std::vector<std::string>& uses);
 
-/// Long names of all common options.
-const std::vector<std::string>& common_options();
-
 /// `--set` and the options that stand for a configuration key.
 /// `own_root`: the data's folder of a run that is gone on with. While it is there, it goes before KAEM_DATA_DIR, which
 /// would quietly change the run's data; --data-dir goes before both.

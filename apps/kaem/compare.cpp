@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "commands.h"
+#include "help_format.h"
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
@@ -160,20 +161,16 @@ std::vector<std::vector<std::string>> rows_of(const std::vector<Compared>& runs,
   return rows;
 }
 
-/// Letters, not bytes: ± has two.
-size_t width_of(const std::string& text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
 /// A table in Markdown, whose columns stand below each other.
 std::string markdown_of(std::vector<std::vector<std::string>> rows) {
   rows.insert(rows.begin() + 1, std::vector<std::string>(rows.front().size(), "---"));
   std::vector<size_t> widths(rows.front().size(), 0);
   for (const auto& row : rows)
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns_of(row[i]));
   std::string text;
   for (const auto& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) text += "| " + row[i] + std::string(widths[i] - width_of(row[i]) + 1, ' ');
+    for (size_t i = 0; i < row.size(); ++i)
+      text += "| " + row[i] + std::string(widths[i] - columns_of(row[i]) + 1, ' ');
     text += "|\n";
   }
   return text;

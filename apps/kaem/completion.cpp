@@ -35,12 +35,6 @@ std::vector<const CLI::App*> commands_of(const CLI::App& program) {
   return program.get_subcommands([](const CLI::App*) { return true; });
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const auto& word : words) text += (text.empty() ? "" : " ") + word;
-  return text;
-}
-
 /// What may stand behind an option, where it is one of a few words.
 std::map<std::string, std::vector<std::string>> values() {
   std::vector<std::string> keys;
@@ -59,9 +53,10 @@ void print_bash(const CLI::App& program) {
   std::cout << "# Completion of kaem for bash; made by kaem completion bash\n_kaem() {\n"
                "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} words=\n  COMPREPLY=()\n"
                "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    COMPREPLY=($(compgen -W '"
-            << joined(names) << " --help --version' -- \"$current\"))\n    return\n  fi\n  case $previous in\n";
+            << CLI::detail::join(names, " ")
+            << " --help --version' -- \"$current\"))\n    return\n  fi\n  case $previous in\n";
   for (const auto& [option, words] : values())
-    std::cout << "    " << option << ") words='" << joined(words) << "' ;;\n";
+    std::cout << "    " << option << ") words='" << CLI::detail::join(words, " ") << "' ;;\n";
   std::cout << "  esac\n  if [ -n \"$words\" ]; then\n    COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
                "    if [ \"$previous\" = --set ]; then compopt -o nospace; fi\n    return\n  fi\n"
                "  if [[ $current != -* ]]; then  # a run, or a file by bash's own rules\n"
@@ -71,7 +66,7 @@ void print_bash(const CLI::App& program) {
     std::vector<std::string> options;
     for (const auto* option : options_of(*command))
       for (const auto& name : option->get_lnames()) options.push_back("--" + name);
-    std::cout << "    " << command->get_name() << ") words='" << joined(options) << "' ;;\n";
+    std::cout << "    " << command->get_name() << ") words='" << CLI::detail::join(options, " ") << "' ;;\n";
   }
   std::cout << "  esac\n  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n}\n"
                "complete -o bashdefault -o default -F _kaem kaem\n";
@@ -108,7 +103,7 @@ void print_zsh(const CLI::App& program) {
         if (takes_value(*option)) {
           const auto found = words.find("--" + name);
           std::cout << ":" << in_zsh(option->get_type_name()) << ":"
-                    << (found == words.end() ? "_files" : "(" + joined(found->second) + ")");
+                    << (found == words.end() ? "_files" : "(" + CLI::detail::join(found->second, " ") + ")");
         }
         std::cout << "' \\\n";
       }

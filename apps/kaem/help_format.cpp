@@ -13,10 +13,6 @@ namespace {
 
 constexpr size_t kNames = 30;  // columns of the options' names
 
-size_t columns_of(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
 /// A name, and what it means in the second column: on a line of its own where the name is long.
 std::string entry(const std::string& name, const std::string& meaning) {
   const std::string head = "  " + name;
@@ -30,6 +26,10 @@ std::string entry(const std::string& name, const std::string& meaning) {
 }
 
 }  // namespace
+
+size_t columns_of(std::string_view text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
 
 std::string wrapped(std::string_view text, size_t width, size_t indent) {
   std::string result;

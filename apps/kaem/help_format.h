@@ -6,6 +6,9 @@
 
 namespace kaem::app {
 
+/// Letters (code points), not bytes: ± has two.
+size_t columns_of(std::string_view text);
+
 /// `text` in lines of at most `width` columns (code points), broken at blanks; each but the first begins with `indent`
 /// blanks. A word that is longer stands alone.
 std::string wrapped(std::string_view text, size_t width, size_t indent = 0);

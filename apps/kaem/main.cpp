@@ -92,12 +92,12 @@ void refuse_empty_values(int argc, char** argv) {
 
 /// Common options that this command accepts but does nothing with.
 void warn_unused(const Command& command) {
-  for (const std::string& name : common_options()) {
-    if (command.app->get_option("--" + name)->count() == 0) continue;
-    const bool used = std::find(command.uses.begin(), command.uses.end(), name) != command.uses.end();
-    if (!used && name == "dry-run")  // nothing must happen that was not to happen
+  for (const auto* option : command.app->get_options()) {
+    if (!option->get_group().empty() || option->count() == 0) continue;  // help lists it: it has an effect
+    const std::string name = option->get_lnames().front();
+    if (name == "dry-run")  // nothing must happen that was not to happen
       throw UsageError(str("kaem ", command.app->get_name(), ": has no --dry-run"));
-    if (!used) log::warn(str("--", name, " has no effect on ", command.app->get_name()));
+    log::warn(str("--", name, " has no effect on ", command.app->get_name()));
   }
 }
 

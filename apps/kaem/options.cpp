@@ -26,13 +26,6 @@
 
 namespace kaem::app {
 
-const std::vector<std::string>& common_options() {
-  static const std::vector<std::string> names = {
-      "set",    "device",        "threads", "seed",    "data-dir",      "out",   "max-steps", "budget", "name",
-      "resize", "overfit-batch", "log",     "offline", "deterministic", "quiet", "verbose",   "memory", "dry-run"};
-  return names;
-}
-
 void add_common_options(CLI::App& command, Common& c, const std::vector<std::string>& uses) {
   const auto group = [&](CLI::Option* option) {
     const std::string name = option->get_lnames().front();

@@ -194,8 +194,10 @@ bool is_place(const std::string& key) {
   return key == "DATA.root" || key == "TRAINING.device" || key == "TRAINING.threads";
 }
 
-/// Numbers of updates and a run's seconds are the newest checkpoint's.
-struct Newest {
+/// A run as it was found: its folder, its history, and what its newest checkpoint (of RUN/best the best) says.
+struct Shown {
+  RunFolder folder;
+  History history;
   Config config;
   int64_t step = 0;
   double seconds = 0;
@@ -204,27 +206,28 @@ struct Newest {
 };
 
 /// Without a checkpoint that can be read: what metrics.csv says last, and why.
-Newest newest_of(const RunFolder& folder, const History& history) {
-  Newest newest;
+Shown shown_of(const std::string& run) {
+  const RunFolder folder = RunFolder::open(run);
+  Shown shown{folder, read_history(folder.path()), {}, 0, 0, {}, {}};
   try {
     if (!folder.checkpoint_steps().empty()) {
-      newest.model = load_run(folder.path(), "cpu");
-      newest.config = newest.model->config, newest.step = newest.model->step, newest.seconds = newest.model->seconds;
-      return newest;
+      shown.model = load_run(folder.is_best() ? folder.path() + "/best" : folder.path(), "cpu");
+      shown.config = shown.model->config, shown.step = shown.model->step, shown.seconds = shown.model->seconds;
+      return shown;
     }
-    newest.remark = "there is no checkpoint: updates and time are those of the last row of metrics.csv";
-    newest.config = folder.config();
+    shown.remark = "there is no checkpoint: updates and time are those of the last row of metrics.csv";
+    shown.config = folder.config();
   } catch (const DataError& e) {
-    newest.model.reset();
-    newest.remark = e.what();
-    newest.config = parse_config(io::read_file(folder.file("config.ini")), folder.file("config.ini"));
+    shown.model.reset();
+    shown.remark = e.what();
+    shown.config = parse_config(io::read_file(folder.file("config.ini")), folder.file("config.ini"));
   }
   const auto last = [&](const char* name) {
-    const auto* values = history.find(name);
+    const auto* values = shown.history.find(name);
     return values == nullptr || values->empty() || std::isnan(values->back()) ? 0 : values->back();
   };
-  newest.step = static_cast<int64_t>(last("step")), newest.seconds = last("seconds");
-  return newest;
+  shown.step = static_cast<int64_t>(last("step")), shown.seconds = last("seconds");
+  return shown;
 }
 
 /// The commands that made the run, one a line: of its first session, of each resume, of what derived it.
@@ -242,31 +245,30 @@ Json commands_of(const Json& meta, const std::string& folder) {
   return commands;
 }
 
-Json run_json(const std::string& path, const std::string& label, const History& history) {
-  const RunFolder folder = RunFolder::open(path);
-  Newest newest = newest_of(folder, history);
-  const Config& config = newest.config;
+Json run_json(const Shown& shown, const std::string& label) {
+  const RunFolder& folder = shown.folder;
+  const Config& config = shown.config;
   const std::string ini = to_ini(kept_config(config));
   const auto [defaults, before] = defaults_of(config);
   const Json meta = meta_of(folder.path());
   Json run = {{"name", label}, {"dataset", config.run.dataset}, {"mode", config.run.mode}};
   run["data"] = config.run.dataset;
-  if (newest.model) {
-    const auto [channels, height, width] = newest.model->model->shape;
+  if (shown.model) {
+    const auto [channels, height, width] = shown.model->model->shape;
     run["data"] = str(config.run.dataset, ", ", channels > 1 ? str(channels, "x") : "", height, "x", width);
   }
-  run["model"] = newest.model ? model_text(config, *newest.model->model) : "";
+  run["model"] = shown.model ? model_text(config, *shown.model->model) : "";
   run["posterior"] = posterior_text(config);
   run["length"] = str("schedules made for ",
                       config.run.updates > 0 ? str(config.run.updates, " updates") : str(config.run.epochs, " epochs"),
                       " of batch ", config.run.batch_size, ", seed ", config.run.seed);
-  run["updates"] = newest.step, run["seconds"] = newest.seconds;
+  run["updates"] = shown.step, run["seconds"] = shown.seconds;
   run["device"] = text_of(meta, "device"), run["threads"] = meta.value("threads", Json(nullptr));
   run["begun"] = text_of(meta, "time");
-  run["remark"] = newest.remark;
+  run["remark"] = shown.remark;
   if (meta.contains("derived") && meta["derived"].is_object())
     run["remark"] =
-        str("made of update ", newest.step, " of ", text_of(meta["derived"], "from"), ", whose curves are shown");
+        str("made of update ", shown.step, " of ", text_of(meta["derived"], "from"), ", whose curves are shown");
   else if (meta.empty())
     run["remark"] = "meta.json is missing or damaged: where and with what the run was made is not known";
   run["code"] = str("kaem ", text_of(meta, "version"), " ", text_of(meta, "git_revision"), ", LibTorch ",
@@ -276,11 +278,11 @@ Json run_json(const std::string& path, const std::string& label, const History& 
   for (const auto& [key, old, now] : changed_values(before, ini))
     if (!is_place(key)) run["settings"].push_back({{"key", key}, {"before", old}, {"now", now}});
   for (const auto& [key, value] : ini_values(ini)) run["all"][key] = value;
-  run["metrics"] = metrics_json(history);
+  run["metrics"] = metrics_json(shown.history);
   run["samples"] = samples_json(folder.path());
-  run["measures"] = measures_json(folder.path(), newest.step);
-  const bool energies = newest.model && find_baseline(config.run.mode) == nullptr;
-  run["prior"] = energies ? prior_json(*newest.model->model->prior, config.model.prior.mixture.enabled) : Json(nullptr);
+  run["measures"] = measures_json(folder.path(), shown.step);
+  const bool energies = shown.model && find_baseline(config.run.mode) == nullptr;
+  run["prior"] = energies ? prior_json(*shown.model->model->prior, config.model.prior.mixture.enabled) : Json(nullptr);
   run["phases"] = phases_of(folder.path());
   run["commands"] = commands_of(meta, folder.path());
   return run;
@@ -298,16 +300,15 @@ std::string in_script(const Json& json) {
 std::string page_of(const std::vector<std::string>& runs) {
   std::vector<std::string> folders, modes;
   std::vector<History> histories;
-  std::string dataset;
+  std::vector<Shown> shown;
   for (const auto& run : runs) {
-    const RunFolder folder = RunFolder::open(run);
-    const Config config = newest_of(folder, read_history(folder.path())).config;
-    folders.push_back(folder.path()), modes.push_back(config.run.mode);
-    if (dataset.empty()) dataset = config.run.dataset;
-    if (config.run.dataset != dataset)
-      throw UsageError(str(run, " is a run on ", config.run.dataset, ", ", runs.front(), " one on ", dataset,
+    shown.push_back(shown_of(run));
+    const RunOptions& own = shown.back().config.run;
+    folders.push_back(shown.back().folder.path()), modes.push_back(own.mode);
+    histories.push_back(shown.back().history);
+    if (const std::string& first = shown.front().config.run.dataset; own.dataset != first)
+      throw UsageError(str(run, " is a run on ", own.dataset, ", ", runs.front(), " one on ", first,
                            ": expected runs on the same data"));
-    histories.push_back(read_history(folder.path()));
   }
   auto labels = labels_of(folders);
   if (folders.size() == 1) labels = {fs::weakly_canonical(folders.front()).filename().string()};
@@ -317,7 +318,7 @@ std::string page_of(const std::vector<std::string>& runs) {
                {"runs", Json::array()}};
   for (const auto& [title, unit, columns, logarithmic] : panels_of(histories, modes))
     data["panels"].push_back({{"title", title}, {"unit", unit}, {"columns", columns}, {"logarithmic", logarithmic}});
-  for (size_t i = 0; i < runs.size(); ++i) data["runs"].push_back(run_json(runs[i], labels[i], histories[i]));
+  for (size_t i = 0; i < runs.size(); ++i) data["runs"].push_back(run_json(shown[i], labels[i]));
   std::string page(kPage);
   page.replace(page.find(kDataMark), kDataMark.size(), in_script(data));
   return page;
