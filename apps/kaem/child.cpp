@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -31,19 +32,18 @@ extern "C" void pass_on(int signal) {
   errno = error;
 }
 
-sigset_t both_signals() {
+sigset_t passed_signals() {
   sigset_t set;
   sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
+  for (const int signal : ChildProcesses::kPassed) sigaddset(&set, signal);
   return set;
 }
 
-/// SIGINT and SIGTERM wait while it lives: between making a child and noting its number none may be lost.
+/// The signals that are passed on wait while it lives: between making a child and noting its number none may be lost.
 class HeldSignals {
  public:
   HeldSignals() {
-    const sigset_t set = both_signals();
+    const sigset_t set = passed_signals();
     ::sigprocmask(SIG_BLOCK, &set, &before_);
   }
   ~HeldSignals() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
@@ -66,8 +66,8 @@ class HeldSignals {
     if (silent) ::dup2(nothing, STDOUT_FILENO);
   }
   ::signal(SIGTTOU, SIG_IGN);  // it may write to a terminal that its group is not in front of
-  ::signal(SIGINT, SIG_DFL);
-  ::signal(SIGTERM, SIG_DFL);
+  for (const int signal : ChildProcesses::kPassed)
+    if (::signal(signal, SIG_DFL) == SIG_IGN && signal == SIGHUP) ::signal(signal, SIG_IGN);
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
   ::execv("/proc/self/exe", argv);
   ::_exit(127);
@@ -96,7 +96,8 @@ const std::string& made(const std::string& path) {
 
 bool ChildEnd::interrupted() const {
   const int stopped_by = signal != 0 ? signal : status - 128;
-  return stopped_by == SIGINT || stopped_by == SIGTERM;
+  const auto& passed = ChildProcesses::kPassed;
+  return std::find(passed.begin(), passed.end(), stopped_by) != passed.end();
 }
 
 std::string ChildEnd::text() const {
@@ -110,13 +111,15 @@ ChildProcesses::ChildProcesses() {
   action.sa_handler = pass_on;
   action.sa_flags = SA_RESTART | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, &previous_int_);
-  sigaction(SIGTERM, &action, &previous_term_);
+  for (size_t i = 0; i < kPassed.size(); ++i) {
+    sigaction(kPassed[i], nullptr, &previous_[i]);
+    if (kPassed[i] == SIGHUP && previous_[i].sa_handler == SIG_IGN) continue;
+    sigaction(kPassed[i], &action, nullptr);
+  }
 }
 
 ChildProcesses::~ChildProcesses() {
-  sigaction(SIGINT, &previous_int_, nullptr);
-  sigaction(SIGTERM, &previous_term_, nullptr);
+  for (size_t i = 0; i < kPassed.size(); ++i) sigaction(kPassed[i], &previous_[i], nullptr);
 }
 
 int ChildProcesses::received() { return received_signal; }

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <csignal>
 #include <functional>
 #include <string>
@@ -26,10 +27,14 @@ struct ChildEnd {
   std::string text() const;
 };
 
-/// While it lives, SIGINT and SIGTERM are noted and passed on to the running child. A child has a process group of its
+/// While it lives, what asks a program to stop is noted and passed on to the running child; where
+/// nohup has SIGHUP ignored, it stays so. A child has a process group of its
 /// own, so that Ctrl-C reaches it once only, and gets SIGTERM if this program dies first.
 class ChildProcesses {
  public:
+  /// Ctrl-C, a scheduler's end and its warning, a lost terminal, the limit of processor time.
+  static constexpr std::array kPassed = {SIGINT, SIGTERM, SIGUSR1, SIGHUP, SIGXCPU};
+
   ChildProcesses();
   ~ChildProcesses();
   ChildProcesses(const ChildProcesses&) = delete;
@@ -46,8 +51,7 @@ class ChildProcesses {
 
  private:
   SignalStack stack_;
-  struct sigaction previous_int_ {
-  }, previous_term_{};
+  std::array<struct sigaction, kPassed.size()> previous_{};
 };
 
 /// Waits up to `seconds` for another program to leave a run's folder: one whose parent died may still write its

@@ -9,6 +9,9 @@
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/data/options.h"
+#include "kaem/diagnose/diagnose.h"
+#include "kaem/evaluate/evaluation.h"
+#include "kaem/export/format.h"
 #include "kaem/train/version.h"
 
 namespace kaem::app {
@@ -35,16 +38,34 @@ std::vector<const CLI::App*> commands_of(const CLI::App& program) {
   return program.get_subcommands([](const CLI::App*) { return true; });
 }
 
+using Words = std::vector<std::string>;
+
+std::vector<std::string> with_all(Words words) {
+  words.emplace_back("all");
+  return words;
+}
+
 /// What may stand behind an option, where it is one of a few words.
-std::map<std::string, std::vector<std::string>> values() {
-  std::vector<std::string> keys;
+std::map<std::string, Words> values() {
+  Words keys;
   for (const auto& name : key_names())
     if (name.find('.') != std::string::npos) keys.push_back(name + "=");
   return {{"--dataset", dataset_names()},
+          {"--against", dataset_names()},
           {"--mode", run_modes()},
+          {"--metrics", with_all(evaluate::metric_names())},
+          {"--parts", with_all(diagnose::part_names())},
+          {"--to", exports::format_names()},
           {"--device", {"auto", "cpu", "cuda"}},
           {"--log", {"text", "json"}},
           {"--set", keys}};
+}
+
+/// What the word behind a command may be, of commands that take no run and no file.
+std::map<std::string, Words> arguments(const CLI::App& program) {
+  Words topics = key_names();
+  for (const auto* command : commands_of(program)) topics.push_back(command->get_name());
+  return {{"help", topics}, {"completion", {"bash", "zsh", "man"}}, {"data", {"list", "fetch", "verify"}}};
 }
 
 void print_bash(const CLI::App& program) {
@@ -57,9 +78,18 @@ void print_bash(const CLI::App& program) {
             << " --help --version' -- \"$current\"))\n    return\n  fi\n  case $previous in\n";
   for (const auto& [option, words] : values())
     std::cout << "    " << option << ") words='" << CLI::detail::join(words, " ") << "' ;;\n";
-  std::cout << "  esac\n  if [ -n \"$words\" ]; then\n    COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
-               "    if [ \"$previous\" = --set ]; then compopt -o nospace; fi\n    return\n  fi\n"
-               "  if [[ $current != -* ]]; then  # a run, or a file by bash's own rules\n"
+  std::cout << "  esac\n  if [ -n \"$words\" ]; then\n    local before=\n"  // of a list, behind its last comma
+               "    if [[ $current == *,* ]]; then before=${current%,*},; fi\n"
+               "    COMPREPLY=($(compgen -P \"$before\" -W \"$words\" -- \"${current##*,}\"))\n"
+               "    if [ \"$previous\" = --set ]; then compopt -o nospace; fi\n    return\n  fi\n";
+  if (const auto second = arguments(program); !second.empty()) {
+    std::cout << "  if [ \"$COMP_CWORD\" -eq 2 ] && [[ $current != -* ]]; then\n    case ${COMP_WORDS[1]} in\n";
+    for (const auto& [command, words] : second)
+      std::cout << "      " << command << ") COMPREPLY=($(compgen -W '" << CLI::detail::join(words, " ")
+                << "' -- \"$current\")); return ;;\n";
+    std::cout << "    esac\n  fi\n";
+  }
+  std::cout << "  if [[ $current != -* ]]; then  # a run, or a file by bash's own rules\n"
                "    COMPREPLY=($(compgen -W 'last' -- \"$current\") $(compgen -d -- \"$current\"))\n    return\n  fi\n"
                "  case ${COMP_WORDS[1]} in\n";
   for (const auto* command : commands_of(program)) {
@@ -94,7 +124,7 @@ void print_zsh(const CLI::App& program) {
     std::cout << "    '" << command->get_name() << ":" << in_zsh(command->get_description()) << "'\n";
   std::cout << "  )\n  if (( CURRENT == 2 )); then _describe command commands; return; fi\n"
                "  local command=$words[2]\n  shift words; (( CURRENT-- ))\n  case $command in\n";
-  const auto words = values();
+  const auto words = values(), second = arguments(program);
   for (const auto* command : commands_of(program)) {
     std::cout << "    " << command->get_name() << ")\n      _arguments \\\n";
     for (const auto* option : options_of(*command))
@@ -102,11 +132,18 @@ void print_zsh(const CLI::App& program) {
         std::cout << "        '--" << name << "[" << in_zsh(option->get_description()) << "]";
         if (takes_value(*option)) {
           const auto found = words.find("--" + name);
-          std::cout << ":" << in_zsh(option->get_type_name()) << ":"
-                    << (found == words.end() ? "_files" : "(" + CLI::detail::join(found->second, " ") + ")");
+          const bool list = name == "metrics" || name == "parts";
+          std::cout << ":" << in_zsh(option->get_type_name()) << ":";
+          if (found == words.end())
+            std::cout << "_files";
+          else
+            std::cout << (list ? str("_values -s , ", name, " ") : "(") << CLI::detail::join(found->second, " ")
+                      << (list ? "" : ")");
         }
         std::cout << "' \\\n";
       }
+    if (const auto found = second.find(command->get_name()); found != second.end())
+      std::cout << "        '1:word:(" << CLI::detail::join(found->second, " ") << ")' \\\n";
     std::cout << "        '*:run or file:_files' ;;\n";
   }
   std::cout << "  esac\n}\nif [ \"$funcstack[1]\" = _kaem ]; then _kaem \"$@\"; else compdef _kaem kaem; fi\n";

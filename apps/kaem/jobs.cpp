@@ -72,12 +72,12 @@ class Sequence {
       if (!is_finished(plan_.entries[i])) run_job(i, children);
     std::cout << job_table(plan_.entries) << std::flush;
     if (const int signal = ChildProcesses::received(); signal != 0)
-      throw Interrupted(str("interrupted; go on with: kaem jobs ", file_, " --resume"), signal);
+      throw Interrupted(str("interrupted; go on with: kaem jobs ", shell_word(file_), " --resume"), signal);
     size_t undone = 0;
     for (const auto& entry : plan_.entries) undone += entry.status != "done";
     if (undone > 0)
       throw Error(str(undone, " of ", plan_.entries.size(), " jobs did not end well; to run those again: kaem jobs ",
-                      file_, " --resume"));
+                      shell_word(file_), " --resume"));
   }
 
  private:

@@ -36,14 +36,7 @@ Exit status: 0 done, 1 a run failed, 2 bad usage or configuration, 3 data missin
 /// The command line as one could type it again.
 std::string command_line(int argc, char** argv) {
   std::string line;
-  for (int i = 0; i < argc; ++i) {
-    std::string word = argv[i];
-    if (word.empty() || word.find_first_of(" \t\n\"'\\$*?;&|<>()#") != std::string::npos) {
-      for (size_t at = 0; (at = word.find('\'', at)) != std::string::npos; at += 4) word.replace(at, 1, "'\\''");
-      word = str("'", word, "'");
-    }
-    line += str(i > 0 ? " " : "", word);
-  }
+  for (int i = 0; i < argc; ++i) line += str(i > 0 ? " " : "", shell_word(argv[i]));
   return line;
 }
 

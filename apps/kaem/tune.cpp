@@ -120,7 +120,7 @@ class Tuning {
   void stop_if_interrupted() const {
     if (const int signal = ChildProcesses::received(); signal != 0)
       throw Interrupted(str("interrupted; go on with: the same command and --resume --name ",
-                            fs::path(plan_.folder).filename().string()),
+                            shell_word(fs::path(plan_.folder).filename().string())),
                         signal);
   }
 

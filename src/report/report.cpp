@@ -241,7 +241,7 @@ Json commands_of(const Json& meta, const std::string& folder) {
     for (const auto& entry : meta["resumed"])
       if (entry.is_object()) add(entry);
   if (meta.contains("derived") && meta["derived"].is_object()) add(meta["derived"]);
-  commands.push_back(str("kaem sample ", folder, " -n 64 --out samples.png"));
+  commands.push_back(str("kaem sample ", shell_word(folder), " -n 64 --out samples.png"));
   return commands;
 }
 

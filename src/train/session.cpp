@@ -147,7 +147,7 @@ void Session::tick(const StepResult& result) {
   if (const int signal = SignalGuard::received(); signal != 0 && done < length_.last) {
     save(done);
     throw Interrupted(str("interrupted after update ", done,
-                          "; its checkpoint is written. Go on with: kaem train --resume ", folder_.path()),
+                          "; its checkpoint is written. Go on with: kaem train --resume ", shell_word(folder_.path())),
                       signal);
   }
 }
@@ -371,9 +371,10 @@ void Session::report_end(const Report& report) const {
             {{"updates", report.steps}, {"seconds", report.seconds}, {"loss", report.loss}});
   if (!report.samples.empty()) {
     const auto ending = std::filesystem::path(report.samples).extension().string();
-    log::info(str("samples: ", report.samples, "  (more: kaem sample ", p, " -n 64 --out samples", ending, ")"));
+    log::info(
+        str("samples: ", report.samples, "  (more: kaem sample ", shell_word(p), " -n 64 --out samples", ending, ")"));
   }
-  if (report.steps < length_.total) log::info("go on: kaem train --resume " + p);
+  if (report.steps < length_.total) log::info("go on: kaem train --resume " + shell_word(p));
 }
 
 }  // namespace kaem

@@ -12,6 +12,7 @@ class Background : public Program {
  protected:
   /// Starts the program without waiting for it; returns the number of the process.
   pid_t start(const std::string& arguments) const {
+    for (const char* file : {"pid.txt", "status.txt"}) std::filesystem::remove(folder / file);
     const std::string command = "cd " + folder.string() + " && { XDG_CACHE_HOME=" + folder.string() +
                                 "/cache KAEM_DATA_DIR= " + program() + " " + arguments +
                                 " >out.txt 2>err.txt </dev/null & echo $! >pid.txt; wait $!; echo $? >status.txt; } " +

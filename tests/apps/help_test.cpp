@@ -46,6 +46,9 @@ TEST_F(Help, ExplainsAKey) {
   for (const char* part : {"[TRAINING] batch_size", "default  100", "--set TRAINING.batch_size=100"})
     EXPECT_HAS(key.out, part);
   EXPECT_EQ(kaem("help batch_size").out, key.out);
+  const std::string darcy = kaem("help TRAINING.batch_size --dataset DARCY_FLOW").out;
+  for (const char* part : {"default  100", "DARCY_FLOW  50  (", "darcy_flow_config.ini)"}) EXPECT_HAS(darcy, part);
+  EXPECT_HAS(kaem("help TRAINING.mode --dataset MNIST --mode thermo").out, "MNIST  thermo");
   const std::string several = kaem("help grid_size").out;
   EXPECT_HAS(several, "[EbmModel] grid_size");
   EXPECT_HAS(several, "[GeneratorModel] grid_size");
@@ -64,6 +67,12 @@ TEST_F(Help, BashCompletes) {
   EXPECT_EQ(offered("kaem train --mode th"), "thermo\n");
   EXPECT_EQ(offered("kaem train --set TRAINING.batch"), "TRAINING.batch_size=\n");
   EXPECT_EQ(offered("kaem sample la"), "last\n");
+  EXPECT_EQ(offered("kaem help trav"), "traverse\n");
+  EXPECT_EQ(offered("kaem help chain_st"), "chain_start\n");
+  EXPECT_EQ(offered("kaem completion z"), "zsh\n");
+  EXPECT_EQ(offered("kaem evaluate last --metrics logl"), "loglik\n");
+  EXPECT_EQ(offered("kaem evaluate last --metrics fid,logl"), "fid,loglik\n");
+  EXPECT_EQ(offered("kaem export last --to tor"), "torchscript\n");
 }
 
 TEST_F(Help, ShellsAndManReadWhatIsPrinted) {

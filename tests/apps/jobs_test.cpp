@@ -116,11 +116,14 @@ TEST_F(Jobs, KilledInTheSecondJobAndResumedEndsAsAnUninterruptedSequence) {
 TEST_F(Jobs, AnInterruptIsPassedOnAndTheSequenceGoesOn) {
   write("j.txt",
         "DARCY_PERM vanilla config=tiny.ini TRAINING.N_epochs=150\nDARCY_PERM vanilla config=tiny.ini max-steps=3\n");
-  const pid_t parent = start(std::string("jobs j.txt") + kOptions);
-  process_of(0);
-  ASSERT_EQ(::kill(parent, SIGTERM), 0);
-  EXPECT_EQ(status_of_started(), 128 + SIGTERM);
-  EXPECT_EQ(state()["jobs"][0]["status"], "interrupted");
+  for (const int signal : {SIGTERM, SIGUSR1, SIGHUP}) {
+    std::filesystem::remove_all(folder / "runs");
+    const pid_t parent = start(std::string("jobs j.txt") + kOptions);
+    process_of(0);
+    ASSERT_EQ(::kill(parent, signal), 0);
+    EXPECT_EQ(status_of_started(), 128 + signal);
+    EXPECT_EQ(state()["jobs"][0]["status"], "interrupted") << signal;
+  }
   EXPECT_EQ(state()["jobs"][1]["status"], "pending");
   EXPECT_HAS(content_of(folder / "out.txt"), "pending");
   EXPECT_HAS(content_of(folder / "err.txt"), "go on with: kaem jobs j.txt --resume");

@@ -23,4 +23,11 @@ inline std::string_view without_byte_order_mark(std::string_view text) {
   return text;
 }
 
+/// A word as a shell takes it back whole: in single quotes where it holds what a shell would read otherwise.
+inline std::string shell_word(std::string word) {
+  if (!word.empty() && word.find_first_of(" \t\n\"'\\$`*?[]{}~!;&|<>()#") == std::string::npos) return word;
+  for (size_t at = 0; (at = word.find('\'', at)) != std::string::npos; at += 4) word.replace(at, 1, "'\\''");
+  return "'" + word + "'";
+}
+
 }  // namespace kaem
