@@ -120,7 +120,7 @@ TEST_F(Evaluate, TellsAClassThatWasLeftOut) {
   ASSERT_EQ(told.status, 0) << told.err;
   EXPECT_HAS(told.out, "10 test data of classes left out among 20");
   const auto found = nlohmann::json::parse(content_of(folder / "e.json")).at("scores");
-  for (const char* score : {"-log p(x)", "-log p(x,z)", "-log p(x|z)"}) {
+  for (const char* score : {"-log p(x)", "-log p(x,z)", "-log p(x|z)", "relative error"}) {
     EXPECT_GT(found.at(std::string("AUROC of classes left out, ") + score).at("value"), 0.99) << score;
     EXPECT_GT(found.at(std::string("AUPRC of classes left out, ") + score).at("value"), 0.99) << score;
   }
