@@ -29,8 +29,7 @@ Surprises surprises_of(Evaluation& e, const Tensor& x) {
   for (int64_t n = 0; n < annealed.z.size(1); ++n) {
     const Tensor z = annealed.z.select(1, n), weight = annealed.weight.select(1, n).to(at::kCPU, at::kDouble);
     const Tensor generated = model.generate_raw(z);
-    const Tensor of_x =
-        model.likelihood->value_and_gradient(x, generated.unsqueeze(1).unsqueeze(0)).first.flatten();
+    const Tensor of_x = model.likelihood->value_and_gradient(x, generated.unsqueeze(1).unsqueeze(0)).first.flatten();
     const Tensor part = model.likelihood->activate(generated).flatten(1) * weight.unsqueeze(1).to(x.scalar_type());
     mean = mean.defined() ? mean + part : part;
     log_likelihood += weight * of_x.to(at::kCPU, at::kDouble);
@@ -60,12 +59,13 @@ Section told_by_surprise(Evaluation& e, const Tensor& own, const Tensor& other, 
     section.scores.push_back({str("AUPRC ", name, ", ", score), precision.value, precision.error});
   }
   const double share = static_cast<double>(other.size(0)) / static_cast<double>(own.size(0) + other.size(0));
-  section.text = text_of(title,
-                         {line,
-                          str("AIS: ", grouped(e.options.levels), " temperatures, ", e.options.chains,
-                              " chains; z: its draws of the posterior, by their weights; relative error: |x - E f(z)|^2 / |x|^2"),
-                          str("chance has AUROC 0.5 and AUPRC ", std::to_string(share).substr(0, 5))},
-                         section.scores);
+  section.text =
+      text_of(title,
+              {line,
+               str("AIS: ", grouped(e.options.levels), " temperatures, ", e.options.chains,
+                   " chains; z: its draws of the posterior, by their weights; relative error: |x - E f(z)|^2 / |x|^2"),
+               str("chance has AUROC 0.5 and AUPRC ", std::to_string(share).substr(0, 5))},
+              section.scores);
   return section;
 }
 

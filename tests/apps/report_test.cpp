@@ -53,6 +53,28 @@ TEST_F(Report, StandsInTheRunsFolder) {
   EXPECT_EQ(trace.at("traceEvents").at(0).at("ph"), "X");
 }
 
+TEST_F(Report, OfTheBestCheckpointShowsThatOne) {
+  const std::string run = "runs/DARCY_PERM/vanilla/a";
+  ASSERT_EQ(
+      kaem(std::string(kTrain) + "--name a --seed 6 --set OPTIMIZER.learning_rate=0.5 --set TRAINING.eval_every=1 " +
+           "--set TRAINING.keep_best=eval_loglik")
+          .status,
+      0);
+  ASSERT_EQ(kaem("report " + run + " --out newest.html").status, 0);
+  ASSERT_EQ(kaem("report " + run + "/best --out best.html").status, 0);
+  const auto newest = data_of(content_of(folder / "newest.html")).at("runs").at(0),
+             best = data_of(content_of(folder / "best.html")).at("runs").at(0);
+  // What the run measured says which update is the best: with so large a rate not the last one.
+  const auto values = newest.at("metrics").at("eval_loglik").get<std::vector<nlohmann::json>>();
+  size_t place = 0;
+  for (size_t i = 0; i < values.size(); ++i)
+    if (!values[i].is_null() && (values[place].is_null() || values[i] > values[place])) place = i;
+  ASSERT_LT(place + 1, values.size()) << "the newest is the best: the test says nothing";
+  EXPECT_EQ(newest.at("updates"), 12);
+  EXPECT_EQ(best.at("updates"), newest.at("metrics").at("step").at(place));
+  EXPECT_NE(best.at("prior"), newest.at("prior"));
+}
+
 TEST_F(Report, OfSeveralRunsSaysWhatDiffers) {
   ASSERT_EQ(kaem(std::string(kTrain) + "--name a").status, 0);
   ASSERT_EQ(kaem(std::string(kTrain) + "--name b --set OPTIMIZER.learning_rate=0.005").status, 0);
