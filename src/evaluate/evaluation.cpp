@@ -57,6 +57,9 @@ const Dataset& Evaluation::data() {
   if (!data_->test_from_training && data_->test.size(0) < more.test_size) data_ = make_dataset(more);
   log::set_status_line("");
   if (data_->test.size(0) == 0) throw DataError(str(data_->name, ": no test records ([TRAINING] N_test = 0)"));
+  if (!has_trained_on(run.folder, data_->sources))
+    warnings.push_back(str("these are not the data that the run was trained on (see ", run.folder,
+                           "/meta.json): its measures are against ", data_->name, " as it is found here"));
   if (data_->test.size(0) < options.count) warnings.push_back(str("only ", data_->test.size(0), " test records"));
   return *data_;
 }

@@ -2,6 +2,7 @@
 
 #include <ATen/Version.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -96,6 +97,17 @@ std::string derived_json(const std::string& before, const std::string& path, con
 bool is_newly_derived(const std::string& text) {
   const Json json = Json::parse(text, nullptr, false);
   return json.is_object() && json.contains("derived") && !json.contains("resumed");
+}
+
+bool names_data(const std::string& text, const std::vector<std::pair<std::string, std::string>>& sources) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object() || !json.contains("data")) return true;
+  RunMeta here;
+  here.sources = sources;
+  const auto found = digests(sources_json(here)), own = digests(json["data"]);
+  return std::all_of(own.begin(), own.end(), [&](const std::string& digest) {
+    return std::find(found.begin(), found.end(), digest) != found.end();
+  });
 }
 
 }  // namespace kaem

@@ -21,4 +21,7 @@ std::string derived_json(const std::string& before, const std::string& path, con
 /// True if the run whose meta.json is `text` was made of another's and has not been trained since.
 bool is_newly_derived(const std::string& text);
 
+/// True unless the meta.json `text` names data that are not among `sources` (paths and SHA-256).
+bool names_data(const std::string& text, const std::vector<std::pair<std::string, std::string>>& sources);
+
 }  // namespace kaem

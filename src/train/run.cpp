@@ -248,6 +248,11 @@ void RunFolder::add_session(int64_t step, const RunMeta& meta) {
   io::write_file_atomic(path, next_session_json(before, path, step, meta));
 }
 
+bool has_trained_on(const std::string& folder, const std::vector<std::pair<std::string, std::string>>& sources) {
+  const fs::path path = fs::path(folder) / "meta.json";
+  return !fs::exists(path) || names_data(io::read_file(path.string()), sources);
+}
+
 std::string config_hash(const Config& config) {
   Config c = kept_config(config);
   const RunOptions defaults;

@@ -157,8 +157,10 @@ TEST_F(Evaluate, TakesTheRunsOwnDataBeforeTheEnvironments) {
         .get<double>();
   };
   const double own = value("KAEM_DATA_DIR=", "");
+  EXPECT_HAS(content_of(folder / "err.txt"), "these are not the data that the run was trained on");
   EXPECT_EQ(value("KAEM_DATA_DIR=other", ""), own);
   EXPECT_NE(value("KAEM_DATA_DIR=", "--data-dir other"), own);
+  EXPECT_EQ(content_of(folder / "err.txt").find("these are not the data"), std::string::npos);
 }
 
 /// Stepping-stone sampling has no weights, so it has no effective sample size; one chain has no error.

@@ -93,6 +93,10 @@ class RunFolder {
   bool best_ = false;
 };
 
+/// True if data with these `sources` (paths and SHA-256) are those that the run in `folder` was trained on, as far as
+/// its meta.json says.
+bool has_trained_on(const std::string& folder, const std::vector<std::pair<std::string, std::string>>& sources);
+
 /// Files of a run's principal components and of its words, where it has them (kaem/data/pca.h, kaem/data/text.h).
 inline constexpr const char* kPcaFile = "pca.safetensors";
 inline constexpr const char* kVocabularyFile = "vocabulary.txt";
