@@ -33,13 +33,20 @@ size_t columns_of(std::string_view text) {
 
 std::string wrapped(std::string_view text, size_t width, size_t indent) {
   std::string result;
-  size_t used = 0;
-  std::istringstream words{std::string(text)};
-  for (std::string word; words >> word;) {
-    const size_t columns = columns_of(word);
-    if (used > 0 && used + 1 + columns > width) result += "\n" + std::string(indent, ' '), used = 0;
-    if (used > 0) result += ' ', ++used;
-    result += word, used += columns;
+  std::istringstream lines{std::string(text)};
+  bool first = true;
+  for (std::string line; std::getline(lines, line); first = false) {
+    const std::string hanging(first ? indent : indent + 2, ' ');  // an item of a list: its further lines stand back
+    if (!first) result += "\n" + std::string(indent, ' ');
+    size_t used = 0, left = width;
+    std::istringstream words{line};
+    for (std::string word; words >> word;) {
+      const size_t columns = columns_of(word);
+      if (used > 0 && used + 1 + columns > left)
+        result += "\n" + hanging, used = 0, left = width - (hanging.size() - indent);
+      if (used > 0) result += ' ', ++used;
+      result += word, used += columns;
+    }
   }
   return result;
 }

@@ -18,7 +18,7 @@ struct InterpretArguments {
 
 void add_interpret_options(CLI::App& app, InterpretArguments& arguments);
 
-/// Common options that both heed.
+/// Common options that have an effect on both.
 std::vector<std::string> interpret_uses();
 
 /// UsageError before the work: targets that cannot be written.

@@ -46,7 +46,7 @@ bool is_read(std::string_view section, std::string_view mode) {
 
 std::vector<Field> fields_of(TuningOptions& options) {
   Collector collector;
-  collector.section("TUNING", "How `kaem tune` searches; other commands pay no heed to it.");
+  collector.section("TUNING", "How `kaem tune` searches; other commands ignore it.");
   TuningOptions::visit(options, collector);
   return std::move(collector.fields);
 }

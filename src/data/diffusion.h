@@ -12,7 +12,7 @@ class Diffusion {
  public:
   explicit Diffusion(int64_t n);
 
-  /// a [n*n] > 0, f [n*n] -> u [n*n]; residual 1e-10 of |f|. Returns the iterations needed, or -1 if they did not
+  /// a [n*n] > 0, f [n*n] -> u [n*n]; residual 1e-9 of |f|. Returns the iterations needed, or -1 if they did not
   /// converge.
   int64_t solve(const double* a, const double* f, double* u);
 

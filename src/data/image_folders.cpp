@@ -60,8 +60,8 @@ int64_t nearest_power(int64_t side) {
   return power;
 }
 
-/// See folder_shape. `whole` gets the size that all have which were looked at; zeros if they differ.
-std::array<int64_t, 3> choose_shape(ImageSource& source, std::array<int64_t, 2>& whole,
+/// See folder_shape. `resize`: height and width that the user asks for, or none.
+std::array<int64_t, 3> choose_shape(ImageSource& source, const std::vector<int64_t>& resize,
                                     std::vector<std::string>* notes) {
   constexpr int64_t kMostSide = 64;
   std::string reason;
@@ -77,7 +77,12 @@ std::array<int64_t, 3> choose_shape(ImageSource& source, std::array<int64_t, 2>&
     same = same && size.height == sizes[0].height && size.width == sizes[0].width;
     sides.push_back(std::min(size.height, size.width));
   }
-  whole = same ? std::array{sizes[0].height, sizes[0].width} : std::array<int64_t, 2>{};
+  if (!resize.empty()) {
+    const auto fits = [&](const auto& size) { return size.height * resize[1] == size.width * resize[0]; };
+    if (notes != nullptr && !std::all_of(sizes.begin(), sizes.end(), fits))
+      notes->push_back(str("FOLDER: pictures are cut to the proportions of ", resize[0], "x", resize[1]));
+    return {channels, resize[0], resize[1]};
+  }
   if (same && std::max(sizes[0].height, sizes[0].width) <= kMostSide)
     return {channels, sizes[0].height, sizes[0].width};
   std::nth_element(sides.begin(), sides.begin() + std::ssize(sides) / 2, sides.end());
@@ -251,15 +256,14 @@ Dataset load_celeba(const DataSet& set, const DatasetOptions& options) {
   folders.emplace_back(options.root);
   const auto parts = read_partition(folders, data);
   const Order order = order_of(*source, parts, options.test_size, data);
-  ImageRecipe recipe{{3, kCelebaSide, kCelebaSide}, kCelebaCrop, {}};
+  ImageRecipe recipe{{3, kCelebaSide, kCelebaSide}, kCelebaCrop};
   if (!options.resize.empty()) recipe.shape = {3, options.resize[0], options.resize[1]};
   set_pictures(data, source, order, recipe, options);
   return data;
 }
 
 std::array<int64_t, 3> folder_shape(const std::string& folder, std::vector<std::string>* notes) {
-  std::array<int64_t, 2> whole{};
-  return choose_shape(*open_folder(folder), whole, notes);
+  return choose_shape(*open_folder(folder), {}, notes);
 }
 
 int64_t folder_pictures(const std::string& folder) { return std::ssize(open_folder(folder)->names()); }
@@ -271,10 +275,7 @@ Dataset load_folder(const DataSet& set, const DatasetOptions& options) {
   data.name = set.name;
   const std::shared_ptr<ImageSource> source = open_folder(options.root);
   const Order order = draw_test_set(*source, options.test_size, data);
-  const bool resized = !options.resize.empty();
-  ImageRecipe recipe;
-  recipe.shape = choose_shape(*source, recipe.whole, resized ? nullptr : &data.notes);
-  if (resized) recipe.shape = {recipe.shape[0], options.resize[0], options.resize[1]};
+  const ImageRecipe recipe{.shape = choose_shape(*source, options.resize, &data.notes)};
   set_pictures(data, source, order, recipe, options);
   return data;
 }

@@ -26,7 +26,7 @@ Part part_of(const io::Pixels& image, const ImageRecipe& recipe, const std::stri
       throw DataError(str(name, ": an image of ", image.width, "x", image.height,
                           " pixels is smaller than the crop of ", recipe.crop, "x", recipe.crop));
     part.height = part.width = recipe.crop;
-  } else if (image.height != recipe.whole[0] || image.width != recipe.whole[1]) {
+  } else {
     part.height = std::clamp<int64_t>(image.width * height / width, 1, image.height);
     part.width = std::clamp<int64_t>(image.height * width / height, 1, image.width);
   }

@@ -33,9 +33,8 @@ size_t whole_pages(size_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
 std::string reason(int error) { return std::generic_category().message(error); }
 
 std::string describe(const ImageSource& source, const std::vector<size_t>& rows, const ImageRecipe& recipe) {
-  std::string text =
-      str(source.path(), "\ndecoder ", kDecoder, "\n", recipe.shape[0], " ", recipe.shape[1], " ", recipe.shape[2], " ",
-          recipe.crop, " ", recipe.whole[0], " ", recipe.whole[1], "\n", source.identity());
+  std::string text = str(source.path(), "\ndecoder ", kDecoder, "\n", recipe.shape[0], " ", recipe.shape[1], " ",
+                         recipe.shape[2], " ", recipe.crop, "\n", source.identity());
   for (const size_t row : rows) text += str(row, "\n");
   return text;
 }

@@ -16,9 +16,8 @@ namespace kaem {
 /// How an encoded image becomes a record.
 struct ImageRecipe {
   std::array<int64_t, 3> shape{};  ///< channels, height, width of a record
-  int64_t crop = 0;                ///< side of the centred square that is kept; 0: see `whole`
-  std::array<int64_t, 2> whole{};  ///< height, width of images that are resized as they are; of others the largest
-                                   ///< centred part with a record's proportions is kept
+  int64_t crop = 0;  ///< side of the centred square that is kept; 0: the largest centred part with a record's
+                     ///< proportions
 };
 
 /// An image as bytes [C,H,W] by the recipe: crop, antialiased bilinear resize, rounding. DataError names `name` if it

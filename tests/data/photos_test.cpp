@@ -229,6 +229,20 @@ TEST_F(Photos, FoldersChooseASize) {
   EXPECT_EQ(load("FOLDER", 4, 1).shape, (std::array<int64_t, 3>{3, 28, 20}));  // of one small size: kept
 }
 
+/// Pictures twice as wide as high are cut to their middle, not squeezed, whether they have one size or several.
+TEST_F(Photos, PicturesKeepTheirProportions) {
+  for (int n = 0; n < 3; ++n) put(root / str("f", n, ".png"), png(n, 64, 128));
+  const auto middle = [&](const Dataset& data) {
+    EXPECT_EQ(data.shape, (std::array<int64_t, 3>{3, 64, 64}));
+    return data.train[0][1][20][10].item<int>();
+  };
+  EXPECT_EQ(middle(load("FOLDER", 3, 0)), pixel(0, 1, 20, 32 + 10));
+  const Dataset resized = load("FOLDER", 3, 0, {64, 64});
+  EXPECT_EQ(middle(resized), pixel(0, 1, 20, 32 + 10));
+  expect_message(resized.notes.back(), {"cut to the proportions of 64x64"});
+  EXPECT_TRUE(load("FOLDER", 3, 0, {32, 64}).notes.empty());
+}
+
 TEST_F(Photos, FoldersOfOneAndOfManySizes) {
   put(root / "b/two.png", png(5, 16, 16));
   put(root / "a.png", png(1, 16, 16));

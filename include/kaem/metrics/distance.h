@@ -5,7 +5,7 @@
 #include "kaem/core/rng.h"
 
 /// Distances between two sets of samples by features of theirs, float32 or float64 [N,F]. docs/mathematics.md
-/// section 8.
+/// section 7.
 namespace kaem::metrics {
 
 /// A number with its standard error; NaN: it has none.

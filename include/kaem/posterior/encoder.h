@@ -13,7 +13,7 @@
 namespace kaem {
 
 /// q(z|x): a diagonal Gaussian in y, mapped to the domain by z = a + (b - a)·sigmoid(y) (z = y where it is unbounded),
-/// with the map's log-determinant. Of words it sees mean_l act(E[x_l] + position_l). docs/mathematics.md section 6.
+/// with the map's log-determinant. Of words it sees mean_l act(E[x_l] + position_l). docs/mathematics.md section 4.
 struct EncoderImpl : torch::nn::Module {
   EncoderImpl(const EncoderOptions& options, const ModelImpl& model, const Rng& rng);
 
