@@ -10,6 +10,7 @@
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
 #include "kaem/core/table.h"
+#include "kaem/dist/group.h"
 #include "kaem/evaluate/in_training.h"
 #include "kaem/report/report.h"
 #include "kaem/train/run.h"
@@ -51,14 +52,20 @@ void print_help_config(const std::string& format) {
 }
 
 void run_training(const Config& config, const std::string& resume, bool profile, const Common& common) {
+  const dist::Place place = dist::place_here();
+  const auto group = place.size > 1 ? std::make_shared<dist::Group>(place) : nullptr;
+  if (group && !group->leads()) log::set_level(log::Level::kError);  // the first process speaks for all
   TrainOptions options;
   options.profile = profile;
   options.resume = resume;
   options.command_line = common.command_line;
+  options.group = group;
   options.evaluator = evaluate::in_training(config);
+  const bool leads = !group || group->leads();
   std::vector<Profile::Row> phases;
   if (profile) options.at_end = [&](const Trainer& trainer) { phases = trainer.profile().rows(); };
   const Report done = train(config, options);
+  if (!leads) return;
   if (profile) std::cout << to_text(phases);
   try {
     log::info("report: " + report::write_page(done.folder));

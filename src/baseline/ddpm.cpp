@@ -85,10 +85,10 @@ struct Denoising : Objective {
   Terms evaluate(const ModelView& view, const Tensor& x, const Particles&, int64_t step, const Rng& rng) override {
     auto& model = dynamic_cast<Denoiser&>(*view.model.generator);
     const int64_t size = x.size(0), levels = model.options.timesteps;
-    const Tensor u = rng.uniform(Stream::kPosterior, step, {size});
+    const Tensor u = rng.row_uniform(Stream::kPosterior, step, {size}, 0);
     const Tensor level = (u * static_cast<double>(levels)).floor().to(at::kLong).clamp_max(levels - 1) + 1;
     const Tensor kept = model.signal.index_select(0, level).to(x.options()).unsqueeze(1);
-    const Tensor noise = rng.normal(Stream::kNoise, step, x.sizes(), x.options());
+    const Tensor noise = rng.row_normal(Stream::kNoise, step, x.sizes(), 0, x.options());
     const Tensor noisy = kept.sqrt() * (2 * x - 1) + (1 - kept).sqrt() * noise;
     const Tensor error = (model.predicted(noisy, level.to(x.options())) - noise).square().mean(1);
     Terms terms;

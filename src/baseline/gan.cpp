@@ -80,8 +80,11 @@ struct Adversarial : Objective {
     auto& generator = dynamic_cast<GanGenerator&>(*model.generator);
     const DataShape& shape = model.shape;
     const auto image = [&](const Tensor& t) { return t.reshape({-1, shape[0], shape[1], shape[2]}); };
-    const Tensor z = view.prior->sample(x.size(0), rng, Stream::kPrior, step);
-    const Tensor fake = at::tanh(model.generate_for_training(z, {}, step, rng));
+    const Tensor z = view.prior->sample(x.size(0), rng, Stream::kPrior, step, rng.first_of(x.size(0)));
+    Tensor made = model.generate_for_training(z, {});
+    if (const double noise = model.options.generator.noise; noise > 0)
+      made = made + noise * rng.row_normal(Stream::kNoise, step, made.sizes(), 0, made.options());
+    const Tensor fake = at::tanh(made);
     const Tensor logit = generator.discriminator->forward(image(fake.detach()));
     const Tensor loss =
         at::softplus(-generator.discriminator->forward(image(2 * x - 1))).mean() + at::softplus(logit).mean();

@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <numbers>
 #include <numeric>
 #include <optional>
+#include <vector>
 
 #include "core/philox_avx512.h"
 #include "kaem/core/each_isa.h"
@@ -147,6 +149,37 @@ at::Tensor Rng::uniform(Stream stream, int64_t step, at::IntArrayRef shape, at::
 at::Tensor Rng::normal(Stream stream, int64_t step, at::IntArrayRef shape, at::TensorOptions options,
                        int64_t first_index) const {
   return draw(shape, options, {seed_, stream, step, first_index, /*normal=*/true});
+}
+
+Rng Rng::of_rows(const BatchRows& rows) const {
+  Rng part = *this;
+  part.rows_ = rows;
+  return part;
+}
+
+at::Tensor Rng::rows_of(bool normal, Stream stream, int64_t step, at::IntArrayRef shape, int64_t dim,
+                        at::TensorOptions options, int64_t first_index) const {
+  const auto numbers = [&](at::IntArrayRef sizes, int64_t first) {
+    return draw(sizes, options, {seed_, stream, step, first, normal});
+  };
+  if (!rows_.is_part()) return numbers(shape, first_index);
+  TORCH_CHECK_VALUE(shape[dim] == rows_.count, "numbers of ", shape[dim], " data were asked for, of a part of ", rows_.count);
+  const int64_t inner = c10::multiply_integers(shape.slice(dim + 1)),
+                outer = c10::multiply_integers(shape.slice(0, dim));
+  std::vector<at::Tensor> parts;
+  for (int64_t i = 0; i < outer; ++i)
+    parts.push_back(numbers(shape.slice(dim), first_index + (i * rows_.total + rows_.first) * inner));
+  return parts.size() == 1 ? parts[0].reshape(shape) : at::cat(parts).reshape(shape);
+}
+
+at::Tensor Rng::row_uniform(Stream stream, int64_t step, at::IntArrayRef shape, int64_t dim, at::TensorOptions options,
+                            int64_t first_index) const {
+  return rows_of(/*normal=*/false, stream, step, shape, dim, options, first_index);
+}
+
+at::Tensor Rng::row_normal(Stream stream, int64_t step, at::IntArrayRef shape, int64_t dim, at::TensorOptions options,
+                           int64_t first_index) const {
+  return rows_of(/*normal=*/true, stream, step, shape, dim, options, first_index);
 }
 
 at::Tensor Rng::next(bool normal, Stream stream, int64_t step, at::IntArrayRef shape, at::TensorOptions options,

@@ -189,8 +189,14 @@ Draws make_draws(const Rng& rng, Stream stream, int64_t step) {
   const auto next = std::make_shared<int64_t>(0);
   const auto counter = std::make_shared<Tensor>();
   const auto draw = [=](bool normal, at::IntArrayRef shape, at::TensorOptions options) {
-    const int64_t first = *next, count = (c10::multiply_integers(shape) + 3) / 4 * 4;
+    // Of chains [T,B,N,...] in part of a batch: those numbers that the whole batch would give these data.
+    const bool part = rng.rows().is_part() && shape.size() >= 3;
+    const int64_t own = c10::multiply_integers(shape), all = part ? own / shape[1] * rng.rows().total : own;
+    const int64_t first = *next, count = (all + 3) / 4 * 4;
     *next += count;
+    if (part)
+      return normal ? rng.row_normal(stream, step, shape, 1, options, first)
+                    : rng.row_uniform(stream, step, shape, 1, options, first);
     if (options.device().is_cuda() && (!normal || options.dtype() == caffe2::TypeMeta::Make<float>())) {
       if (!counter->defined()) *counter = at::full({}, first, options.dtype(at::kLong));
       return rng.next(normal, stream, step, shape, options, *counter);

@@ -41,18 +41,12 @@ ModelView ModelImpl::view() { return {*this, prior->view()}; }
 
 Tensor ModelImpl::generate_raw(const Tensor& z) { return generator->forward(prior->features(z)); }
 
-Tensor ModelImpl::generate_for_training(const Tensor& z, const Tensor& x, int64_t step, const Rng& rng) {
+Tensor ModelImpl::generate_for_training(const Tensor& z, const Tensor& x) {
   generator->train();
   const Tensor u = prior->features(z);
   const Tensor generated = generator->autoregressive() ? generator->forward_given(u, x) : generator->forward(u);
   generator->eval();
-  return with_noise(generated, step, rng);
-}
-
-Tensor ModelImpl::with_noise(const Tensor& generated, int64_t step, const Rng& rng) const {
-  const double noise = options.generator.noise;
-  if (noise <= 0) return generated;
-  return generated + noise * rng.normal(Stream::kNoise, step, generated.sizes(), generated.options());
+  return generated;
 }
 
 Tensor ModelImpl::generate(const Tensor& z) {

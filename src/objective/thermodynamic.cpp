@@ -76,6 +76,7 @@ SampleRows rows_with_weight(const Tempered& chains, const Weights& weights, at::
   SampleRows samples;
   const Tensor used = (weights.first.amax(0) <= kLeastWeight).logical_not();
   const Tensor shared = ops::rows_in_use(used, /*wait=*/true);  // MBAR's weights were waited for already
+  samples.shared_rows = shared, samples.shared_drawn = chains.prior_z.size(0);
   if (!shared.defined() || shared.numel() > 0) {
     samples.shared_z = shared.defined() ? chains.prior_z.index_select(0, shared) : chains.prior_z;
     const Tensor weight = shared.defined() ? weights.first.index_select(1, shared) : weights.first;
@@ -84,6 +85,7 @@ SampleRows rows_with_weight(const Tempered& chains, const Weights& weights, at::
   const Tensor own = (weights.second.amax({1, 2}) <= kLeastWeight).logical_not().nonzero().squeeze(1);
   if (own.numel() > 0) {
     samples.own_z = chains.z.index_select(0, own);
+    samples.own_levels = own;
     samples.own_weight = weights.second.index_select(0, own).to(dtype);
   }
   return samples;

@@ -35,10 +35,34 @@ SampleRows in_use(const SampleRows& samples) {
   const Tensor used = ops::rows_in_use(at::any(samples.shared_weight, 0));
   if (!used.defined()) return samples;
   SampleRows kept = samples;
+  kept.shared_rows = used, kept.shared_drawn = samples.shared_z.size(0);
   kept.shared_z = samples.shared_z.index_select(0, used);
   kept.shared_weight = samples.shared_weight.index_select(1, used);
   kept.shared_generated = samples.shared_generated.index_select(0, used);
   return kept;
+}
+
+/// Standard normals for the rows of `all_rows`, [rows,D], afresh for every update. A row's are those of the draw that it
+/// is, wherever other draws are left out and whichever part of the batch is here.
+Tensor noise_of(const SampleRows& samples, const Tensor& generated, int64_t step, const Rng& rng) {
+  const int64_t width = generated.size(1), here = samples.shared_z.defined() ? samples.shared_z.size(0) : 0;
+  const int64_t shared = samples.shared_rows.defined() ? samples.shared_drawn : here;
+  const auto options = generated.options();
+  std::vector<Tensor> parts;
+  if (here > 0) {
+    const Tensor all = rng.normal(Stream::kNoise, step, {shared, width}, options);
+    parts.push_back(samples.shared_rows.defined() ? all.index_select(0, samples.shared_rows) : all);
+  }
+  if (samples.own_z.defined()) {
+    const auto chains = samples.own_z.sizes();
+    const int64_t of_level = rng.all_rows(chains[1]) * chains[2];
+    const Tensor levels = samples.own_levels.defined() ? samples.own_levels.cpu() : at::arange(chains[0], at::kLong);
+    for (int64_t t = 0; t < chains[0]; ++t)
+      parts.push_back(rng.row_normal(Stream::kNoise, step, {chains[1], chains[2], width}, 0, options,
+                                     (shared + levels[t].item<int64_t>() * of_level) * width)
+                          .flatten(0, 1));
+  }
+  return parts.size() == 1 ? parts[0] : at::cat(parts);
 }
 
 }  // namespace
@@ -47,9 +71,10 @@ WeightedLogProb weighted_log_likelihood(const ModelView& view, const Tensor& x, 
                                         const Rng& rng) {
   ModelImpl& model = view.model;
   const SampleRows samples = all.shared_generated.defined() ? in_use(all) : all;
-  const Tensor generated = samples.shared_generated.defined()
-                               ? model.with_noise(samples.shared_generated, step, rng)
-                               : model.generate_for_training(all_rows(samples), row_data(model, x, samples), step, rng);
+  Tensor generated = samples.shared_generated;
+  if (!generated.defined()) generated = model.generate_for_training(all_rows(samples), row_data(model, x, samples));
+  if (const double noise = model.options.generator.noise; noise > 0)
+    generated = generated + noise * noise_of(samples, generated, step, rng);
   WeightedLogProb sum;
   const auto add = [](Tensor& to, const Tensor& part) { to = to.defined() ? to + part : part; };
   const int64_t own_from = samples.shared_z.defined() ? samples.shared_z.size(0) : 0;

@@ -10,6 +10,9 @@ struct SampleRows {
   at::Tensor shared_z, shared_weight;  ///< [S, latent...], [B,S]: samples that serve all data; undefined: none
   at::Tensor own_z, own_weight;        ///< [T,B,N,latent...], [T,B,N]: samples of each datum; undefined: none
   at::Tensor shared_generated;         ///< g(shared_z) with its graph, if there is one already
+  at::Tensor shared_rows, own_levels;  ///< int64 numbers of shared_z and of own_z's levels among all that were drawn;
+                                       ///< undefined: these are all
+  int64_t shared_drawn = 0;            ///< of how many shared_rows are some
 };
 
 /// log p(z) and log p(x|z), averaged under weights (detached) and over data, differentiable in the parameters.

@@ -16,7 +16,7 @@ Tensor encoder_bound(const ModelView& view, const Tensor& x, EncoderImpl& encode
   std::vector<int64_t> sizes = {x.size(0), 1};
   for (const int64_t n : view.model.latent_shape()) sizes.push_back(n);
   const auto number = at::TensorOptions(x.device()).dtype(at::kFloat);
-  const auto [z, log_q] = encoder.sample(x, rng.normal(Stream::kBound, step, sizes, number));
+  const auto [z, log_q] = encoder.sample(x, rng.row_normal(Stream::kBound, step, sizes, 0, number));
   const mcmc::Target target = posterior_target(view, x, at::ones({1}, number), /*with_perceptual=*/true);
   const Tensor chains = z.detach().unsqueeze(0);
   const Tensor slope =

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "kaem/core/error.h"
+#include "kaem/dist/group.h"
 
 namespace kaem {
 namespace {
@@ -41,6 +42,12 @@ Tensor ChainStore::load(const Tensor& index, const Tensor& fresh, double lower, 
   per_datum[1] = index.size(0);
   const Tensor started = started_.index_select(0, index).to(at::kBool).reshape(per_datum).to(fresh.device());
   return at::where(started, kept, fresh);
+}
+
+void ChainStore::share(const Tensor& index, const dist::Group& group) {
+  const Tensor all = group.gather(index);
+  states_.index_copy_(0, all, group.gather(states_.index_select(0, index)));
+  started_.index_fill_(0, all, 1);
 }
 
 void ChainStore::store(const Tensor& index, const Tensor& z) {

@@ -8,6 +8,10 @@
 
 namespace kaem {
 
+namespace dist {
+class Group;
+}
+
 /// Chain states of every training datum, kept between its updates as float16 (mapped from disk where large).
 class ChainStore {
  public:
@@ -19,6 +23,9 @@ class ChainStore {
   at::Tensor load(const at::Tensor& index, const at::Tensor& fresh, double lower, double upper) const;
 
   void store(const at::Tensor& index, const at::Tensor& z);
+
+  /// Takes over what the other processes of a group have stored: `index` names what was stored here since the last call.
+  void share(const at::Tensor& index, const dist::Group& group);
 
   std::vector<std::pair<std::string, at::Tensor>> named_state() const {
     return {{"chains", states_}, {"chains_started", started_}};

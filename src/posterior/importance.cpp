@@ -43,7 +43,7 @@ struct ImportanceSampling : Posterior {
   Tensor resampled(const Tensor& log_weight, const Tensor& weight, const Tensor& ess, int64_t step,
                    const Rng& rng) const {
     if (resampler == nullptr) return log_weight;
-    const Tensor u = rng.uniform(Stream::kResample, step, weight.sizes(), weight.options());
+    const Tensor u = rng.row_uniform(Stream::kResample, step, weight.sizes(), 0, weight.options());
     const Tensor counts = resampler(weight, u) / static_cast<double>(options.samples);
     const Tensor poor = (ess < options.resampling_threshold * static_cast<double>(options.samples)).unsqueeze(1);
     return at::where(poor, counts.log(), log_weight);

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "kaem/core/error.h"
+#include "kaem/dist/group.h"
 #include "kaem/mcmc/kernels.h"
 #include "kaem/mcmc/tempering.h"
 #include "kaem/ops/gpu.h"
@@ -37,6 +38,7 @@ struct LangevinSampling : Posterior {
       const auto ladder_start = mcmc::power_ladder(levels, options.tempering.p_start);
       ladder = at::tensor(ladder_start, at::kDouble);
       rejection_sum = at::zeros({levels}, at::kDouble), attempts = at::zeros({levels}, at::kDouble);
+      new_exchanges = at::zeros({2, levels}, at::kDouble);
       exchanges = at::zeros({1}, at::kLong);
     }
   }
@@ -57,6 +59,16 @@ struct LangevinSampling : Posterior {
     const bool same = traits.recordable && options.chain_start == "prior" && options.preconditioner != "encoder" &&
                       (!tempered || (t.schedule != "adaptive" && same_pairs));
     return same ? ops::Recordable::kAll : ops::Recordable::kNothing;
+  }
+
+  void settle(const dist::Group* group) override {
+    if (store && !new_index.empty()) {
+      if (group != nullptr) store->share(at::cat(new_index), *group);
+      new_index.clear();
+    }
+    if (!tempered || options.tempering.schedule != "adaptive") return;
+    if (group != nullptr) group->sum(new_exchanges);
+    adapt();
   }
 
   void prepare(int64_t step) override {
@@ -110,7 +122,7 @@ struct LangevinSampling : Posterior {
     const int64_t levels = temperature.size(0), chains = options.chains_per_datum;
     if (proposal) {  // one set of draws serves all temperatures, each with weights of its own
       const ProposedDraws draws = proposal->draw(view, *encoder, batch.x, step, rng);
-      const Tensor u = rng.uniform(Stream::kResample, step, {levels, batch.x.size(0), chains}, draws.z.options());
+      const Tensor u = rng.row_uniform(Stream::kResample, step, {levels, batch.x.size(0), chains}, 1, draws.z.options());
       const Tensor t = temperature.to(at::kCPU, at::kDouble);
       std::vector<Tensor> starts;
       for (int64_t k = 0; k < levels; ++k)
@@ -119,8 +131,7 @@ struct LangevinSampling : Posterior {
     }
     const std::array<int64_t, 3> sizes_of_chains = {levels, batch.x.size(0), chains};
     if (const TiltedBase* base = view.prior->tilted(); base != nullptr && options.chain_start == "base")
-      return mcmc::unflatten_chains(
-          base->sample_base(c10::multiply_integers(sizes_of_chains), rng, Stream::kPrior, step), sizes_of_chains);
+      return base_chains(*base, sizes_of_chains, rng, step);
     const Tensor fresh = prior_chains(*view.prior, sizes_of_chains, rng, Stream::kPrior, step);
     if (store && batch.index.defined()) {
       const auto [lower, upper] = view.model.prior->domain();
@@ -128,18 +139,26 @@ struct LangevinSampling : Posterior {
       if (options.replay_share == 1) return kept;
       std::vector<int64_t> sizes(fresh.dim(), 1);
       std::copy(sizes_of_chains.begin(), sizes_of_chains.end(), sizes.begin());
-      return at::where(rng.uniform(Stream::kResample, step, sizes, fresh.options()) < options.replay_share, kept,
-                       fresh);
+      return at::where(rng.row_uniform(Stream::kResample, step, sizes, 1, fresh.options()) < options.replay_share,
+                       kept, fresh);
     }
     if (options.chain_start != "encoder") return fresh;
     std::vector<int64_t> sizes = fresh.sizes().slice(1).vec();
     sizes[1] = levels * chains;
-    const Tensor z = encoder->sample(batch.x, rng.normal(Stream::kEncoder, step, sizes, fresh.options())).first;
+    const Tensor z = encoder->sample(batch.x, rng.row_normal(Stream::kEncoder, step, sizes, 0, fresh.options())).first;
     return z.unflatten(1, {levels, chains}).transpose(0, 1);
   }
 
+  static Tensor base_chains(const TiltedBase& base, at::IntArrayRef chains, const Rng& rng, int64_t step) {
+    const std::array<int64_t, 3> all = {chains[0], rng.all_rows(chains[1]), chains[2]};
+    const Tensor z = base.sample_base(c10::multiply_integers(all), rng, Stream::kPrior, step);
+    return mcmc::unflatten_chains(z, all).narrow(1, rng.rows().first, chains[1]);
+  }
+
   void keep(const Batch& batch, const Tensor& z) {
-    if (store && batch.index.defined()) store->store(batch.index, z);
+    if (!store || !batch.index.defined()) return;
+    store->store(batch.index, z);
+    new_index.push_back(batch.index);
   }
 
   /// Chains [B,N,latent...] that end at t = 1: samples of the same weight.
@@ -166,7 +185,7 @@ struct LangevinSampling : Posterior {
     Tensor acceptance = traits.exact ? at::zeros({1}, state.z.options()) : at::ones({1}, state.z.options());
     const auto adjusted = static_cast<double>(std::max<int64_t>(1, options.iters - done));
     const bool recorded = traits.recordable && state.z.scalar_type() == at::kFloat && !view.model.perceptual &&
-                          ops::records(state.z.device());
+                          ops::records(state.z.device()) && !rng.rows().is_part();
     const auto step_all = [&](bool last) {
       auto [next, info] = kernel.move(state, draws, last);
       if (recorded)
@@ -201,7 +220,7 @@ struct LangevinSampling : Posterior {
                                                       int64_t before, const Rng& rng) {
     const mcmc::Kernel kernel = mcmc::make_kernel(target, kernel_options({}));  // for its `init` alone
     const std::array<int64_t, 3> chains = {1, data, options.chains_per_datum};
-    const int64_t rows = data * options.chains_per_datum;
+    const int64_t rows = rng.all_rows(data) * options.chains_per_datum;
     mcmc::KernelOptions prior_options;
     prior_options.step_size = view.model.options.prior.deep.step_size;
     mcmc::Target prior_alone = target;
@@ -258,18 +277,23 @@ struct LangevinSampling : Posterior {
                       .round_trips = log.round_trips.to(number).mean()};
     const Tensor prior_z =  // behind the numbers of the chains' starts
         view.prior->sample(options.samples, rng, Stream::kPrior, step,
-                           std::max(options.samples, levels * data * options.chains_per_datum));
+                           std::max(options.samples, levels * rng.all_rows(data) * options.chains_per_datum));
     Tensor prior_log_likelihood = model.log_likelihood(batch.x, prior_z);
     if (model.perceptual)
       prior_log_likelihood += model.perceptual->all_pairs(*model.likelihood, batch.x, model.generate_raw(prior_z));
     particles.tempered = {chains.z, chains.likelihood.log_density, upper, prior_z, prior_log_likelihood};
-    if (options.tempering.schedule == "adaptive") adapt(log);
+    if (options.tempering.schedule == "adaptive") {
+      const BatchRows& rows = rng.rows();
+      const double share = rows.is_part() ? static_cast<double>(rows.count) / static_cast<double>(rows.total) : 1;
+      new_exchanges += share * at::stack({log.rejection_sum, log.attempts}).to(at::kCPU, at::kDouble);
+    }
     return particles;
   }
 
   /// Gathers rejections over updates; at the end of a round the ladder moves.
-  void adapt(const mcmc::ExchangeLog& log) {
-    rejection_sum += log.rejection_sum.to(at::kCPU, at::kDouble), attempts += log.attempts.to(at::kCPU, at::kDouble);
+  void adapt() {
+    rejection_sum += new_exchanges[0], attempts += new_exchanges[1];
+    new_exchanges.zero_();
     bool ends = false;
     for (int64_t i = 0; i < options.tempering.iters; ++i) ends |= mcmc::ends_round(exchanges.add_(1).item<int64_t>());
     if (!ends || attempts.min().item<double>() == 0) return;
@@ -292,6 +316,8 @@ struct LangevinSampling : Posterior {
   Tensor ladder;                   ///< adaptive schedule: t_0..t_N [K], float64
   Tensor rejection_sum, attempts;  ///< [K-1] since the round began
   Tensor exchanges;                ///< int64 [1]
+  Tensor new_exchanges;            ///< [2,K-1]: both of this update, means over its data
+  std::vector<Tensor> new_index;   ///< of the data whose chains this update has moved here
 };
 
 }  // namespace

@@ -38,7 +38,7 @@ struct ProposalSampling : Posterior {
   Weighted kept(const Tensor& z, const Tensor& log_weight, const Tensor& weight, int64_t step, const Rng& rng) const {
     const int64_t count = options.kept_draws;
     if (count >= options.samples) return {z, log_weight};
-    const Tensor u = rng.uniform(Stream::kResample, step, {z.size(0), count}, weight.options());
+    const Tensor u = rng.row_uniform(Stream::kResample, step, {z.size(0), count}, 0, weight.options());
     return {choose(z, weight, u),
             at::full({z.size(0), count}, -std::log(static_cast<double>(count)), weight.options())};
   }

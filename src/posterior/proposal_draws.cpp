@@ -35,7 +35,7 @@ ProposedDraws DefensiveProposal::draw(const ModelView& view, EncoderImpl& encode
   const int64_t data = x.size(0);
   std::vector<int64_t> sizes = {data, from_encoder_};
   for (const int64_t n : model.latent_shape()) sizes.push_back(n);
-  const auto [own, log_q_of_own] = encoder.sample(x, rng.normal(Stream::kEncoder, step, sizes, x.options()));
+  const auto [own, log_q_of_own] = encoder.sample(x, rng.row_normal(Stream::kEncoder, step, sizes, 0, x.options()));
   const Tensor shared = view.prior->sample(from_prior_, rng, Stream::kPrior, step);  // serve all data
   sizes[1] = from_prior_;
   const Tensor shared_of_all = shared.unsqueeze(0).expand(sizes);

@@ -17,7 +17,7 @@ struct EncoderSampling : Posterior {
   Particles sample(const ModelView& view, const Batch& batch, int64_t step, const Rng& rng) override {
     std::vector<int64_t> sizes = {batch.x.size(0), draws};
     for (const int64_t n : view.model.prior->latent_shape()) sizes.push_back(n);
-    const Tensor noise = rng.normal(Stream::kEncoder, step, sizes, batch.x.options());
+    const Tensor noise = rng.row_normal(Stream::kEncoder, step, sizes, 0, batch.x.options());
     const auto [z, log_q] = encoder->sample(batch.x, noise);
     Particles particles;
     particles.encoded = {z, log_q};

@@ -64,6 +64,8 @@ struct MixtureView final : PriorView, CoordinateDistribution, WhiteCoordinates {
     return (responsibilities * (base.defined() ? slopes + base : slopes)).sum(2);
   }
 
+  bool draws_by_index() const override { return prior.options.uniforms != "latin"; }
+
   Tensor weighted_log_prob(const Tensor& all, const Tensor& all_weights, const Rng& rng, int64_t step) const override {
     const auto [z, weight] = in_use(all, all_weights);
     if (!prior.options.contrastive_divergence) return (weight * joint(z, log_normaliser()).logsumexp(2).sum(1)).sum();
@@ -73,7 +75,7 @@ struct MixtureView final : PriorView, CoordinateDistribution, WhiteCoordinates {
     const Tensor positive = (weight * terms.logsumexp(2).sum(1)).sum();
     const Tensor share = (weight.reshape({-1, 1, 1}) * terms.detach().softmax(2)).sum(0);  // R [Q,P]
     const int64_t draws = all.size(0);
-    const Tensor negative_z = components.sample(draws, rng, Stream::kNegative, step, 0);
+    const Tensor negative_z = components.sample(draws, rng, Stream::kNegative, step, rng.first_of(draws));
     const auto& [knots, tau, folded] = components.edges();
     Tensor negative = ops::edge_sum(negative_z, knots, tau, folded * share.t().unsqueeze(1), layer.spec).mean();
     if (!reference.is_flat())

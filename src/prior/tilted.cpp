@@ -48,6 +48,8 @@ struct TiltedView final : PriorView, WhiteCoordinates, TiltedBase {
     return state.z.reshape({n, -1});
   }
 
+  bool draws_by_index() const override { return false; }
+
   Tensor log_prob(const Tensor& z) const override {
     const auto [a, b] = prior().domain();
     return minus_infinity_outside(z, unnormalised_log_prob(z.clamp(a, b)), {a, b});
@@ -62,7 +64,7 @@ struct TiltedView final : PriorView, WhiteCoordinates, TiltedBase {
   Tensor weighted_log_prob(const Tensor& z, const Tensor& weight, const Rng& rng, int64_t step) const override {
     // E_p[∇(f + log π0)] = ∇ log Z, by fresh draws. The value is the difference of the two means: log Z is not known.
     const Tensor positive = (weight * unnormalised_log_prob(z)).sum();
-    return positive - unnormalised_log_prob(sample(z.size(0), rng, Stream::kNegative, step, 0)).mean();
+    return positive - unnormalised_log_prob(sample(z.size(0), rng, Stream::kNegative, step, rng.first_of(z.size(0)))).mean();
   }
 
   const WhiteCoordinates* white() const override { return prior_.bounded() ? nullptr : this; }

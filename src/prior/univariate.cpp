@@ -19,6 +19,8 @@ struct UnivariateView final : PriorView, CoordinateDistribution, WhiteCoordinate
     return components.sample(n, rng, stream, step, first_index);
   }
 
+  bool draws_by_index() const override { return options.uniforms != "latin"; }
+
   Tensor log_prob(const Tensor& z) const override {
     const Tensor nearest = z.clamp(reference.domain.first, reference.domain.second);
     const Tensor value = unnormalised_log_prob(nearest) - components.table().log_normaliser.sum();
@@ -39,7 +41,7 @@ struct UnivariateView final : PriorView, CoordinateDistribution, WhiteCoordinate
     if (!reference.is_flat()) positive = positive + (weight * reference.log_density(z).sum({1, 2})).sum();
     if (!options.contrastive_divergence) return positive - log_normaliser.sum();
     // E_p[∇(f + log π0)] = ∇ log Z, by fresh draws; the value stays the table's.
-    const Tensor negative = unnormalised_log_prob(sample(z.size(0), rng, Stream::kNegative, step, 0)).mean();
+    const Tensor negative = unnormalised_log_prob(sample(z.size(0), rng, Stream::kNegative, step, rng.first_of(z.size(0)))).mean();
     return positive - (log_normaliser.detach().sum() + negative - negative.detach());
   }
 

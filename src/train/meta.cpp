@@ -27,6 +27,7 @@ Json session(const RunMeta& meta) {
           {"libtorch", libtorch_version()},
           {"device", meta.device},
           {"threads", meta.threads},
+          {"processes", meta.processes},
           {"cpu_capability", at::get_cpu_capability()}};
 }
 

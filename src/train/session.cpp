@@ -19,6 +19,7 @@
 #include "kaem/core/table.h"
 #include "kaem/data/pca.h"
 #include "kaem/data/text.h"
+#include "kaem/dist/group.h"
 #include "kaem/io/file.h"
 #include "kaem/io/image.h"
 #include "kaem/train/describe.h"
@@ -59,7 +60,8 @@ Session::Session(Trainer& trainer)
       data_(trainer.data()),
       length_(trainer.length()),
       resumed_(!trainer.options().resume.empty()),
-      meta_{trainer.options().command_line, trainer.device(), at::get_num_threads(), data_.sources},
+      meta_{trainer.options().command_line, trainer.device(), at::get_num_threads(),
+            trainer.options().group ? trainer.options().group->size() : 1, data_.sources},
       evaluator_(make_evaluator(trainer)),
       folder_(resumed_ ? RunFolder::open(trainer.options().resume, config_.run.out)
                        : RunFolder::create(config_, meta_)),
@@ -144,7 +146,7 @@ void Session::tick(const StepResult& result) {
   if (each_epochs(run.sample_epochs)) write_samples(done);
   if (best || each_epochs(run.checkpoint_epochs) || (run.checkpoint_steps > 0 && done % run.checkpoint_steps == 0))
     save(done);
-  if (const int signal = SignalGuard::received(); signal != 0 && done < length_.last) {
+  if (const int signal = result.signal; signal != 0 && done < length_.last) {
     save(done);
     throw Interrupted(str("interrupted after update ", done,
                           "; its checkpoint is written. Go on with: kaem train --resume ", shell_word(folder_.path())),
@@ -355,7 +357,8 @@ void Session::report_start() const {
   log::info(str("model: ", model), {{"model", model}});
   log::info(
       str("training: ", config_.run.mode, ", ", posterior_text(config_), "; ", length_text(config_, length_), " on ",
-          trainer_.device(), ", ", at::get_num_threads(), at::get_num_threads() == 1 ? " thread" : " threads"),
+          trainer_.device(), ", ", meta_.processes > 1 ? str(meta_.processes, " processes of ") : "",
+          at::get_num_threads(), at::get_num_threads() == 1 ? " thread" : " threads"),
       {{"mode", config_.run.mode},
        {"updates", length_.last},
        {"batch_size", config_.run.batch_size},

@@ -1,25 +1,32 @@
 #include "kaem/train/trainer.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <thread>
 
 #include "kaem/baseline/baselines.h"
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
+#include "kaem/core/threads.h"
 #include "kaem/data/loader.h"
 #include "kaem/data/text.h"
+#include "kaem/dist/group.h"
 #include "kaem/io/file.h"
 #include "kaem/ops/gpu.h"
 #include "kaem/prior/prior.h"
 #include "kaem/train/update.h"
 #include "recorded.h"
 #include "session.h"
+#include "signals.h"
 #include "state.h"
 
 namespace kaem {
@@ -141,6 +148,37 @@ io::NamedTensors posterior_state(Posterior& posterior) {
   return tensors;
 }
 
+/// What of the machine is this process's: its GPU, and its share of the processor's cores.
+RunOptions own_part(const RunOptions& options, const dist::Group* group) {
+  if (group == nullptr) return options;
+  RunOptions own = options;
+  const dist::Place& place = group->place();
+  if (own.threads == 0 && std::getenv("OMP_NUM_THREADS") == nullptr) {
+    set_threads(0);
+    const int64_t share = std::thread::hardware_concurrency() / std::max<int64_t>(1, place.local_size);
+    own.threads = std::clamp<int64_t>(share, 1, at::get_num_threads());
+  }
+  if (own.device == "auto" || own.device == "cuda") {
+    const std::string device = resolve_device(own.device);
+    own.device = device == "cpu" ? device : str("cuda:", place.local_rank);
+  }
+  return own;
+}
+
+/// Returns once all processes have come here.
+void meet(const dist::Group& group) { group.sum(at::zeros({1})); }
+
+/// ConfigError where a part of a batch would not be trained on as in the whole.
+void refuse_parts(const Config& config, const ModelImpl& model, const dist::Group* group) {
+  const std::string how = group != nullptr ? str(group->size(), " processes") : "[TRAINING] data_at_once";
+  if (group != nullptr && config.run.batch_size < group->size())
+    throw ConfigError(str("[TRAINING] batch_size = ", config.run.batch_size, ": fewer data than the ", group->size(),
+                          " processes that share a batch"));
+  if (model.generator->depends_on_batch() || config.posterior.encoder.batch_norm)
+    throw ConfigError(str("batchnorm = true: batch norm needs the whole batch, which ", how,
+                          " take in parts; expected batchnorm = false"));
+}
+
 /// Waits for a GPU, unless what it does is being recorded.
 std::function<void()> settling(const std::string& device) {
   if (!at::Device(device).is_cuda()) return {};
@@ -170,7 +208,7 @@ Trainer::Trainer(Config config, const Dataset& data, TrainOptions options)
     : config_(std::move(config)),
       options_(std::move(options)),
       data_(data),
-      device_(prepare_machine(config_.run)),
+      device_(prepare_machine(own_part(config_.run, options_.group.get()))),
       length_(length_on(config_.run, data)),
       schedule_(scaled(config_.schedule, length_)),
       rng_(config_.run.seed),
@@ -181,9 +219,14 @@ Trainer::Trainer(Config config, const Dataset& data, TrainOptions options)
       objective_(make_objective_of(config_, length_)),
       optimizer_(make_optimizer(config_.optimizer, trained_parameters(*model_, *posterior_, second_rate_of(config_)))),
       averages_(*model_, config_.optimizer.ema_decay),
-      update_({*model_, *posterior_, *objective_, *optimizer_, config_.optimizer.max_grad_norm, rng_, &profile_}) {
-  if (at::Device(device_).is_cuda()) recorded_ = std::make_unique<RecordedUpdate>(update_);
+      update_({*model_, *posterior_, *objective_, *optimizer_, config_.optimizer.max_grad_norm, rng_, &profile_,
+               options_.group.get(), config_.run.data_at_once}) {
+  const bool whole = update_.is_whole(config_.run.batch_size);
+  if (!whole) refuse_parts(config_, *model_, options_.group.get());
+  if (whole && at::Device(device_).is_cuda()) recorded_ = std::make_unique<RecordedUpdate>(update_);
 }
+
+bool Trainer::leads() const { return !options_.group || options_.group->leads(); }
 
 Trainer::~Trainer() = default;
 
@@ -253,27 +296,61 @@ auto within(Session& session, Work&& work) {
 }  // namespace
 
 void Trainer::begin() {
-  session_ = std::make_unique<Session>(*this);
-  if (!precision_.empty()) log::info(precision_);
-  within(*session_, [&] { session_->restore(); });
+  if (leads()) {
+    session_ = std::make_unique<Session>(*this);
+    if (!precision_.empty()) log::info(precision_);
+    within(*session_, [&] { session_->restore(); });
+  } else {
+    signals_ = std::make_unique<SignalGuard>();
+  }
+  if (options_.group) share_state();
+}
+
+/// Bookkeeping of an update. A signal to any process of a group ends all, once the first one has written its checkpoint.
+void Trainer::after(const StepResult& result) {
+  const bool stops = result.signal != 0 && steps_ < length_.last;
+  try {
+    if (session_) session_->tick(result);
+  } catch (const Interrupted&) {
+    if (options_.group) meet(*options_.group);
+    throw;
+  }
+  if (session_ || !stops) return;
+  meet(*options_.group);
+  throw Interrupted(str("process ", options_.group->rank(), ": interrupted after update ", steps_), result.signal);
+}
+
+/// Brings all processes to where the first one is: a new run's start is the same everywhere already, a checkpoint is not.
+void Trainer::share_state() {
+  const at::NoGradGuard no_grad;
+  const at::Tensor done = at::full({}, steps_, at::kLong);
+  options_.group->broadcast(done);
+  steps_ = done.item<int64_t>();
+  if (steps_ == 0) return;
+  for (const auto& [name, tensor] : state()) options_.group->broadcast(tensor);
 }
 
 bool Trainer::advance(int64_t updates) {
-  if (!session_) throw Error("Trainer::advance: the run was not begun, or is over");
-  within(*session_, [&] {
+  if (!session_ && !signals_) throw Error("Trainer::advance: the run was not begun, or is over");
+  const auto all = [&] {
     for (int64_t i = 0; i < updates && steps_ < length_.last; ++i) {
+      update_.received = SignalGuard::received();
       last_ = step(next_batch());
-      session_->tick(last_);
+      if (!options_.group) last_.signal = SignalGuard::received();
+      after(last_);
     }
-  });
+  };
+  session_ ? within(*session_, all) : all();
   return steps_ < length_.last;
 }
 
 Report Trainer::end() {
-  if (!session_) throw Error("Trainer::end: the run was not begun, or is over");
-  Report report = within(*session_, [&] { return session_->finish(); });
-  if (options_.at_end) options_.at_end(*this);
-  session_.reset();
+  if (!session_ && !signals_) throw Error("Trainer::end: the run was not begun, or is over");
+  Report report;
+  if (session_) report = within(*session_, [&] { return session_->finish(); });
+  if (options_.group) meet(*options_.group);
+  if (session_ && options_.at_end) options_.at_end(*this);
+  session_.reset(), signals_.reset();
   return report;
 }
 
@@ -286,6 +363,8 @@ Report Trainer::fit() {
 Report train(const Config& config, const TrainOptions& options) {
   prepare_machine(config.run);  // before the data are made
   const Dataset data = make_dataset(config.data, pca_of_run(config, options));
+  if (options.group && has_budget(config.run))
+    throw UsageError("[TRAINING] budget: several processes would each time their own; N_updates sets the length");
   if (options.resume.empty()) return Trainer(within_budget(config, data), data, options).fit();
   if (has_budget(config.run))
     throw UsageError("[TRAINING] budget is for a new run: one that goes on has its length, which N_updates changes");

@@ -1,17 +1,110 @@
 #include "kaem/train/update.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/tensor.h>
 
+#include <algorithm>
+
+#include "kaem/dist/group.h"
 #include "kaem/model/model.h"
 
 namespace kaem {
 
 using at::Tensor;
 
+namespace {
+
+/// Data `rows` of a batch.
+Batch part_of(const Batch& batch, const BatchRows& rows) {
+  return {batch.x.narrow(0, rows.first, rows.count),
+          batch.index.defined() ? batch.index.narrow(0, rows.first, rows.count) : Tensor()};
+}
+
+/// The parts of a batch that this process works on, one after another.
+std::vector<BatchRows> parts_of(int64_t total, int64_t rank, int64_t size, int64_t at_once) {
+  const int64_t from = rank * total / size, to = (rank + 1) * total / size;
+  const int64_t most = at_once > 0 ? at_once : to - from;
+  std::vector<BatchRows> rows;
+  for (int64_t first = from; first < to; first += most) rows.push_back({first, std::min(most, to - first), total});
+  return rows;
+}
+
+}  // namespace
+
+bool Update::is_whole(int64_t data) const {
+  return parts.group == nullptr && (parts.data_at_once == 0 || parts.data_at_once >= data);
+}
+
 StepResult Update::gradients(const Batch& batch, int64_t step) {
-  const ModelView view = parts.model.view();
-  return read(finish(view, batch, step, sample(view, batch, step)));
+  Tensor numbers;
+  if (is_whole(batch.x.size(0))) {
+    const ModelView view = parts.model.view();
+    numbers = finish(view, batch, step, sample(view, batch, step));
+  } else {
+    numbers = in_parts(batch, step);
+  }
+  parts.posterior.settle(parts.group);
+  StepResult result = read(numbers);
+  result.signal = heard_;
+  return result;
+}
+
+/// The loss is a mean over the data: each part counts by its share of them.
+Tensor Update::in_parts(const Batch& batch, int64_t step) {
+  const int64_t rank = parts.group != nullptr ? parts.group->rank() : 0,
+                size = parts.group != nullptr ? parts.group->size() : 1;
+  parts.optimizer.zero_grad();
+  Tensor numbers;
+  for (const BatchRows& rows : parts_of(batch.x.size(0), rank, size, parts.data_at_once)) {
+    const Rng rng = parts.rng.of_rows(rows);
+    const Batch part = part_of(batch, rows);
+    const ModelView view = parts.model.view();
+    Particles particles;
+    {
+      const auto timed = Profile::time(parts.profile, "posterior samples");
+      particles = parts.posterior.sample(view, part, step, rng);
+    }
+    Terms terms = evaluate(view, part.x, step, particles, rng);
+    const double share = static_cast<double>(rows.count) / static_cast<double>(rows.total);
+    {
+      const auto timed = Profile::time(parts.profile, "backward pass");
+      (terms.total * share).backward();
+    }
+    const at::NoGradGuard no_grad;
+    const Tensor own = share * numbers_of(terms, at::zeros({}, terms.total.options()));
+    numbers = numbers.defined() ? numbers + own : own;
+  }
+  const at::NoGradGuard no_grad;
+  if (parts.group != nullptr) numbers = summed(numbers);
+  const auto timed = Profile::time(parts.profile, "clipping and numbers");
+  numbers[1].copy_(clip_gradients(parts.optimizer.parameters, parts.max_grad_norm));
+  return numbers;
+}
+
+/// Sums the gradients, in one flat piece, and the numbers, with whoever has received a signal and which.
+Tensor Update::summed(const Tensor& numbers) {
+  const auto timed = Profile::time(parts.profile, "sums over processes");
+  std::vector<Tensor> gradients, flat;
+  for (const auto& p : parts.optimizer.parameters)
+    if (p.value.grad().defined()) gradients.push_back(p.value.grad()), flat.push_back(p.value.grad().flatten());
+  const Tensor all = at::cat(flat);
+  const auto pending = parts.group->start_sum(all);
+  const Tensor told = at::tensor({received != 0 ? 1.0 : 0.0, static_cast<double>(received)}, at::kDouble);
+  const Tensor small = at::cat({numbers.to(at::kCPU, at::kDouble), told});
+  parts.group->sum(small);
+  parts.group->wait(*pending);
+  int64_t first = 0;
+  for (const auto& gradient : gradients) {
+    gradient.copy_(all.narrow(0, first, gradient.numel()).view_as(gradient));
+    first += gradient.numel();
+  }
+  const double* heard = small.const_data_ptr<double>() + numbers.numel();
+  heard_ = heard[0] > 0 ? static_cast<int>(heard[1] / heard[0]) : 0;
+  return small.slice(0, 0, numbers.numel());
 }
 
 Particles Update::sample(const ModelView& view, const Batch& batch, int64_t step) {
@@ -20,11 +113,7 @@ Particles Update::sample(const ModelView& view, const Batch& batch, int64_t step
 }
 
 Tensor Update::finish(const ModelView& view, const Batch& batch, int64_t step, const Particles& particles) {
-  Terms terms;
-  {
-    const auto timed = Profile::time(parts.profile, "loss");
-    terms = parts.objective.evaluate(view, batch.x, particles, step, parts.rng);
-  }
+  const Terms terms = evaluate(view, batch.x, step, particles, parts.rng);
   {
     const auto timed = Profile::time(parts.profile, "backward pass");
     parts.optimizer.zero_grad();
@@ -32,6 +121,16 @@ Tensor Update::finish(const ModelView& view, const Batch& batch, int64_t step, c
   }
   const auto timed = Profile::time(parts.profile, "clipping and numbers");
   const Tensor norm = clip_gradients(parts.optimizer.parameters, parts.max_grad_norm);
+  return numbers_of(terms, norm);
+}
+
+Terms Update::evaluate(const ModelView& view, const Tensor& x, int64_t step, const Particles& particles,
+                       const Rng& rng) {
+  const auto timed = Profile::time(parts.profile, "loss");
+  return parts.objective.evaluate(view, x, particles, step, rng);
+}
+
+Tensor Update::numbers_of(const Terms& terms, const Tensor& norm) {
   const at::NoGradGuard no_grad;
   std::vector<Tensor> values = {terms.total, norm};
   terms_.clear();

@@ -192,7 +192,7 @@ TEST(Sequence, ModelsOfTextTrainByImportanceSamplingUnlessAutoregressive) {
   EXPECT_EQ(drawn.sizes(), (at::IntArrayRef{7, kLength}));
   Model causal = small_model(true);
   EXPECT_THROW(posterior->sample(causal->view(), {x, {}}, 0, Rng(1)), ConfigError);
-  EXPECT_EQ(causal->generate_for_training(particles.weighted->z[0].slice(0, 0, kRows), x, 0, Rng(1)).size(0), kRows);
+  EXPECT_EQ(causal->generate_for_training(particles.weighted->z[0].slice(0, 0, kRows), x).size(0), kRows);
 }
 
 }  // namespace

@@ -64,6 +64,7 @@ struct RunOptions {
   int64_t updates = 0;            ///< N_updates; 0: N_epochs x steps per epoch
   std::string budget;             ///< time of training that decides `updates`, "1h30m"; empty: none
   int64_t max_steps = 0;          ///< only stops
+  int64_t data_at_once = 0;       ///< data of a batch that are worked on together; 0: all
   int64_t checkpoint_epochs = 5;  ///< checkpoint_every; -1: off
   int64_t checkpoint_steps = 0;   ///< 0: off
   int64_t keep_checkpoints = 3;

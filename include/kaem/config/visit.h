@@ -119,6 +119,11 @@ void visit_run(Config& c, V&& v) {
         .help = "Time of training (90s, 10m, 1h30m): the first updates are timed, and N_updates becomes what fits; "
                 "empty: off"},
     c.run.budget);
+  v(Key{.name = "data_at_once",
+        .help = "Data of a batch that are worked on together, which bounds the memory of latents and chains; 0: all. The "
+                "numbers of an update do not depend on it, but for rounding",
+        .min = 0},
+    c.run.data_at_once);
   v(Key{.name = "max_steps",
         .help = "Stop after so many updates; schedules still use N_epochs or N_updates; 0: off",
         .min = 0},

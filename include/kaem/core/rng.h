@@ -35,12 +35,29 @@ enum class Stream : uint32_t {
   kBound,       ///< noise of the encoder's draws in its evidence bound
 };
 
+/// The data of an update that are worked on here: `count` from number `first` on, of `total` in its batch.
+struct BatchRows {
+  int64_t first = 0, count = 0, total = 0;
+
+  bool is_part() const { return count < total; }
+};
+
 /// Counter-based random numbers: Philox-4x32-10 (Salmon et al. 2011) keyed by the seed, with counter
 /// (index, step, stream). There is no state to save: the number at (stream, step, index) is always the same, on every
 /// device, for every chunking and thread count.
 class Rng {
  public:
   explicit Rng(uint64_t seed) : seed_(seed) {}
+
+  /// The same numbers, for some data of a batch: what `row_uniform` and `row_normal` draw are those that these data have
+  /// when the whole batch is drawn at once, whatever it is cut into.
+  Rng of_rows(const BatchRows& rows) const;
+  const BatchRows& rows() const { return rows_; }
+  /// Data of the whole batch, of which `own` are here.
+  int64_t all_rows(int64_t own) const { return rows_.is_part() ? rows_.total : own; }
+  /// The number of the first of these data's `n` draws among those of the whole batch.
+  int64_t first_of(int64_t n) const { return rows_.is_part() ? n / rows_.count * rows_.first : 0; }
+
   uint64_t seed() const { return seed_; }
 
   /// Uniforms (n + 1/2) / 2^23 in the open (0,1), of `shape`, those with indices first_index, first_index + 1, ...
@@ -50,6 +67,13 @@ class Rng {
   /// Standard normals (Box-Muller), indexed as `uniform`.
   at::Tensor normal(Stream stream, int64_t step, at::IntArrayRef shape, at::TensorOptions options = {},
                     int64_t first_index = 0) const;
+
+  /// Numbers of a batch's data, which stand along dimension `dim` of `shape` (of `rows` alone); those of the whole batch
+  /// have indices from first_index on.
+  at::Tensor row_uniform(Stream stream, int64_t step, at::IntArrayRef shape, int64_t dim, at::TensorOptions options = {},
+                         int64_t first_index = 0) const;
+  at::Tensor row_normal(Stream stream, int64_t step, at::IntArrayRef shape, int64_t dim, at::TensorOptions options = {},
+                        int64_t first_index = 0) const;
 
   /// Normals or uniforms from index `counter` on, an int64 [] on the device that is asked for, which moves on by as
   /// many (in whole blocks of 4): a GPU then needs no number from the host.
@@ -63,7 +87,11 @@ class Rng {
   uint32_t bits(Stream stream, int64_t step, int64_t index) const;
 
  private:
+  at::Tensor rows_of(bool normal, Stream stream, int64_t step, at::IntArrayRef shape, int64_t dim,
+                     at::TensorOptions options, int64_t first_index) const;
+
   uint64_t seed_;
+  BatchRows rows_;
 };
 
 /// Numbers that parameters start from. Each tensor's are those of its full name, so that no two share any, and a new

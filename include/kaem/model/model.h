@@ -42,12 +42,9 @@ struct ModelImpl : torch::nn::Module {
   /// Generated data before the output activation: z [n, latent...] -> [n,D].
   at::Tensor generate_raw(const at::Tensor& z);
 
-  /// The same where parameter gradients are taken: batch norm uses the batch, and `generator_noise` is added, afresh
-  /// for every (step, row). x [n,·]: the data of each row, for autoregressive generators only.
-  at::Tensor generate_for_training(const at::Tensor& z, const at::Tensor& x, int64_t step, const Rng& rng);
-
-  /// Adds that noise to what was generated already.
-  at::Tensor with_noise(const at::Tensor& generated, int64_t step, const Rng& rng) const;
+  /// The same where parameter gradients are taken: batch norm uses the batch. x [n,·]: the data of each row, for
+  /// autoregressive generators only.
+  at::Tensor generate_for_training(const at::Tensor& z, const at::Tensor& x);
 
   /// x̂ = act(g(z)): z [n, latent...] -> [n,C,H,W].
   at::Tensor generate(const at::Tensor& z);

@@ -21,6 +21,9 @@ namespace kaem {
 
 struct ModelImpl;
 struct ModelView;
+namespace dist {
+class Group;
+}
 
 /// What a posterior reports beside its samples; undefined where it has no meaning.
 struct Diagnostics {
@@ -80,6 +83,10 @@ struct Posterior {
 
   /// With gradients enabled `generated` and log q carry their graphs, so that nothing is computed twice.
   virtual Particles sample(const ModelView& view, const Batch& batch, int64_t step, const Rng& rng) = 0;
+
+  /// After all parts of an update's batch were sampled: what the sampler keeps beside its module learns from them, from
+  /// those of all processes of `group` (null: there is one) alike.
+  virtual void settle(const dist::Group*) {}
 
   /// Puts what the host alone makes of update `step` where `sample` finds it: before a recorded `sample` is replayed.
   virtual void prepare(int64_t) {}

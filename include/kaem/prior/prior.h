@@ -74,6 +74,9 @@ struct PriorView {
   /// are Langevin chains: the same call gives the same draws, but chunks need not add up to one big call.
   virtual at::Tensor sample(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index = 0) const = 0;
 
+  /// True if draw i is the same for every n.
+  virtual bool draws_by_index() const { return true; }
+
   /// log p(z): z [n, latent...] -> [n], up to log Z if the prior is not `normalised`; differentiable in the parameters
   /// and z.
   virtual at::Tensor log_prob(const at::Tensor& z) const = 0;

@@ -20,7 +20,11 @@ namespace kaem {
 
 class BatchLoader;
 class Session;
+class SignalGuard;
 class RecordedUpdate;
+namespace dist {
+class Group;
+}
 
 /// What a run ended with.
 struct Report {
@@ -36,6 +40,7 @@ class Trainer;
 struct TrainOptions {
   std::string resume;        ///< run folder (or "last") to go on with; empty: a new run
   std::string command_line;  ///< for meta.json
+  std::shared_ptr<dist::Group> group = nullptr;  ///< processes that train the model together; null: this one alone
   bool profile = false;      ///< times the phases of the updates: Trainer::profile, profile.json of a run
   /// Makes what measures the run ([TRAINING] eval_every); must be there if that is on.
   std::function<std::unique_ptr<Evaluator>(Trainer&)> evaluator = {};
@@ -64,7 +69,7 @@ class Trainer {
   /// and no update, if the loss or the gradient is not finite.
   StepResult step(const Batch& batch);
 
-  /// All updates up to the run's length, with a folder: rows of metrics.csv, pictures, checkpoints; from the newest
+  /// All updates up to the run's length, with a folder, which rank 0 of a group writes: rows of metrics.csv, pictures, checkpoints; from the newest
   /// checkpoint where a run is resumed. Prints the notes of the configuration and of the data. Error as `step`, or if
   /// the folder cannot be written; Interrupted after SIGINT or SIGTERM, once the update is finished and its checkpoint
   /// written.
@@ -102,6 +107,9 @@ class Trainer {
 
  private:
   GridUpdate update_grids();
+  void share_state();
+  void after(const StepResult& result);
+  bool leads() const;
 
   Config config_;
   TrainOptions options_;
@@ -123,7 +131,8 @@ class Trainer {
   std::unique_ptr<BatchLoader> loader_;
   int64_t steps_ = 0;
   StepResult last_;
-  std::unique_ptr<Session> session_;  ///< between `begin` and `end`
+  std::unique_ptr<Session> session_;  ///< between `begin` and `end`, of the process that writes
+  std::unique_ptr<SignalGuard> signals_;  ///< the same of the others of a group
 };
 
 /// The model that a configuration describes, a KAEM or the baseline of its mode, on the CPU as its seed starts it.
