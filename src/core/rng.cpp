@@ -163,7 +163,8 @@ at::Tensor Rng::rows_of(bool normal, Stream stream, int64_t step, at::IntArrayRe
     return draw(sizes, options, {seed_, stream, step, first, normal});
   };
   if (!rows_.is_part()) return numbers(shape, first_index);
-  TORCH_CHECK_VALUE(shape[dim] == rows_.count, "numbers of ", shape[dim], " data were asked for, of a part of ", rows_.count);
+  TORCH_CHECK_VALUE(shape[dim] == rows_.count, "numbers of ", shape[dim], " data were asked for, of a part of ",
+                    rows_.count);
   const int64_t inner = c10::multiply_integers(shape.slice(dim + 1)),
                 outer = c10::multiply_integers(shape.slice(0, dim));
   std::vector<at::Tensor> parts;

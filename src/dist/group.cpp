@@ -44,8 +44,8 @@ struct Group::Engine {
     store = c10::make_intrusive<c10d::TCPStore>(place.address, options);
     const auto own = c10::make_intrusive<c10d::PrefixStore>("kaem/" + place.attempt, store);
     const auto gloo = c10d::ProcessGroupGloo::Options::create_default(kMeeting);
-    group = c10::make_intrusive<c10d::ProcessGroupGloo>(own, static_cast<int>(place.rank),
-                                                        static_cast<int>(place.size), gloo);
+    group = c10::make_intrusive<c10d::ProcessGroupGloo>(own, static_cast<int>(place.rank), static_cast<int>(place.size),
+                                                        gloo);
     group->setTimeout(kLongest);
   }
 
@@ -72,7 +72,9 @@ auto together(const Place& place, const char* what, Work&& work) {
 }
 
 /// Where it is reduced: on the host, in one piece.
-Tensor on_host(const Tensor& values) { return values.is_cpu() && values.is_contiguous() ? values : values.cpu().contiguous(); }
+Tensor on_host(const Tensor& values) {
+  return values.is_cpu() && values.is_contiguous() ? values : values.cpu().contiguous();
+}
 
 }  // namespace
 

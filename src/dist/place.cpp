@@ -57,7 +57,8 @@ Place place_of(const Variables& variable) {
     place.size = number(variable, launcher.size, 1, kMost);
     if (place.size == 1) return {};
     place.rank = number(variable, launcher.rank, 0, place.size - 1);
-    place.local_rank = variable(launcher.local_rank) == nullptr ? 0 : number(variable, launcher.local_rank, 0, place.size - 1);
+    place.local_rank =
+        variable(launcher.local_rank) == nullptr ? 0 : number(variable, launcher.local_rank, 0, place.size - 1);
     place.local_size = first_number(variable, launcher.local_size, 1);
     const char* address = variable("MASTER_ADDR");
     if (address == nullptr && place.local_size < place.size)
@@ -74,6 +75,8 @@ Place place_of(const Variables& variable) {
   return {};
 }
 
-Place place_here() { return place_of([](const char* name) { return std::getenv(name); }); }
+Place place_here() {
+  return place_of([](const char* name) { return std::getenv(name); });
+}
 
 }  // namespace kaem::dist

@@ -42,8 +42,8 @@ SampleRows in_use(const SampleRows& samples) {
   return kept;
 }
 
-/// Standard normals for the rows of `all_rows`, [rows,D], afresh for every update. A row's are those of the draw that it
-/// is, wherever other draws are left out and whichever part of the batch is here.
+/// Standard normals for the rows of `all_rows`, [rows,D], afresh for every update. A row's are those of the draw that
+/// it is, wherever other draws are left out and whichever part of the batch is here.
 Tensor noise_of(const SampleRows& samples, const Tensor& generated, int64_t step, const Rng& rng) {
   const int64_t width = generated.size(1), here = samples.shared_z.defined() ? samples.shared_z.size(0) : 0;
   const int64_t shared = samples.shared_rows.defined() ? samples.shared_drawn : here;

@@ -24,7 +24,8 @@ class ChainStore {
 
   void store(const at::Tensor& index, const at::Tensor& z);
 
-  /// Takes over what the other processes of a group have stored: `index` names what was stored here since the last call.
+  /// Takes over what the other processes of a group have stored: `index` names what was stored here since the last
+  /// call.
   void share(const at::Tensor& index, const dist::Group& group);
 
   std::vector<std::pair<std::string, at::Tensor>> named_state() const {

@@ -122,7 +122,8 @@ struct LangevinSampling : Posterior {
     const int64_t levels = temperature.size(0), chains = options.chains_per_datum;
     if (proposal) {  // one set of draws serves all temperatures, each with weights of its own
       const ProposedDraws draws = proposal->draw(view, *encoder, batch.x, step, rng);
-      const Tensor u = rng.row_uniform(Stream::kResample, step, {levels, batch.x.size(0), chains}, 1, draws.z.options());
+      const Tensor u =
+          rng.row_uniform(Stream::kResample, step, {levels, batch.x.size(0), chains}, 1, draws.z.options());
       const Tensor t = temperature.to(at::kCPU, at::kDouble);
       std::vector<Tensor> starts;
       for (int64_t k = 0; k < levels; ++k)
@@ -139,8 +140,8 @@ struct LangevinSampling : Posterior {
       if (options.replay_share == 1) return kept;
       std::vector<int64_t> sizes(fresh.dim(), 1);
       std::copy(sizes_of_chains.begin(), sizes_of_chains.end(), sizes.begin());
-      return at::where(rng.row_uniform(Stream::kResample, step, sizes, 1, fresh.options()) < options.replay_share,
-                       kept, fresh);
+      return at::where(rng.row_uniform(Stream::kResample, step, sizes, 1, fresh.options()) < options.replay_share, kept,
+                       fresh);
     }
     if (options.chain_start != "encoder") return fresh;
     std::vector<int64_t> sizes = fresh.sizes().slice(1).vec();
@@ -150,9 +151,11 @@ struct LangevinSampling : Posterior {
   }
 
   static Tensor base_chains(const TiltedBase& base, at::IntArrayRef chains, const Rng& rng, int64_t step) {
-    const std::array<int64_t, 3> all = {chains[0], rng.all_rows(chains[1]), chains[2]};
-    const Tensor z = base.sample_base(c10::multiply_integers(all), rng, Stream::kPrior, step);
-    return mcmc::unflatten_chains(z, all).narrow(1, rng.rows().first, chains[1]);
+    std::vector<Tensor> levels;
+    const int64_t rows = chains[1] * chains[2], all = rng.all_of(rows), first = rng.first_of(rows);
+    for (int64_t t = 0; t < chains[0]; ++t)
+      levels.push_back(base.sample_base(rows, rng, Stream::kPrior, step, t * all + first));
+    return mcmc::unflatten_chains(at::cat(levels), chains);
   }
 
   void keep(const Batch& batch, const Tensor& z) {

@@ -95,15 +95,13 @@ mcmc::Target posterior_target(const ModelView& view, const Tensor& x, const Tens
 Tensor prior_chains(const PriorView& prior, at::IntArrayRef chains, const Rng& rng, Stream stream, int64_t step,
                     int64_t first_row) {
   const auto [levels, data, each] = std::array{chains[0], rng.all_rows(chains[1]), chains[2]};
-  const auto draw = [&](std::array<int64_t, 3> sizes, int64_t from) {
-    return unflatten_chains(prior.sample(c10::multiply_integers(sizes), rng, stream, step, first_row + from), sizes);
-  };
-  if (!rng.rows().is_part()) return draw({levels, data, each}, 0);
-  const int64_t first = rng.rows().first;
-  if (!prior.draws_by_index()) return draw({levels, data, each}, 0).narrow(1, first, chains[1]).contiguous();
+  const int64_t all = levels * data * each;
+  if (!rng.rows().is_part()) return unflatten_chains(prior.sample(all, rng, stream, step, first_row), chains);
   std::vector<Tensor> parts;
-  for (int64_t t = 0; t < levels; ++t) parts.push_back(draw({1, chains[1], each}, (t * data + first) * each));
-  return at::cat(parts);
+  for (int64_t t = 0; t < levels; ++t)
+    parts.push_back(
+        prior.sample_part(chains[1] * each, (t * data + rng.rows().first) * each, all, rng, stream, step, first_row));
+  return unflatten_chains(at::cat(parts), chains);
 }
 
 Tensor prior_deviations(const PriorView& prior, const Rng& rng, int64_t step) {

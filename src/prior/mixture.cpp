@@ -64,7 +64,11 @@ struct MixtureView final : PriorView, CoordinateDistribution, WhiteCoordinates {
     return (responsibilities * (base.defined() ? slopes + base : slopes)).sum(2);
   }
 
-  bool draws_by_index() const override { return prior.options.uniforms != "latin"; }
+  Tensor sample_part(int64_t n, int64_t first, int64_t all, const Rng& rng, Stream stream, int64_t step,
+                     int64_t first_index) const override {
+    if (prior.options.uniforms != "latin") return sample(n, rng, stream, step, first_index + first);
+    return sample(all, rng, stream, step, first_index).narrow(0, first, n);
+  }
 
   Tensor weighted_log_prob(const Tensor& all, const Tensor& all_weights, const Rng& rng, int64_t step) const override {
     const auto [z, weight] = in_use(all, all_weights);

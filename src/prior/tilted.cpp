@@ -22,16 +22,21 @@ struct TiltedView final : PriorView, WhiteCoordinates, TiltedBase {
   explicit TiltedView(TiltedPrior& deep) : prior_(deep), versions(versions_of(deep)) {}
 
   Tensor sample(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index) const override {
+    return sample_part(n, 0, n, rng, stream, step, first_index);
+  }
+
+  Tensor sample_part(int64_t n, int64_t first, int64_t all, const Rng& rng, Stream stream, int64_t step,
+                     int64_t first_index) const override {
     const c10::AutoGradMode no_grad(false);
     // Every row has (iters + 1) numbers a coordinate: a call takes those of its rows, in the order of the steps.
     const DeepOptions& langevin = prior().langevin;
-    int64_t index = first_index * (langevin.iters + 1) * prior().width();
+    int64_t index = first_index * (langevin.iters + 1) * prior().width() + first * prior().width();
     const Tensor start = prior().sample_reference(n, rng, stream, step, index);
-    index += start.numel();
+    index += all * prior().width();
     mcmc::Draws draws;
     draws.normal = [&](at::IntArrayRef shape, at::TensorOptions draw_options) {
       const Tensor noise = rng.normal(stream, step, shape, draw_options, index);
-      index += noise.numel();
+      index += all * prior().width();
       return noise;
     };
     mcmc::Target target;
@@ -48,8 +53,6 @@ struct TiltedView final : PriorView, WhiteCoordinates, TiltedBase {
     return state.z.reshape({n, -1});
   }
 
-  bool draws_by_index() const override { return false; }
-
   Tensor log_prob(const Tensor& z) const override {
     const auto [a, b] = prior().domain();
     return minus_infinity_outside(z, unnormalised_log_prob(z.clamp(a, b)), {a, b});
@@ -64,7 +67,10 @@ struct TiltedView final : PriorView, WhiteCoordinates, TiltedBase {
   Tensor weighted_log_prob(const Tensor& z, const Tensor& weight, const Rng& rng, int64_t step) const override {
     // E_p[∇(f + log π0)] = ∇ log Z, by fresh draws. The value is the difference of the two means: log Z is not known.
     const Tensor positive = (weight * unnormalised_log_prob(z)).sum();
-    return positive - unnormalised_log_prob(sample(z.size(0), rng, Stream::kNegative, step, rng.first_of(z.size(0)))).mean();
+    const int64_t draws = z.size(0);
+    return positive - unnormalised_log_prob(
+                          sample_part(draws, rng.first_of(draws), rng.all_of(draws), rng, Stream::kNegative, step, 0))
+                          .mean();
   }
 
   const WhiteCoordinates* white() const override { return prior_.bounded() ? nullptr : this; }

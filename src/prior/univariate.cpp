@@ -19,7 +19,11 @@ struct UnivariateView final : PriorView, CoordinateDistribution, WhiteCoordinate
     return components.sample(n, rng, stream, step, first_index);
   }
 
-  bool draws_by_index() const override { return options.uniforms != "latin"; }
+  Tensor sample_part(int64_t n, int64_t first, int64_t all, const Rng& rng, Stream stream, int64_t step,
+                     int64_t first_index) const override {
+    if (options.uniforms != "latin") return sample(n, rng, stream, step, first_index + first);
+    return sample(all, rng, stream, step, first_index).narrow(0, first, n);
+  }
 
   Tensor log_prob(const Tensor& z) const override {
     const Tensor nearest = z.clamp(reference.domain.first, reference.domain.second);
@@ -41,7 +45,10 @@ struct UnivariateView final : PriorView, CoordinateDistribution, WhiteCoordinate
     if (!reference.is_flat()) positive = positive + (weight * reference.log_density(z).sum({1, 2})).sum();
     if (!options.contrastive_divergence) return positive - log_normaliser.sum();
     // E_p[∇(f + log π0)] = ∇ log Z, by fresh draws; the value stays the table's.
-    const Tensor negative = unnormalised_log_prob(sample(z.size(0), rng, Stream::kNegative, step, rng.first_of(z.size(0)))).mean();
+    const int64_t draws = z.size(0);
+    const Tensor negative_z =
+        sample_part(draws, rng.first_of(draws), rng.all_of(draws), rng, Stream::kNegative, step, 0);
+    const Tensor negative = unnormalised_log_prob(negative_z).mean();
     return positive - (log_normaliser.detach().sum() + negative - negative.detach());
   }
 

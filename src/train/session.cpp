@@ -60,8 +60,8 @@ Session::Session(Trainer& trainer)
       data_(trainer.data()),
       length_(trainer.length()),
       resumed_(!trainer.options().resume.empty()),
-      meta_{trainer.options().command_line, trainer.device(), at::get_num_threads(),
-            trainer.options().group ? trainer.options().group->size() : 1, data_.sources},
+      meta_{trainer.options().command_line, trainer.device(), at::get_num_threads(), data_.sources,
+            trainer.options().group ? trainer.options().group->size() : 1},
       evaluator_(make_evaluator(trainer)),
       folder_(resumed_ ? RunFolder::open(trainer.options().resume, config_.run.out)
                        : RunFolder::create(config_, meta_)),
@@ -355,15 +355,14 @@ void Session::report_start() const {
   const std::string data = data_text(data_), model = model_text(config_, *trainer_.model());
   log::info(str("data: ", data), {{"dataset", data_.name}, {"training_records", data_.train.size(0)}});
   log::info(str("model: ", model), {{"model", model}});
-  log::info(
-      str("training: ", config_.run.mode, ", ", posterior_text(config_), "; ", length_text(config_, length_), " on ",
-          trainer_.device(), ", ", meta_.processes > 1 ? str(meta_.processes, " processes of ") : "",
-          at::get_num_threads(), at::get_num_threads() == 1 ? " thread" : " threads"),
-      {{"mode", config_.run.mode},
-       {"updates", length_.last},
-       {"batch_size", config_.run.batch_size},
-       {"device", trainer_.device()},
-       {"threads", static_cast<int64_t>(at::get_num_threads())}});
+  log::info(str("training: ", config_.run.mode, ", ", posterior_text(config_), "; ", length_text(config_, length_),
+                " on ", trainer_.device(), ", ", meta_.processes > 1 ? str(meta_.processes, " processes of ") : "",
+                at::get_num_threads(), at::get_num_threads() == 1 ? " thread" : " threads"),
+            {{"mode", config_.run.mode},
+             {"updates", length_.last},
+             {"batch_size", config_.run.batch_size},
+             {"device", trainer_.device()},
+             {"threads", static_cast<int64_t>(at::get_num_threads())}});
   log::info(str("run folder: ", folder_.path()), {{"folder", folder_.path()}});
 }
 

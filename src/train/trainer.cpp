@@ -306,7 +306,8 @@ void Trainer::begin() {
   if (options_.group) share_state();
 }
 
-/// Bookkeeping of an update. A signal to any process of a group ends all, once the first one has written its checkpoint.
+/// Bookkeeping of an update. A signal to any process of a group ends all, once the first one has written its
+/// checkpoint.
 void Trainer::after(const StepResult& result) {
   const bool stops = result.signal != 0 && steps_ < length_.last;
   try {
@@ -320,7 +321,8 @@ void Trainer::after(const StepResult& result) {
   throw Interrupted(str("process ", options_.group->rank(), ": interrupted after update ", steps_), result.signal);
 }
 
-/// Brings all processes to where the first one is: a new run's start is the same everywhere already, a checkpoint is not.
+/// Brings all processes to where the first one is: a new run's start is the same everywhere already, a checkpoint is
+/// not.
 void Trainer::share_state() {
   const at::NoGradGuard no_grad;
   const at::Tensor done = at::full({}, steps_, at::kLong);

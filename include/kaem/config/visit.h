@@ -120,8 +120,9 @@ void visit_run(Config& c, V&& v) {
                 "empty: off"},
     c.run.budget);
   v(Key{.name = "data_at_once",
-        .help = "Data of a batch that are worked on together, which bounds the memory of latents and chains; 0: all. The "
-                "numbers of an update do not depend on it, but for rounding",
+        .help =
+            "Data of a batch that are worked on together, which bounds the memory of latents and chains; 0: all. The "
+            "numbers of an update do not depend on it, but for rounding",
         .min = 0},
     c.run.data_at_once);
   v(Key{.name = "max_steps",

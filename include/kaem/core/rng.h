@@ -49,14 +49,15 @@ class Rng {
  public:
   explicit Rng(uint64_t seed) : seed_(seed) {}
 
-  /// The same numbers, for some data of a batch: what `row_uniform` and `row_normal` draw are those that these data have
-  /// when the whole batch is drawn at once, whatever it is cut into.
+  /// The same numbers, for some data of a batch: what `row_uniform` and `row_normal` draw are those that these data
+  /// have when the whole batch is drawn at once, whatever it is cut into.
   Rng of_rows(const BatchRows& rows) const;
   const BatchRows& rows() const { return rows_; }
   /// Data of the whole batch, of which `own` are here.
   int64_t all_rows(int64_t own) const { return rows_.is_part() ? rows_.total : own; }
-  /// The number of the first of these data's `n` draws among those of the whole batch.
+  /// Of `n` draws for these data: the number of the first among those of the whole batch, and how many these are.
   int64_t first_of(int64_t n) const { return rows_.is_part() ? n / rows_.count * rows_.first : 0; }
+  int64_t all_of(int64_t n) const { return rows_.is_part() ? n / rows_.count * rows_.total : n; }
 
   uint64_t seed() const { return seed_; }
 
@@ -68,10 +69,10 @@ class Rng {
   at::Tensor normal(Stream stream, int64_t step, at::IntArrayRef shape, at::TensorOptions options = {},
                     int64_t first_index = 0) const;
 
-  /// Numbers of a batch's data, which stand along dimension `dim` of `shape` (of `rows` alone); those of the whole batch
-  /// have indices from first_index on.
-  at::Tensor row_uniform(Stream stream, int64_t step, at::IntArrayRef shape, int64_t dim, at::TensorOptions options = {},
-                         int64_t first_index = 0) const;
+  /// Numbers of a batch's data, which stand along dimension `dim` of `shape` (of `rows` alone); those of the whole
+  /// batch have indices from first_index on.
+  at::Tensor row_uniform(Stream stream, int64_t step, at::IntArrayRef shape, int64_t dim,
+                         at::TensorOptions options = {}, int64_t first_index = 0) const;
   at::Tensor row_normal(Stream stream, int64_t step, at::IntArrayRef shape, int64_t dim, at::TensorOptions options = {},
                         int64_t first_index = 0) const;
 

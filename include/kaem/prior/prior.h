@@ -74,8 +74,11 @@ struct PriorView {
   /// are Langevin chains: the same call gives the same draws, but chunks need not add up to one big call.
   virtual at::Tensor sample(int64_t n, const Rng& rng, Stream stream, int64_t step, int64_t first_index = 0) const = 0;
 
-  /// True if draw i is the same for every n.
-  virtual bool draws_by_index() const { return true; }
+  /// Draws `first`... of those that `sample` makes of `all`: n of them, to rounding.
+  virtual at::Tensor sample_part(int64_t n, int64_t first, int64_t /*all*/, const Rng& rng, Stream stream, int64_t step,
+                                 int64_t first_index = 0) const {
+    return sample(n, rng, stream, step, first_index + first);
+  }
 
   /// log p(z): z [n, latent...] -> [n], up to log Z if the prior is not `normalised`; differentiable in the parameters
   /// and z.

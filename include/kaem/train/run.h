@@ -26,8 +26,8 @@ struct RunMeta {
   std::string command_line;
   std::string device = "cpu";
   int64_t threads = 1;
-  int64_t processes = 1;
   std::vector<std::pair<std::string, std::string>> sources;  ///< data files and their SHA-256
+  int64_t processes = 1;                                     ///< that train the model together
 };
 
 /// The folder of one run, runs/DATASET/mode/NAME. docs/file-formats.md.

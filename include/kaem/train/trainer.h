@@ -38,10 +38,10 @@ struct Report {
 class Trainer;
 
 struct TrainOptions {
-  std::string resume;        ///< run folder (or "last") to go on with; empty: a new run
-  std::string command_line;  ///< for meta.json
+  std::string resume;                            ///< run folder (or "last") to go on with; empty: a new run
+  std::string command_line;                      ///< for meta.json
   std::shared_ptr<dist::Group> group = nullptr;  ///< processes that train the model together; null: this one alone
-  bool profile = false;      ///< times the phases of the updates: Trainer::profile, profile.json of a run
+  bool profile = false;  ///< times the phases of the updates: Trainer::profile, profile.json of a run
   /// Makes what measures the run ([TRAINING] eval_every); must be there if that is on.
   std::function<std::unique_ptr<Evaluator>(Trainer&)> evaluator = {};
   /// Called once all updates are made.
@@ -69,10 +69,10 @@ class Trainer {
   /// and no update, if the loss or the gradient is not finite.
   StepResult step(const Batch& batch);
 
-  /// All updates up to the run's length, with a folder, which rank 0 of a group writes: rows of metrics.csv, pictures, checkpoints; from the newest
-  /// checkpoint where a run is resumed. Prints the notes of the configuration and of the data. Error as `step`, or if
-  /// the folder cannot be written; Interrupted after SIGINT or SIGTERM, once the update is finished and its checkpoint
-  /// written.
+  /// All updates up to the run's length, with a folder, which rank 0 of a group writes: rows of metrics.csv, pictures,
+  /// checkpoints; from the newest checkpoint where a run is resumed. Prints the notes of the configuration and of the
+  /// data. Error as `step`, or if the folder cannot be written; Interrupted after SIGINT or SIGTERM, once the update is
+  /// finished and its checkpoint written.
   Report fit();
 
   /// `fit` in parts, for those who look in between: `begin` makes or opens the folder, `advance` makes up to `updates`
@@ -131,7 +131,7 @@ class Trainer {
   std::unique_ptr<BatchLoader> loader_;
   int64_t steps_ = 0;
   StepResult last_;
-  std::unique_ptr<Session> session_;  ///< between `begin` and `end`, of the process that writes
+  std::unique_ptr<Session> session_;      ///< between `begin` and `end`, of the process that writes
   std::unique_ptr<SignalGuard> signals_;  ///< the same of the others of a group
 };
 

@@ -44,8 +44,9 @@ class Update {
  public:
   explicit Update(const UpdateParts& update_parts) : parts(update_parts) {}
 
-  /// Leaves the clipped gradients of the loss at update `step` (0-based) with the parameters. `batch`: all of it, of which
-  /// a process of a group takes its part. What comes out does not depend on how the batch is cut, but for rounding.
+  /// Leaves the clipped gradients of the loss at update `step` (0-based) with the parameters. `batch`: all of it, of
+  /// which a process of a group takes its part. What comes out does not depend on how the batch is cut, but for
+  /// rounding.
   StepResult gradients(const Batch& batch, int64_t step);
 
   /// The two halves of it: the samples, and what follows them, which returns the update's numbers on the device.
@@ -67,7 +68,7 @@ class Update {
   at::Tensor numbers_of(const Terms& terms, const at::Tensor& norm);
   at::Tensor summed(const at::Tensor& numbers);
 
-  int heard_ = 0;  ///< the group's signal
+  int heard_ = 0;                                       ///< the group's signal
   std::vector<std::pair<std::string, Measure>> terms_;  ///< of the last update's numbers
 };
 
