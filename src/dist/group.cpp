@@ -72,9 +72,7 @@ auto together(const Place& place, const char* what, Work&& work) {
 }
 
 /// Where it is reduced: on the host, in one piece.
-Tensor on_host(const Tensor& values) {
-  return values.is_cpu() && values.is_contiguous() ? values : values.cpu().contiguous();
-}
+Tensor on_host(const Tensor& values) { return values.cpu().contiguous(); }
 
 }  // namespace
 

@@ -39,4 +39,12 @@ void restore_state(const io::NamedTensors& into, const std::map<std::string, at:
   }
 }
 
+io::NamedTensors posterior_state(Posterior& posterior) {
+  io::NamedTensors tensors;
+  if (const auto module = posterior.module())
+    for (const auto& v : named_values(*module)) tensors.emplace_back("posterior.encoder." + v.name, v.value);
+  for (const auto& [name, tensor] : posterior.named_state()) tensors.emplace_back("posterior." + name, tensor);
+  return tensors;
+}
+
 }  // namespace kaem

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "kaem/io/safetensors.h"
+#include "kaem/posterior/posterior.h"
 
 namespace kaem {
 
@@ -26,5 +27,8 @@ io::NamedTensors model_state(const torch::nn::Module& module);
 /// Copies `from` into the tensors of the same names; Error (naming `source`) if one is missing or has another shape.
 void restore_state(const io::NamedTensors& into, const std::map<std::string, at::Tensor>& from,
                    const std::string& source);
+
+/// "posterior.encoder.NAME" and "posterior.NAME" of what a sampler keeps.
+io::NamedTensors posterior_state(Posterior& posterior);
 
 }  // namespace kaem
