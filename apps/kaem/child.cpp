@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <mutex>
 #include <system_error>
 #include <thread>
 
@@ -23,12 +24,14 @@ namespace {
 
 // What a handler may touch; it has no argument to carry them.
 volatile std::sig_atomic_t received_signal = 0;
-volatile std::sig_atomic_t running_child = 0;
+volatile std::sig_atomic_t running_children[ChildProcesses::kMost] = {};
+std::mutex slots_mutex;  // of who takes an element of it; a handler only reads them
 
 extern "C" void pass_on(int signal) {
   const int error = errno;
   received_signal = signal;
-  if (running_child > 0) ::kill(static_cast<pid_t>(running_child), signal);
+  for (const volatile std::sig_atomic_t& child : running_children)
+    if (child > 0) ::kill(static_cast<pid_t>(child), signal);
   errno = error;
 }
 
@@ -44,9 +47,9 @@ class HeldSignals {
  public:
   HeldSignals() {
     const sigset_t set = passed_signals();
-    ::sigprocmask(SIG_BLOCK, &set, &before_);
+    ::pthread_sigmask(SIG_BLOCK, &set, &before_);
   }
-  ~HeldSignals() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  ~HeldSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
   HeldSignals(const HeldSignals&) = delete;
   HeldSignals& operator=(const HeldSignals&) = delete;
   const sigset_t& before() const { return before_; }
@@ -73,12 +76,32 @@ class HeldSignals {
   ::_exit(127);
 }
 
+/// An element of running_children that is nobody's now.
+class Slot {
+ public:
+  Slot() {
+    const std::lock_guard lock(slots_mutex);
+    while (place_ < ChildProcesses::kMost && running_children[place_] != 0) ++place_;
+    if (place_ == ChildProcesses::kMost) throw Error(str("more than ", ChildProcesses::kMost, " processes at once"));
+    running_children[place_] = kReserved;
+  }
+  ~Slot() { running_children[place_] = 0; }
+  Slot(const Slot&) = delete;
+  Slot& operator=(const Slot&) = delete;
+  void holds(pid_t child) { running_children[place_] = child; }
+  void reserve() { running_children[place_] = kReserved; }
+
+ private:
+  static constexpr std::sig_atomic_t kReserved = -1;
+  size_t place_ = 0;
+};
+
 /// Waits without reaping, so that the number stays the child's until no handler can use it any more.
-int wait_and_reap(pid_t child) {
+int wait_and_reap(pid_t child, Slot& slot) {
   siginfo_t info{};
   while (::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) continue;
   const HeldSignals held;
-  running_child = 0;
+  slot.reserve();
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
   return status;
@@ -133,17 +156,18 @@ ChildEnd ChildProcesses::run(const std::vector<std::string>& arguments, bool sil
   argv.push_back(nullptr);
   const auto start = std::chrono::steady_clock::now();
   const pid_t parent = ::getpid();
+  Slot slot;
   pid_t child = -1;
   {
     const HeldSignals held;
     if (received_signal != 0) return {0, static_cast<int>(received_signal), 0};  // it came before there was a child
     child = ::fork();
     if (child == 0) become(argv.data(), silent, parent, held.before());
-    if (child > 0) running_child = child;
+    if (child > 0) slot.holds(child);
   }
   if (child < 0) throw Error(str("cannot start another process: ", std::generic_category().message(errno)));
   if (started) started(child);
-  const int status = wait_and_reap(child);
+  const int status = wait_and_reap(child, slot);
   ChildEnd end;
   if (WIFSIGNALED(status))
     end.signal = WTERMSIG(status);

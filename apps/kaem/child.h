@@ -27,7 +27,7 @@ struct ChildEnd {
   std::string text() const;
 };
 
-/// While it lives, what asks a program to stop is noted and passed on to the running child; where
+/// While it lives, what asks a program to stop is noted and passed on to the children that run; where
 /// nohup has SIGHUP ignored, it stays so. A child has a process group of its
 /// own, so that Ctrl-C reaches it once only, and gets SIGTERM if this program dies first.
 class ChildProcesses {
@@ -39,6 +39,9 @@ class ChildProcesses {
   ~ChildProcesses();
   ChildProcesses(const ChildProcesses&) = delete;
   ChildProcesses& operator=(const ChildProcesses&) = delete;
+
+  /// So many may run at once, each started by a thread of its own.
+  static constexpr size_t kMost = 64;
 
   /// Runs this program with `arguments` to its end; `silent`: its standard output goes nowhere. `started` is called
   /// with its process number. Error if it cannot be started. After a signal nothing is started: the end is that

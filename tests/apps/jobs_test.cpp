@@ -142,6 +142,38 @@ TEST_F(Jobs, AnInterruptIsPassedOnAndTheSequenceGoesOn) {
   EXPECT_EQ(jobs[2]["folder"], "runs/DARCY_PERM/vanilla/j_01");
 }
 
+TEST_F(Jobs, SeveralWorkersMakeWhatOneMakes) {
+  std::string jobs;
+  for (int seed = 1; seed <= 5; ++seed)
+    jobs += "DARCY_PERM vanilla config=tiny.ini seed=" + std::to_string(seed) + "\n";
+  write("j.txt", jobs + "DARCY_PERM vanilla config=tiny.ini DATA.darcy_file=bad.npy\n");
+  write("bad.npy", "no array");
+  const Outcome one = kaem(std::string("jobs j.txt --out one") + kOptions);
+  const Outcome three = kaem(std::string("jobs j.txt --workers 3 --out three") + kOptions);
+  EXPECT_EQ(one.status, 1);
+  ASSERT_EQ(three.status, 1) << three.err;
+  std::string table = table_of(three.out);
+  for (size_t at; (at = table.find("three/")) != std::string::npos;) table.replace(at, 6, "one/  ");
+  std::string expected = table_of(one.out);
+  for (size_t at; (at = expected.find("one/D")) != std::string::npos;) expected.replace(at, 5, "one/  D");
+  EXPECT_EQ(table, expected);
+  EXPECT_HAS(refused("jobs j.txt --workers 0"), "--workers 0: expected");
+  EXPECT_HAS(refused("jobs j.txt --devices 0,x"), "--devices x: expected");
+  EXPECT_HAS(refused("jobs j.txt --devices 0 --workers 2"), "expected one of them");
+}
+
+TEST_F(Jobs, ASignalReachesAllWorkers) {
+  const std::string line = "DARCY_PERM vanilla config=tiny.ini TRAINING.N_epochs=100000\n";
+  write("j.txt", line + line + line);
+  const pid_t parent = start(std::string("jobs j.txt --workers 2") + kOptions);
+  process_of(0), process_of(1);
+  ASSERT_EQ(::kill(parent, SIGTERM), 0);
+  EXPECT_EQ(status_of_started(), 128 + SIGTERM);
+  EXPECT_EQ(state()["jobs"][0]["status"], "interrupted");
+  EXPECT_EQ(state()["jobs"][1]["status"], "interrupted");
+  EXPECT_EQ(state()["jobs"][2]["status"], "pending");
+}
+
 TEST_F(Jobs, TheWholeFileIsCheckedBeforeAnythingRuns) {
   write("j.txt",
         "MNSIT vanilla\nDARCY_PERM vanila\nDARCY_PERM vanilla TRAINING.bach_size=3\n"
