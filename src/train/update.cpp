@@ -8,7 +8,9 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <optional>
 
+#include "buckets.h"
 #include "kaem/dist/group.h"
 #include "kaem/model/model.h"
 
@@ -59,7 +61,9 @@ Tensor Update::in_parts(const Batch& batch, int64_t step) {
                 size = parts.group != nullptr ? parts.group->size() : 1;
   parts.optimizer.zero_grad();
   Tensor numbers;
-  for (const BatchRows& rows : parts_of(batch.x.size(0), rank, size, parts.data_at_once)) {
+  std::optional<GradientSums> sums;
+  const std::vector<BatchRows> all = parts_of(batch.x.size(0), rank, size, parts.data_at_once);
+  for (const BatchRows& rows : all) {
     const Rng rng = parts.rng.of_rows(rows);
     const Batch part = part_of(batch, rows);
     const ModelView view = parts.model.view();
@@ -72,6 +76,7 @@ Tensor Update::in_parts(const Batch& batch, int64_t step) {
     const double share = static_cast<double>(rows.count) / static_cast<double>(rows.total);
     {
       const auto timed = Profile::time(parts.profile, "backward pass");
+      if (parts.group != nullptr && &rows == &all.back()) sums.emplace(parts.optimizer.parameters, *parts.group);
       (terms.total * share).backward();
     }
     const at::NoGradGuard no_grad;
@@ -79,29 +84,19 @@ Tensor Update::in_parts(const Batch& batch, int64_t step) {
     numbers = numbers.defined() ? numbers + own : own;
   }
   const at::NoGradGuard no_grad;
-  if (parts.group != nullptr) numbers = summed(numbers);
+  if (sums) numbers = summed(*sums, numbers);
   const auto timed = Profile::time(parts.profile, "clipping and numbers");
   numbers[1].copy_(clip_gradients(parts.optimizer.parameters, parts.max_grad_norm));
   return numbers;
 }
 
-/// Sums the gradients, in one flat piece, and the numbers, with whoever has received a signal and which.
-Tensor Update::summed(const Tensor& numbers) {
+/// Ends the sums of the gradients and makes those of the numbers, with whoever has received a signal and which.
+Tensor Update::summed(GradientSums& sums, const Tensor& numbers) {
   const auto timed = Profile::time(parts.profile, "sums over processes");
-  std::vector<Tensor> gradients, flat;
-  for (const auto& p : parts.optimizer.parameters)
-    if (p.value.grad().defined()) gradients.push_back(p.value.grad()), flat.push_back(p.value.grad().flatten());
-  const Tensor all = at::cat(flat);
-  const auto pending = parts.group->start_sum(all);
+  sums.finish();
   const Tensor told = at::tensor({received != 0 ? 1.0 : 0.0, static_cast<double>(received)}, at::kDouble);
   const Tensor small = at::cat({numbers.to(at::kCPU, at::kDouble), told});
   parts.group->sum(small);
-  parts.group->wait(*pending);
-  int64_t first = 0;
-  for (const auto& gradient : gradients) {
-    gradient.copy_(all.narrow(0, first, gradient.numel()).view_as(gradient));
-    first += gradient.numel();
-  }
   const double* heard = small.const_data_ptr<double>() + numbers.numel();
   heard_ = heard[0] > 0 ? static_cast<int>(heard[1] / heard[0]) : 0;
   return small.slice(0, 0, numbers.numel());

@@ -15,6 +15,7 @@ namespace kaem {
 namespace dist {
 class Group;
 }
+class GradientSums;
 
 /// What an update came to, read from the device at once.
 struct StepResult {
@@ -66,7 +67,7 @@ class Update {
   at::Tensor in_parts(const Batch& batch, int64_t step);
   Terms evaluate(const ModelView& view, const at::Tensor& x, int64_t step, const Particles& particles, const Rng& rng);
   at::Tensor numbers_of(const Terms& terms, const at::Tensor& norm);
-  at::Tensor summed(const at::Tensor& numbers);
+  at::Tensor summed(GradientSums& sums, const at::Tensor& numbers);
 
   int heard_ = 0;                                       ///< the group's signal
   std::vector<std::pair<std::string, Measure>> terms_;  ///< of the last update's numbers
