@@ -117,29 +117,6 @@ int64_t print_parameters(const ModelImpl& model) {
   return total;
 }
 
-/// What a step holds at once: features of each generator layer and their gradients, draws, the prior's table.
-int64_t step_bytes(const Config& c, const ModelImpl& model) {
-  const auto& prior = c.model.prior;
-  const auto& generator = c.model.generator;
-  const int64_t samples = c.posterior.samples, components = prior.layer_widths[0] * prior.layer_widths[1];
-  int64_t floats = 3 * samples * components + 5 * (2 * prior.quadrature_nodes + 1) * components;
-  if (generator.seq.use()) {  // logits, their logarithms and gradients at every position of every draw
-    const int64_t chains =
-        c.run.batch_size * c.posterior.chains_per_datum * std::max<int64_t>(1, c.posterior.tempering.levels);
-    const SamplerKind kind = sampler_kind(c.posterior.sampler);
-    const int64_t own = kind == SamplerKind::kProposal ? c.run.batch_size * samples : chains;
-    const int64_t draws = kind == SamplerKind::kImportance ? samples : own;
-    return kFloat * (floats + draws * model.data_size() * (4 * generator.seq.vocab_size + 3 * generator.seq.d_model));
-  }
-  const int64_t features = ops::feature_count(make_basis_spec(generator.basis), generator.basis.grid_size);
-  auto widths = generator.widths;
-  widths.push_back(model.data_size());
-  for (size_t i = 0; i + 1 < widths.size(); ++i)
-    floats +=
-        2 * samples * widths[i] * features + 3 * samples * widths[i + 1] + 2 * widths[i] * features * widths[i + 1];
-  return kFloat * (floats + 3 * c.run.batch_size * model.data_size() + 6 * c.run.batch_size * samples);
-}
-
 /// Random records in place of the data: what an update takes does not depend on them.
 Dataset stand_in(const Config& config, const DataShape& shape) {
   Dataset data;
@@ -167,36 +144,55 @@ void print_length(const Config& config, const Length& length) {
   std::cout << " (batch " << config.run.batch_size << ", " << posterior_text(config) << ")\n";
 }
 
-/// How long that takes on this machine.
-void print_time(const Config& config, const DataShape& shape, const Length& length) {
+/// What updates take on this machine, found by making some on random data.
+struct Trial {
+  double seconds = 0;      ///< of each; 0: it could not be measured
+  int64_t most_bytes = 0;  ///< resident in the program while they were made
+  std::string obstacle;
+};
+
+Trial try_updates(const Config& config, const DataShape& shape) {
   constexpr double kTrial = 2;  // seconds
-  double each = 0;
+  Trial trial;
   try {
-    each = seconds_per_update(config, stand_in(config, shape), kTrial);
+    trial.seconds = seconds_per_update(config, stand_in(config, shape), kTrial);
+    trial.most_bytes = peak_resident_bytes();
   } catch (const Error& error) {
     if (error.exit_status() == 2)
       throw;  // the configuration's fault; what random data cannot be trained on, others may
-    label("time") << "not measured: " << error.what() << "\n";
+    trial.obstacle = error.what();
+  }
+  return trial;
+}
+
+void print_time(const Config& config, const Length& length, const Trial& trial) {
+  if (!trial.obstacle.empty()) {
+    label("time") << "not measured: " << trial.obstacle << "\n";
     return;
   }
-  label("time") << std::round(each * 1e4) / 10 << " ms an update here, measured with random data: ";
+  label("time") << std::round(trial.seconds * 1e4) / 10 << " ms an update here, measured with random data: ";
   if (!has_budget(config.run)) {
-    std::cout << clock_text(each * static_cast<double>(length.last)) << " in all\n";
+    std::cout << clock_text(trial.seconds * static_cast<double>(length.last)) << " in all\n";
     return;
   }
   const double budget = parse_duration(config.run.budget);
-  std::cout << "about " << grouped(static_cast<int64_t>(budget / each)) << " updates in " << clock_text(budget) << "\n";
+  std::cout << "about " << grouped(static_cast<int64_t>(budget / trial.seconds)) << " updates in " << clock_text(budget)
+            << "\n";
 }
 
-/// `records`: of the data that will be in memory.
-void print_memory_estimate(const Config& c, const ModelImpl& model, int64_t parameters, int64_t records) {
+/// `records`: of the data that will be in memory; `before`: what the program held before the updates, the weights once
+/// among it.
+void print_memory(const Config& c, const ModelImpl& model, int64_t parameters, int64_t records, int64_t before,
+                  const Trial& trial) {
   const bool bytes =
       dataset_traits(c.data.name).kind <= DataKind::kPictures && c.data.resize.empty() && !c.data.use_pca;
   const int64_t copies = 4 + (c.optimizer.ema_decay > 0);  // weights, gradients, two moments, averages
-  std::vector<std::pair<const char*, int64_t>> parts = {{"LibTorch", resident_bytes()},
+  std::vector<std::pair<const char*, int64_t>> parts = {{"LibTorch", before - kFloat * parameters},
                                                         {"weights and optimiser", copies * kFloat * parameters},
                                                         {"data", records * model.data_size() * (bytes ? 1 : kFloat)}};
-  if (find_baseline(c.run.mode) == nullptr) parts.emplace_back("a step", step_bytes(c, model));
+  parts.emplace_back("a checkpoint", (copies - 1) * kFloat * parameters);  // which is put together before it is written
+  if (trial.most_bytes > 0)
+    parts.emplace_back("an update", std::max<int64_t>(0, trial.most_bytes - parts[0].second - parts[1].second));
   int64_t sum = 0;
   for (const auto& part : parts) sum += part.second;
   label("memory") << "about " << grouped(sum / 1000000) << " MB:";
@@ -223,8 +219,10 @@ void print_plan(const Config& config, const std::string& source) {
   const int64_t parameters = print_parameters(*model);
   const Length length = run_length(config.run, train / config.run.batch_size);
   print_length(config, length);
-  print_memory_estimate(config, *model, parameters, train + test);
-  print_time(alone, shape, length);
+  const int64_t before = resident_bytes();
+  const Trial trial = try_updates(alone, shape);
+  print_memory(config, *model, parameters, train + test, before, trial);
+  print_time(config, length, trial);
   if (const auto& g = config.model.generator; g.use_perceptual_loss)
     label("network") << g.perceptual_features
                      << (std::filesystem::exists(g.perceptual_features)

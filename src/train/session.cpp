@@ -131,18 +131,20 @@ std::string Session::last_checkpoint() const {
 void Session::tick(const StepResult& result) {
   const auto& run = config_.run;
   const int64_t done = trainer_.steps();
-  std::vector<Number> averages = {{"loss", result.loss}};
-  averages.insert(averages.end(), result.terms.begin(), result.terms.end());
-  averages.push_back({"grad_norm", result.gradient_norm});
-  metrics_.add(averages, {{"grid_moved", static_cast<double>(result.grid.moved)},
-                          {"grid_halved", static_cast<double>(result.grid.halved)},
-                          {"grid_skipped", static_cast<double>(result.grid.skipped)}});
-  learning_rate_ = result.learning_rate, loss_sum_ += result.loss, ++loss_count_;
-  progress_->update(done, result.loss);
-  warn_of_bad_sampling(result.terms);
+  if (!result.skipped) {
+    std::vector<Number> averages = {{"loss", result.loss}};
+    averages.insert(averages.end(), result.terms.begin(), result.terms.end());
+    averages.push_back({"grad_norm", result.gradient_norm});
+    metrics_.add(averages, {{"grid_moved", static_cast<double>(result.grid.moved)},
+                            {"grid_halved", static_cast<double>(result.grid.halved)},
+                            {"grid_skipped", static_cast<double>(result.grid.skipped)}});
+    learning_rate_ = result.learning_rate, loss_sum_ += result.loss, ++loss_count_;
+    progress_->update(done, result.loss);
+    warn_of_bad_sampling(result.terms);
+  }
   const auto each_epochs = [&](int64_t epochs) { return epochs > 0 && done % (epochs * length_.steps_per_epoch) == 0; };
   const bool best = each_epochs(run.eval_epochs) && measure(done);
-  if (done % run.log_steps == 0 || done == length_.total) write_row(done);
+  if ((done % run.log_steps == 0 || done == length_.total) && loss_count_ > 0) write_row(done);
   if (each_epochs(run.sample_epochs)) write_samples(done);
   if (best || each_epochs(run.checkpoint_epochs) || (run.checkpoint_steps > 0 && done % run.checkpoint_steps == 0))
     save(done);

@@ -234,7 +234,14 @@ Batch Trainer::next_batch() {
 
 StepResult Trainer::step(const Batch& batch) {
   StepResult result = recorded_ ? recorded_->gradients(batch, steps_) : update_.gradients(batch, steps_);
-  if (const std::string what = not_finite(result, *optimizer_); !what.empty()) throw NotFinite(steps_, what);
+  if (const std::string what = not_finite(result, *optimizer_); !what.empty()) {
+    constexpr int64_t kMost = 10;
+    if (config_.optimizer.not_finite != "skip" || ++skipped_ == kMost) throw NotFinite(steps_, what);
+    if (leads()) log::warn(str("update ", steps_ + 1, " is left out: ", what));
+    ++steps_, result.skipped = true;
+    return result;
+  }
+  skipped_ = 0;
   const auto timed = Profile::time(&profile_, "optimiser and grids");
   const double factor =
       schedule_factor(schedule_, steps_, length_.scale * static_cast<double>(length_.steps_per_epoch), length_.total);

@@ -177,6 +177,30 @@ TEST(TrainerTest, NanInTheDataNamesUpdateTermAndCheckpoint) {
     EXPECT_TRUE(tensor.isfinite().all().item<bool>()) << name;
 }
 
+TEST(TrainerTest, UpdatesThatAreNotFiniteMayBeLeftOut) {
+  const TempFolder temp("skip");
+  auto config = named(tiny_config(temp.path), "run");
+  config.optimizer.not_finite = "skip", config.run.log_steps = 1;
+  auto data = tiny_data();
+  data.train = data.train.clone();
+  data.train[17].fill_(std::nan(""));
+  const Report report = Trainer(config, data).fit();
+  EXPECT_EQ(report.steps, 60);
+  EXPECT_TRUE(std::isfinite(report.loss));
+  std::vector<std::string> good;  // updates whose batch is without the planted record: these alone have rows
+  for (int64_t step = 0; step < 60; ++step)
+    if (!data.batch(step, 10, Rng(7)).isnan().any().item<bool>()) good.push_back(std::to_string(step + 1));
+  ASSERT_EQ(good.size(), 45U);
+  const auto rows = metrics_of(temp / "DARCY_FLOW/vanilla/run");
+  ASSERT_EQ(rows.size(), 1 + good.size());
+  for (size_t i = 0; i < good.size(); ++i) EXPECT_EQ(rows[i + 1][0], good[i]);
+  for (const auto& [name, tensor] : RunFolder::open(temp / "DARCY_FLOW/vanilla/run").load_checkpoint().tensors)
+    EXPECT_TRUE(tensor.isfinite().all().item<bool>()) << name;
+  // Where no update is finite, leaving out has an end.
+  data.train.fill_(std::nan(""));
+  EXPECT_NE(failure(named(config, "bad"), data).find("update 10: "), std::string::npos);
+}
+
 TEST(TrainerTest, HugeLearningRateStopsWithoutACheckpoint) {
   const TempFolder temp("huge");
   auto config = tiny_config(temp.path);

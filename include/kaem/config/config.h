@@ -24,8 +24,9 @@ struct OptimizerOptions {
   double weight_decay = 0;  ///< "decay"
   double rho = 0.9;         ///< momentum of momentum/nesterov, smoothing of rmsprop
   double eps = 1e-8;
-  double max_grad_norm = 0;  ///< [TRAINING]; 0: off
-  double ema_decay = 0;      ///< [TRAINING]; 0: off
+  double max_grad_norm = 0;         ///< [TRAINING]; 0: off
+  double ema_decay = 0;             ///< [TRAINING]; 0: off
+  std::string not_finite = "stop";  ///< [TRAINING] stop | skip: an update whose loss or gradient is no number
 };
 
 /// Learning-rate schedule ([LR_SCHEDULE], [TRAINING] warmup_steps): a pure function of the step.

@@ -161,6 +161,11 @@ void visit_criterion(Config& c, V&& v) {
     c.schedule.warmup_steps);
   v(Key{.name = "max_grad_norm", .help = "Gradients are scaled down to this joint norm; 0: off", .min = 0},
     c.optimizer.max_grad_norm);
+  v(Key{.name = "not_finite",
+        .help = "What becomes of an update whose loss or gradient is not a finite number: it ends the run (stop), or "
+                "is left out (skip; ten of them one after another end the run)",
+        .choices = {"stop", "skip"}},
+    c.optimizer.not_finite);
   v(Key{.name = "ema_decay",
         .help = "Decay of the averaged weights that samples are drawn with; 0: off",
         .min = 0,

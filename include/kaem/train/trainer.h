@@ -65,8 +65,9 @@ class Trainer {
   /// The data of the next update, on the device: chosen by (seed, update) alone, and made while the update before ran.
   Batch next_batch();
 
-  /// One update on x [B,D] on the device: particles, criterion, gradients, optimiser, averages; grids when due. Error,
-  /// and no update, if the loss or the gradient is not finite.
+  /// One update on x [B,D] on the device: particles, criterion, gradients, optimiser, averages; grids when due. If the
+  /// loss or the gradient is not finite there is no update: Error, or where [TRAINING] not_finite = skip an Error at
+  /// the tenth in a row.
   StepResult step(const Batch& batch);
 
   /// All updates up to the run's length, with a folder, which rank 0 of a group writes: rows of metrics.csv, pictures,
@@ -129,7 +130,7 @@ class Trainer {
   Update update_;
   std::unique_ptr<RecordedUpdate> recorded_;  ///< on GPUs only
   std::unique_ptr<BatchLoader> loader_;
-  int64_t steps_ = 0;
+  int64_t steps_ = 0, skipped_ = 0;  ///< `skipped_`: of the last updates, one after another
   StepResult last_;
   std::unique_ptr<Session> session_;      ///< between `begin` and `end`, of the process that writes
   std::unique_ptr<SignalGuard> signals_;  ///< the same of the others of a group

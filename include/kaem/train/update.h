@@ -24,7 +24,8 @@ struct StepResult {
   std::vector<Number> terms;  ///< of the criterion and the sampler
   double learning_rate = 0;
   GridUpdate grid;
-  int signal = 0;  ///< that one of the group's processes has received, which stops all of them
+  bool skipped = false;  ///< it was not finite and is left out: nothing has moved
+  int signal = 0;        ///< that one of the group's processes has received, which stops all of them
 };
 
 /// What an update is made of; all of it must outlive the update.
