@@ -17,16 +17,18 @@ import zlib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGES = ["README.md", "docs/quick-start.md", "docs/kaem-for-vae-users.md", "docs/choosing.md", "docs/how-to.md", "docs/from-julia.md",
-         "docs/troubleshooting.md", "docs/windows.md", "docs/equations.md"]
+         "docs/troubleshooting.md", "docs/windows.md", "docs/equations.md", "docs/scale.md"]
 # Programs that stand for a machine's own: their success is assumed.
 OTHERS = ["git", "sudo", "srun", "sbatch", "scontrol", "docker", "nvidia-smi", "pip", "python", "tensorboard", "cmake", "apt-get", "xdg-open",
-          "source", "man", "ssh", "scp", "module"]
+          "source", "man", "ssh", "scp", "module", "torchrun", "mpirun"]
 
 WRAPPER = r'''#!/usr/bin/env python3
 import os, sys
 program, words = os.environ["KAEM_PROGRAM"], sys.argv[1:]
 words = ["cpu" if word.startswith("cuda") else word.replace("PDE_data/darcy_flow.h5", "fields.npy") for word in words]
 command = words[0] if words else ""
+if "--devices" in words:
+    at = words.index("--devices"); words[at:at + 2] = ["--workers", "2"]
 def has(*names): return any(word == name or word.startswith(name + "=") for word in words for name in names)
 def drop(name):
     while name in words:

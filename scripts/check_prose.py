@@ -9,7 +9,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGES = ["README.md", "docs/quick-start.md", "docs/kaem-for-vae-users.md", "docs/choosing.md", "docs/how-to.md", "docs/from-julia.md",
-         "docs/troubleshooting.md", "docs/windows.md", "docs/performance.md", "docs/reliability.md"]
+         "docs/troubleshooting.md", "docs/windows.md", "docs/scale.md", "docs/performance.md", "docs/reliability.md"]
 LONGEST = 35
 AVOIDED = re.compile(r"\b(twins?|floor|aims?|heed(?:s|ed)?|a datum|wants?|wanted)\b", re.I)
 
