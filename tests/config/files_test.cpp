@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <sstream>
 
 #include "config/reference_files.h"
 #include "config/support.h"
+#include "kaem/config/jobs.h"
 #include "kaem/config/tuning.h"
 #include "kaem/core/table.h"
 
@@ -77,6 +79,31 @@ TEST(Files, AllOfConfigLoadInTheModesThatTheyAreFor) {
 }
 
 class Reference : public ::testing::TestWithParam<size_t> {};
+
+/// Each line of the jobs files in config/ is a configuration, and so are those of jobs.txt.
+TEST(Files, AllJobsLoad) {
+  std::vector<std::filesystem::path> files = {"jobs.txt"};
+  for (const auto& entry : std::filesystem::directory_iterator("config/jobs")) files.push_back(entry.path());
+  ASSERT_GE(files.size(), 4U);
+  for (const auto& file : files) {
+    std::ifstream stream(file);
+    const std::string text{std::istreambuf_iterator<char>(stream), {}};
+    const JobList list = read_jobs(text, file.string());
+    EXPECT_TRUE(list.faults.empty()) << list.faults.front();
+    EXPECT_FALSE(list.jobs.empty()) << file;
+    for (const auto& job : list.jobs) {
+      SCOPED_TRACE(file.string() + ":" + std::to_string(job.line));
+      std::vector<Override> overrides;
+      for (const auto& [key, value] : job.values)
+        if (key.find('.') != std::string::npos) overrides.push_back(parse_override(key + "=" + value));
+      const bool search = job.mode == "tune";
+      const std::string named = job.value("config"),
+                        path = named.empty() ? default_config_path(job.dataset, job.mode, search) : named;
+      const Config config = load_config(path, overrides, job.dataset, search ? "" : job.mode);
+      EXPECT_TRUE(search || config.run.mode == job.mode);
+    }
+  }
+}
 
 TEST_P(Reference, FilesInEveryFormGiveTheSameConfiguration) {
   const std::string plain = file_of(GetParam(), true), other = file_of(GetParam(), false);
