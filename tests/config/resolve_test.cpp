@@ -347,7 +347,7 @@ TEST(Resolve, FilesOfTheProject) {
   EXPECT_FALSE(nist.model.prior.contrastive_divergence);
   const Config darcy = load_config("config/darcy_flow_config.ini", {}, "DARCY_FLOW", "vanilla");
   EXPECT_TRUE(darcy.notes.empty()) << darcy.notes.front();
-  EXPECT_EQ(darcy.data.train_size / darcy.run.batch_size * darcy.run.epochs, 1280);
+  EXPECT_EQ(darcy.data.train_size / darcy.run.batch_size * darcy.run.epochs, 3840);
   EXPECT_EQ(darcy.model.prior.reference, "gaussian");
   EXPECT_EQ(default_config_path("mnist"), "config/nist_config.ini");
   EXPECT_EQ(default_config_path("FMNIST"), "config/nist_config.ini");

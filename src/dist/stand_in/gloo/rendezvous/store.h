@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "gloo/context.h"
-#include "gloo/transport/device.h"
+#include "../context.h"
+#include "../transport/device.h"
 
 namespace gloo::rendezvous {
 
