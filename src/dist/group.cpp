@@ -5,6 +5,8 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <chrono>
 #include <exception>
@@ -44,13 +46,24 @@ struct Group::Engine {
     store = c10::make_intrusive<c10d::TCPStore>(place.address, options);
     const auto own = c10::make_intrusive<c10d::PrefixStore>("kaem/" + place.attempt, store);
     const auto gloo = c10d::ProcessGroupGloo::Options::create_default(kMeeting);
-    group = c10::make_intrusive<c10d::ProcessGroupGloo>(own, static_cast<int>(place.rank), static_cast<int>(place.size),
-                                                        gloo);
+    const int rank = static_cast<int>(place.rank), size = static_cast<int>(place.size);
+    group = c10::make_intrusive<c10d::ProcessGroupGloo>(own, rank, size, gloo);
     group->setTimeout(kLongest);
+    // In libkaem_cuda.so, which is open where a GPU is used (kaem::load_cuda).
+    using MakeNccl = c10d::Backend* (*)(const c10::intrusive_ptr<c10d::Store>&, int, int);
+    if (const auto make = reinterpret_cast<MakeNccl>(dlsym(RTLD_DEFAULT, "kaem_nccl_backend")); make != nullptr)
+      nccl = c10::intrusive_ptr<c10d::Backend>::reclaim(
+          make(c10::make_intrusive<c10d::PrefixStore>("nccl", own), rank, size));
+  }
+
+  /// Who sums these: of GPUs NCCL, if it is there.
+  c10d::Backend& backend_of(const Tensor& values) {
+    if (values.device().type() == at::kCUDA && nccl) return *nccl;
+    return *group;
   }
 
   c10::intrusive_ptr<c10d::Store> store;
-  c10::intrusive_ptr<c10d::ProcessGroupGloo> group;
+  c10::intrusive_ptr<c10d::Backend> group, nccl;
 };
 
 struct Group::Pending {
@@ -90,9 +103,10 @@ Group::~Group() = default;
 std::shared_ptr<Group::Pending> Group::start_sum(const Tensor& values) const {
   auto pending = std::make_shared<Pending>();
   pending->target = values;
-  pending->host = on_host(values);
+  c10d::Backend& backend = engine_->backend_of(values);
+  pending->host = &backend == engine_->nccl.get() ? values : on_host(values);
   pending->list = {pending->host};
-  together(place_, "a sum", [&] { pending->work = engine_->group->allreduce(pending->list); });
+  together(place_, "a sum", [&] { pending->work = backend.allreduce(pending->list); });
   return pending;
 }
 

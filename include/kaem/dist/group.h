@@ -8,9 +8,9 @@
 
 namespace kaem::dist {
 
-/// The processes that train one model, joined by PyTorch's process groups (c10d, Gloo; tensors of GPUs go through the
-/// host). Every call is made by all of them, in the same order. Error, in a line, if one of them is lost or another
-/// calls something else.
+/// The processes that train one model, joined by PyTorch's process groups (c10d): Gloo, and NCCL for sums on GPUs where
+/// libkaem_cuda.so has it (else they go through the host). Every call is made by all of them, in the same order. Error,
+/// in a line, if one of them is lost or another calls something else.
 class Group {
  public:
   /// Waits until all have come; Error if they have not within two minutes.
