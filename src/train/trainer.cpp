@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 
@@ -156,6 +157,22 @@ RunOptions own_part(const RunOptions& options, const dist::Group* group) {
   return own;
 }
 
+/// UsageError in a process that was started with other settings or other data than the first.
+void check_alike(std::string own, const Dataset& data, const dist::Group& group) {
+  for (const auto& source : data.sources) own += source.second;
+  own = io::sha256(own);
+  const auto size = static_cast<int64_t>(own.size());
+  const at::Tensor first = at::empty({size}, at::kByte);
+  std::copy(own.begin(), own.end(), first.mutable_data_ptr<uint8_t>());
+  group.broadcast(first);
+  const std::string its(reinterpret_cast<const char*>(first.const_data_ptr<uint8_t>()), own.size());
+  const at::Tensor differ = at::full({1}, its == own ? 0.0 : 1.0);
+  group.sum(differ);
+  if (differ.item<float>() == 0) return;
+  throw UsageError(str("process ", group.rank(), ": ", its == own ? "another process" : "this process",
+                       " has other settings or data than process 0; all must be started with the same command line"));
+}
+
 /// Returns once all processes have come here.
 void meet(const dist::Group& group) { group.sum(at::zeros({1})); }
 
@@ -294,6 +311,7 @@ auto within(Session& session, Work&& work) {
 }  // namespace
 
 void Trainer::begin() {
+  if (options_.group) check_alike(str(config_hash(config_), length_.last), data_, *options_.group);
   if (leads()) {
     session_ = std::make_unique<Session>(*this);
     if (!precision_.empty()) log::info(precision_);

@@ -27,8 +27,8 @@ class Group : public Background {
 
   /// What a launcher on this machine exports for rank r of n. The port is that of this test's process.
   static std::string variables(int rank, int size) {
-    return str("RANK=", rank, " WORLD_SIZE=", size, " LOCAL_RANK=", rank, " LOCAL_WORLD_SIZE=", size,
-               " MASTER_ADDR=127.0.0.1 MASTER_PORT=", 20000 + ::getpid() % 20000, " ");
+    return str("export RANK=", rank, " WORLD_SIZE=", size, " LOCAL_RANK=", rank, " LOCAL_WORLD_SIZE=", size,
+               " MASTER_ADDR=127.0.0.1 MASTER_PORT=", 20000 + ::getpid() % 20000, "; ");
   }
 
   /// Starts n processes with these arguments; out.N.txt has what each prints, status.N.txt how it ends.
@@ -154,6 +154,14 @@ TEST_F(Group, WhatOneProcessCannotDoEndsAll) {
   EXPECT_HAS(printed(1), "fewer data than the 2 processes that share a batch");
   start_all(2, std::string(kTrain) + "--name c --budget 10s");
   EXPECT_EQ(statuses(2), std::vector<int>(2, 2));
+}
+
+TEST_F(Group, AllMustHaveTheSameSettings) {
+  start_all(2, std::string(kTrain) + "--name a --seed $((RANK + 1))");
+  EXPECT_EQ(statuses(2), std::vector<int>(2, 2)) << printed(0) << printed(1);
+  EXPECT_HAS(printed(0), "process 0: another process has other settings or data than process 0");
+  EXPECT_HAS(printed(1), "process 1: this process has other settings or data than process 0");
+  EXPECT_FALSE(std::filesystem::exists(folder / "runs"));
 }
 
 TEST(Place, ReadsWhatLaunchersSay) {
