@@ -17,6 +17,7 @@
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
 #include "kaem/core/str.h"
+#include "kaem/dist/place.h"
 #include "kaem/io/file.h"
 
 namespace kaem::app {
@@ -175,6 +176,12 @@ ChildEnd ChildProcesses::run(const std::vector<std::string>& arguments, bool sil
     end.status = WEXITSTATUS(status);
   end.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return end;
+}
+
+void refuse_launchers(const std::string& command) {
+  if (const int64_t size = dist::place_here().size; size > 1)
+    throw UsageError(
+        str("kaem ", command, ": a launcher has started ", size, " of it; kaem train alone runs in several processes"));
 }
 
 bool wait_for_folder(const std::string& folder, double seconds) {

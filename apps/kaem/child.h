@@ -57,6 +57,10 @@ class ChildProcesses {
   std::array<struct sigaction, kPassed.size()> previous_{};
 };
 
+/// UsageError where a launcher (torchrun, srun, ...) has started several of this command: what it starts would take
+/// itself for parts of one run.
+void refuse_launchers(const std::string& command);
+
 /// Waits up to `seconds` for another program to leave a run's folder: one whose parent died may still write its
 /// checkpoint. False if it is still there.
 bool wait_for_folder(const std::string& folder, double seconds = 60);

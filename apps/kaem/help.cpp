@@ -59,6 +59,7 @@ void print_key(const KeyHelp& key, const OfDataset& of_dataset) {
 
 void help(CLI::App& program, const HelpArguments& a) {
   const std::string& word = a.word;
+  if (a.dataset.empty() && !a.mode.empty()) throw UsageError("kaem help: --mode needs --dataset");
   if (word.empty()) {
     std::cout << program.help();
     return;

@@ -75,6 +75,10 @@ class Sequence {
         folder_(str(common.out.empty() ? RunOptions{}.out : common.out, "/jobs/",
                     std::filesystem::path(a.file).stem().string())),
         state_(folder_ + "/state.json") {
+    again_ = str("kaem jobs ", shell_word(file_), " --resume");
+    for (const auto& [option, value] :
+         {std::pair{"--out", common.out}, {"--workers", a.workers}, {"--devices", a.devices}})
+      if (!value.empty()) again_ += str(" ", option, " ", shell_word(value));
     const JobState before = a.resume ? read_job_state(state_) : JobState{};
     if (a.resume && before.jobs.empty())
       log::warn(str("there is nothing to resume in ", folder_, ": all jobs are new"));
@@ -109,12 +113,11 @@ class Sequence {
     if (failure_) std::rethrow_exception(failure_);
     std::cout << job_table(plan_.entries) << std::flush;
     if (const int signal = ChildProcesses::received(); signal != 0)
-      throw Interrupted(str("interrupted; go on with: kaem jobs ", shell_word(file_), " --resume"), signal);
+      throw Interrupted(str("interrupted; go on with: ", again_), signal);
     size_t undone = 0;
     for (const auto& entry : plan_.entries) undone += entry.status != "done";
     if (undone > 0)
-      throw Error(str(undone, " of ", plan_.entries.size(), " jobs did not end well; to run those again: kaem jobs ",
-                      shell_word(file_), " --resume"));
+      throw Error(str(undone, " of ", plan_.entries.size(), " jobs did not end well; to run those again: ", again_));
   }
 
  private:
@@ -187,6 +190,7 @@ class Sequence {
   void save() const { write_job_state(state_, std::filesystem::absolute(file_).lexically_normal(), plan_.entries); }
 
   std::string file_, folder_, state_;
+  std::string again_;  ///< the command that goes on
   std::vector<Worker> workers_;
   JobPlan plan_;
   std::mutex mutex_;  ///< of the entries' states, and of what follows
@@ -195,6 +199,7 @@ class Sequence {
 };
 
 void run_jobs(const JobsArguments& a, const Common& common) {
+  refuse_launchers("jobs");
   if (a.file.empty()) throw UsageError("kaem jobs: expected a file of jobs, such as jobs.txt; see kaem jobs --help");
   Sequence sequence(a, common);
   if (common.dry_run) return sequence.print_plan();

@@ -233,6 +233,7 @@ class Tuning {
 };
 
 void tune(const TuneArguments& a, const Common& common) {
+  refuse_launchers("tune");
   TunePlan plan = make_tune_plan(a, common);
   if (common.dry_run) return print_tune_plan(plan);
   fit_rounds(plan, common);

@@ -5,6 +5,7 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
+#include <c10/util/Flags.h>
 #include <dlfcn.h>
 
 #include <algorithm>
@@ -19,14 +20,16 @@
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 
+C10_DECLARE_int(caffe2_log_level);
+
 namespace kaem::dist {
 
 using at::Tensor;
 
 namespace {
 
-// Those who were started together come together; and rank 0 may measure or write for a while before it goes on.
-constexpr std::chrono::minutes kMeeting{2}, kLongest{30};
+// Rank 0 may measure or write for a while before it goes on.
+constexpr std::chrono::minutes kLongest{30};
 
 std::string first_line(const std::exception& error) {
   const auto* of_torch = dynamic_cast<const c10::Error*>(&error);
@@ -38,14 +41,16 @@ std::string first_line(const std::exception& error) {
 
 struct Group::Engine {
   explicit Engine(const Place& place) {
+    FLAGS_caffe2_log_level = 3;  // c10d tells each attempt to connect; what counts is said by our errors
+    const std::chrono::milliseconds patience(static_cast<int64_t>(1000 * place.patience));
     c10d::TCPStoreOptions options;
     options.port = static_cast<uint16_t>(place.port);
     options.isServer = place.rank == 0 && !place.hosted;
     options.waitWorkers = false;
-    options.timeout = kMeeting;
+    options.timeout = patience;
     store = c10::make_intrusive<c10d::TCPStore>(place.address, options);
     const auto own = c10::make_intrusive<c10d::PrefixStore>("kaem/" + place.attempt, store);
-    const auto gloo = c10d::ProcessGroupGloo::Options::create_default(kMeeting);
+    const auto gloo = c10d::ProcessGroupGloo::Options::create_default(patience);
     const int rank = static_cast<int>(place.rank), size = static_cast<int>(place.size);
     group = c10::make_intrusive<c10d::ProcessGroupGloo>(own, rank, size, gloo);
     group->setTimeout(kLongest);

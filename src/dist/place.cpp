@@ -68,6 +68,8 @@ Place place_of(const Variables& variable) {
     place.port = variable("MASTER_PORT") == nullptr ? kPort : number(variable, "MASTER_PORT", 1, 65535);
     const char* hosted = variable("TORCHELASTIC_USE_AGENT_STORE");
     place.hosted = hosted != nullptr && std::string_view(hosted) == "True";
+    if (variable("KAEM_MEETING_SECONDS") != nullptr)
+      place.patience = static_cast<double>(number(variable, "KAEM_MEETING_SECONDS", 1, 86400));
     const char* attempt = variable("TORCHELASTIC_RESTART_COUNT");
     place.attempt = attempt == nullptr ? "0" : attempt;
     return place;

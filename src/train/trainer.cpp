@@ -29,6 +29,7 @@
 #include "session.h"
 #include "signals.h"
 #include "state.h"
+#include "together.h"
 
 namespace kaem {
 namespace {
@@ -138,53 +139,6 @@ std::string not_finite(const StepResult& result, const Optimizer& optimizer) {
     if (p.value.grad().defined() && !p.value.grad().isfinite().all().item<bool>())
       return "the gradient of '" + p.name + "' is not finite";
   return "the norm of the gradient is not finite";
-}
-
-/// What of the machine is this process's: its GPU, and its share of the processor's cores.
-RunOptions own_part(const RunOptions& options, const dist::Group* group) {
-  if (group == nullptr) return options;
-  RunOptions own = options;
-  const dist::Place& place = group->place();
-  if (own.threads == 0 && std::getenv("OMP_NUM_THREADS") == nullptr) {
-    set_threads(0);
-    const int64_t share = std::thread::hardware_concurrency() / std::max<int64_t>(1, place.local_size);
-    own.threads = std::clamp<int64_t>(share, 1, at::get_num_threads());
-  }
-  if (own.device == "auto" || own.device == "cuda") {
-    const std::string device = resolve_device(own.device);
-    own.device = device == "cpu" ? device : str("cuda:", place.local_rank);
-  }
-  return own;
-}
-
-/// UsageError in a process that was started with other settings or other data than the first.
-void check_alike(std::string own, const Dataset& data, const dist::Group& group) {
-  for (const auto& source : data.sources) own += source.second;
-  own = io::sha256(own);
-  const auto size = static_cast<int64_t>(own.size());
-  const at::Tensor first = at::empty({size}, at::kByte);
-  std::copy(own.begin(), own.end(), first.mutable_data_ptr<uint8_t>());
-  group.broadcast(first);
-  const std::string its(reinterpret_cast<const char*>(first.const_data_ptr<uint8_t>()), own.size());
-  const at::Tensor differ = at::full({1}, its == own ? 0.0 : 1.0);
-  group.sum(differ);
-  if (differ.item<float>() == 0) return;
-  throw UsageError(str("process ", group.rank(), ": ", its == own ? "another process" : "this process",
-                       " has other settings or data than process 0; all must be started with the same command line"));
-}
-
-/// Returns once all processes have come here.
-void meet(const dist::Group& group) { group.sum(at::zeros({1})); }
-
-/// ConfigError where a part of a batch would not be trained on as in the whole.
-void refuse_parts(const Config& config, const ModelImpl& model, const dist::Group* group) {
-  const std::string how = group != nullptr ? str(group->size(), " processes") : "[TRAINING] data_at_once";
-  if (group != nullptr && config.run.batch_size < group->size())
-    throw ConfigError(str("[TRAINING] batch_size = ", config.run.batch_size, ": fewer data than the ", group->size(),
-                          " processes that share a batch"));
-  if (model.generator->depends_on_batch() || config.posterior.encoder.batch_norm)
-    throw ConfigError(str("batchnorm = true: batch norm needs the whole batch, which ", how,
-                          " take in parts; expected batchnorm = false"));
 }
 
 /// Waits for a GPU, unless what it does is being recorded.
@@ -311,7 +265,7 @@ auto within(Session& session, Work&& work) {
 }  // namespace
 
 void Trainer::begin() {
-  if (options_.group) check_alike(str(config_hash(config_), length_.last), data_, *options_.group);
+  if (options_.group) check_alike(settings_text(config_, length_, data_), *options_.group);
   if (leads()) {
     session_ = std::make_unique<Session>(*this);
     if (!precision_.empty()) log::info(precision_);

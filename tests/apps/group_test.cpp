@@ -159,9 +159,33 @@ TEST_F(Group, WhatOneProcessCannotDoEndsAll) {
 TEST_F(Group, AllMustHaveTheSameSettings) {
   start_all(2, std::string(kTrain) + "--name a --seed $((RANK + 1))");
   EXPECT_EQ(statuses(2), std::vector<int>(2, 2)) << printed(0) << printed(1);
-  EXPECT_HAS(printed(0), "process 0: another process has other settings or data than process 0");
-  EXPECT_HAS(printed(1), "process 1: this process has other settings or data than process 0");
+  EXPECT_HAS(printed(0), "process 0: another process has other settings or data");
+  EXPECT_HAS(printed(1), "process 1 has TRAINING.seed = 2, process 0 has 1; all must be started");
   EXPECT_FALSE(std::filesystem::exists(folder / "runs"));
+  start_all(2, std::string(kTrain) + "--name a --mode $([ $RANK = 1 ] && echo thermo || echo vanilla)");
+  EXPECT_EQ(statuses(2), std::vector<int>(2, 2)) << printed(0) << printed(1);
+  start_all(2, std::string(kTrain) + "--name a --max-steps $((RANK + 3))");
+  EXPECT_EQ(statuses(2), std::vector<int>(2, 2)) << printed(0) << printed(1);
+  EXPECT_HAS(printed(1), "another --max-steps");
+}
+
+TEST_F(Group, DoesNotWaitForEver) {
+  for (const int alone : {0, 1}) {
+    const std::string command = str("cd ", folder.string(), " && (", variables(alone, 2), "KAEM_MEETING_SECONDS=2 ",
+                                    program(), " ", kTrain, "--name alone) >out.txt 2>err.txt");
+    const int status = std::system(command.c_str());
+    EXPECT_EQ(WEXITSTATUS(status), 1);
+    const std::string said = content_of(folder / "err.txt");
+    EXPECT_HAS(said, str("kaem: process ", alone, " of 2 cannot meet the others at 127.0.0.1:"));
+    EXPECT_EQ(std::ranges::count(said, '\n'), 1) << said;
+  }
+}
+
+TEST_F(Group, OtherCommandsAreNoParts) {
+  write("j.txt", "DARCY_PERM vanilla config=tiny.ini\n");
+  start_all(2, "jobs j.txt");
+  EXPECT_EQ(statuses(2), std::vector<int>(2, 2));
+  EXPECT_HAS(printed(1), "kaem train alone runs in several processes");
 }
 
 TEST(Place, ReadsWhatLaunchersSay) {

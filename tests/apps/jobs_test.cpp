@@ -162,6 +162,15 @@ TEST_F(Jobs, SeveralWorkersMakeWhatOneMakes) {
   EXPECT_HAS(refused("jobs j.txt --devices 0 --workers 2"), "expected one of them");
 }
 
+/// What is said can be typed.
+TEST_F(Jobs, TheCommandThatGoesOnHasWhatTheFirstHad) {
+  write("my jobs.txt", "DARCY_PERM vanilla config=tiny.ini DATA.darcy_file=bad.npy\n");
+  write("bad.npy", "no array");
+  const Outcome failed = kaem(std::string("jobs 'my jobs.txt' --out 'my runs' --workers 2") + kOptions);
+  EXPECT_EQ(failed.status, 1);
+  EXPECT_HAS(failed.err, "kaem jobs 'my jobs.txt' --resume --out 'my runs' --workers 2");
+}
+
 TEST_F(Jobs, ASignalReachesAllWorkers) {
   const std::string line = "DARCY_PERM vanilla config=tiny.ini TRAINING.N_epochs=100000\n";
   write("j.txt", line + line + line);

@@ -75,6 +75,14 @@ TEST_F(Report, OfTheBestCheckpointShowsThatOne) {
   EXPECT_NE(best.at("prior"), newest.at("prior"));
 }
 
+/// Weights that have become infinite are shown as far as they can be; the run has ended and is not lost by it.
+TEST_F(Report, OfInfiniteWeightsIsAPage) {
+  const Outcome done =
+      kaem(std::string(kTrain) + "--name a --set OPTIMIZER.learning_rate=1e8 --set TRAINING.not_finite=skip");
+  ASSERT_EQ(done.status, 0) << done.err;
+  EXPECT_EQ(data_of(content_of(folder / "runs/DARCY_PERM/vanilla/a/report.html")).at("runs").at(0).at("updates"), 12);
+}
+
 TEST_F(Report, OfSeveralRunsSaysWhatDiffers) {
   ASSERT_EQ(kaem(std::string(kTrain) + "--name a").status, 0);
   ASSERT_EQ(kaem(std::string(kTrain) + "--name b --set OPTIMIZER.learning_rate=0.005").status, 0);

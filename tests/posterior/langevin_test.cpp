@@ -292,7 +292,9 @@ TEST(AdaptiveLadder, MovesBetweenUpdatesAndIsKept) {
     return (p.info.swap_rate.max() - p.info.swap_rate.min()).item<double>();
   };
   const Particles before = posterior->sample(model->view(), {x, {}}, 0, Rng(2));
+  posterior->settle(nullptr);
   posterior->sample(model->view(), {x, {}}, 1, Rng(2));  // 120 exchanges: the first round of 100 has ended
+  posterior->settle(nullptr);
   const Particles after = posterior->sample(model->view(), {x, {}}, 2, Rng(2));
   const at::Tensor temperature = after.tempered->temperature;
   EXPECT_FALSE(torch::allclose(before.tempered->temperature, temperature));

@@ -13,7 +13,7 @@ namespace kaem::dist {
 /// in a line, if one of them is lost or another calls something else.
 class Group {
  public:
-  /// Waits until all have come; Error if they have not within two minutes.
+  /// Waits until all have come; Error if they have not within the place's patience.
   explicit Group(const Place& place);
   ~Group();
   Group(const Group&) = delete;
