@@ -17,6 +17,14 @@ endif()
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/config/" DESTINATION "${CMAKE_INSTALL_DATADIR}/kaem/config" COMPONENT runtime
         OPTIONAL FILES_MATCHING PATTERN "*.ini" PATTERN "jobs/*.txt")
 
+# The pages that messages name, such as docs/choosing.md, in share/doc/kaem/docs.
+if(NOT KAEM_PYTHON_PACKAGE)
+  install(FILES "${PROJECT_SOURCE_DIR}/README.md" "${PROJECT_SOURCE_DIR}/CHANGELOG.md" DESTINATION "${CMAKE_INSTALL_DOCDIR}"
+          COMPONENT runtime)
+  install(DIRECTORY "${PROJECT_SOURCE_DIR}/docs" DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT runtime
+          FILES_MATCHING PATTERN "*.md" PATTERN "*.png")
+endif()
+
 # The manual page and completion, made by the program of what it declares.
 install(CODE "
   set(_root \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}\")
