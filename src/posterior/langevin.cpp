@@ -286,9 +286,7 @@ struct LangevinSampling : Posterior {
       prior_log_likelihood += model.perceptual->all_pairs(*model.likelihood, batch.x, model.generate_raw(prior_z));
     particles.tempered = {chains.z, chains.likelihood.log_density, upper, prior_z, prior_log_likelihood};
     if (options.tempering.schedule == "adaptive") {
-      const BatchRows& rows = rng.rows();
-      const double share = rows.is_part() ? static_cast<double>(rows.count) / static_cast<double>(rows.total) : 1;
-      new_exchanges += share * at::stack({log.rejection_sum, log.attempts}).to(at::kCPU, at::kDouble);
+      new_exchanges += rng.rows().share() * at::stack({log.rejection_sum, log.attempts}).to(at::kCPU, at::kDouble);
     }
     return particles;
   }

@@ -117,17 +117,15 @@ Json prior_json(Prior& prior, bool mixture) {
   const PriorCurves curves = symbolic::with_densities(*found);
   const symbolic::Summary summary = symbolic::summarise(curves);
   const at::Tensor divergences = summary.divergence.flatten();
-  // A run whose weights have become infinite has a page too.
-  const double most = at::nan_to_num(divergences, 0, 0, 0).max().item<double>();
+  const at::Tensor finite = at::nan_to_num(divergences, 0, 0, 0);  // infinite weights have a page too
+  const double most = finite.max().item<double>();
   Json edges = Json::array();
   for (int64_t i = 0; i <= kBins; ++i) edges.push_back(rounded(most * static_cast<double>(i) / kBins));
   Json result = {{"z", list_of(curves.z)},
                  {"count", divergences.numel()},
                  {"median", rounded(divergences.median().item<double>())}};
   if (most > 0)
-    result["histogram"] = {
-        {"edges", edges},
-        {"counts", list_of(at::histc(at::nan_to_num(divergences, 0, 0, 0).clamp_min(0), kBins, 0, most))}};
+    result["histogram"] = {{"edges", edges}, {"counts", list_of(at::histc(finite.clamp_min(0), kBins, 0, most))}};
   result["components"] = Json::array();
   for (const auto& [q, p] : symbolic::most_different(summary, kComponents, mixture))
     result["components"].push_back({{"q", q},

@@ -67,13 +67,8 @@ Tensor Update::in_parts(const Batch& batch, int64_t step) {
     const Rng rng = parts.rng.of_rows(rows);
     const Batch part = part_of(batch, rows);
     const ModelView view = parts.model.view();
-    Particles particles;
-    {
-      const auto timed = Profile::time(parts.profile, "posterior samples");
-      particles = parts.posterior.sample(view, part, step, rng);
-    }
-    Terms terms = evaluate(view, part.x, step, particles, rng);
-    const double share = static_cast<double>(rows.count) / static_cast<double>(rows.total);
+    const Terms terms = evaluate(view, part.x, step, sample(view, part, step, rng), rng);
+    const double share = rows.share();
     {
       const auto timed = Profile::time(parts.profile, "backward pass");
       if (parts.group != nullptr && &rows == &all.back()) sums.emplace(parts.optimizer.parameters, *parts.group);
@@ -103,8 +98,12 @@ Tensor Update::summed(GradientSums& sums, const Tensor& numbers) {
 }
 
 Particles Update::sample(const ModelView& view, const Batch& batch, int64_t step) {
+  return sample(view, batch, step, parts.rng);
+}
+
+Particles Update::sample(const ModelView& view, const Batch& batch, int64_t step, const Rng& rng) {
   const auto timed = Profile::time(parts.profile, "posterior samples");
-  return parts.posterior.sample(view, batch, step, parts.rng);
+  return parts.posterior.sample(view, batch, step, rng);
 }
 
 Tensor Update::finish(const ModelView& view, const Batch& batch, int64_t step, const Particles& particles) {

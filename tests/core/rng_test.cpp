@@ -93,6 +93,41 @@ TEST(Rng, UniformsAreStrictlyInsideInSinglePrecision) {
   EXPECT_LT(u.max().item<float>(), 1.0F);
 }
 
+/// Numbers of some data of a batch are those that the whole batch gives them, along whichever dimension they stand.
+TEST(Rng, PartsOfABatchHaveTheNumbersOfTheWhole) {
+  const Rng rng(3);
+  const std::vector<int64_t> sizes = {3, 7, 5};
+  for (int64_t dim = 0; dim < 3; ++dim) {
+    const int64_t total = sizes[dim];
+    const at::Tensor normal = rng.normal(Stream::kTest, 2, sizes, {}, 11),
+                     uniform = rng.uniform(Stream::kTest, 2, sizes, {}, 11);
+    for (int64_t first = 0; first < total; ++first)
+      for (int64_t count = 1; first + count <= total; ++count) {
+        const Rng part = rng.of_rows({first, count, total});
+        std::vector<int64_t> own = sizes;
+        own[dim] = count;
+        EXPECT_TRUE(at::equal(part.row_normal(Stream::kTest, 2, own, dim, {}, 11), normal.narrow(dim, first, count)));
+        EXPECT_TRUE(at::equal(part.row_uniform(Stream::kTest, 2, own, dim, {}, 11), uniform.narrow(dim, first, count)));
+      }
+  }
+  EXPECT_THROW(rng.of_rows({0, 2, 7}).row_normal(Stream::kTest, 0, {3}, 0), c10::Error);
+}
+
+/// Also where parts have other numbers of draws, or fewer draws than data, each lies within the whole's.
+TEST(Rng, DrawsOfAPartLieWithinThoseOfTheWhole) {
+  for (const BatchRows& rows : {BatchRows{0, 4, 10}, BatchRows{4, 3, 10}, BatchRows{7, 3, 10}})
+    for (int64_t n = 1; n < 20; ++n) {
+      const Rng part = Rng(1).of_rows(rows);
+      EXPECT_GE(part.all_of(n), n) << rows.first << " " << n;
+      EXPECT_LE(part.first_of(n) + n, part.all_of(n)) << rows.first << " " << n;
+      if (n % rows.count != 0) continue;
+      EXPECT_EQ(part.first_of(n), n / rows.count * rows.first);
+      EXPECT_EQ(part.all_of(n), n / rows.count * rows.total);
+    }
+  EXPECT_EQ(Rng(1).first_of(5), 0);
+  EXPECT_EQ(Rng(1).all_of(5), 5);
+}
+
 TEST(Rng, PermutationHoldsEveryIndexOnce) {
   const at::Tensor p = Rng(5).permutation(Stream::kData, 2, 1000);
   EXPECT_TRUE(torch::equal(std::get<0>(p.sort()), torch::arange(1000)));

@@ -40,6 +40,8 @@ struct BatchRows {
   int64_t first = 0, count = 0, total = 0;
 
   bool is_part() const { return count < total; }
+  /// Of the batch.
+  double share() const { return is_part() ? static_cast<double>(count) / static_cast<double>(total) : 1; }
 };
 
 /// Counter-based random numbers: Philox-4x32-10 (Salmon et al. 2011) keyed by the seed, with counter
@@ -55,9 +57,10 @@ class Rng {
   const BatchRows& rows() const { return rows_; }
   /// Data of the whole batch, of which `own` are here.
   int64_t all_rows(int64_t own) const { return rows_.is_part() ? rows_.total : own; }
-  /// Of `n` draws for these data: the number of the first among those of the whole batch, and how many these are.
-  int64_t first_of(int64_t n) const { return rows_.is_part() ? n / rows_.count * rows_.first : 0; }
-  int64_t all_of(int64_t n) const { return rows_.is_part() ? n / rows_.count * rows_.total : n; }
+  /// Of `n` draws for these data: the number of the first among those of the whole batch, and how many these are, where
+  /// all data have as many. first_of(n) + n is at most all_of(n) for any n.
+  int64_t first_of(int64_t n) const { return rows_.is_part() ? n * rows_.first / rows_.count : 0; }
+  int64_t all_of(int64_t n) const { return rows_.is_part() ? (n * rows_.total + rows_.count - 1) / rows_.count : n; }
 
   uint64_t seed() const { return seed_; }
 

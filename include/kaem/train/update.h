@@ -66,6 +66,7 @@ class Update {
 
  private:
   at::Tensor in_parts(const Batch& batch, int64_t step);
+  Particles sample(const ModelView& view, const Batch& batch, int64_t step, const Rng& rng);
   Terms evaluate(const ModelView& view, const at::Tensor& x, int64_t step, const Particles& particles, const Rng& rng);
   at::Tensor numbers_of(const Terms& terms, const at::Tensor& norm);
   at::Tensor summed(GradientSums& sums, const at::Tensor& numbers);
