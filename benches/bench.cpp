@@ -21,6 +21,7 @@ std::vector<Benchmark> make_table() {
       {"mnist_thermo_step_20", "the same with 20 temperatures", mnist_thermo_step_20},
       {"svhn_ula_step", "Langevin steps through the convolutional generator and an update", svhn_ula_step},
       {"svhn_thermo_step", "10 steps with exchanges at each of 5 temperatures and an update", svhn_thermo_step},
+      {"svhn_pang_step", "60 Langevin steps of a deep prior, 20 of the posterior and an update", svhn_pang_step},
       {"mnist_is_step_1000_bf16", "mnist_is_step_1000 in bfloat16 against float32", mnist_is_step_1000_bf16},
       {"svhn_ula_step_bf16", "svhn_ula_step in bfloat16 against float32", svhn_ula_step_bf16},
       {"its_draws", "100 exact draws of 81x40 components against a copy of the uniforms", its_draws},
@@ -53,6 +54,12 @@ std::vector<Benchmark> make_table() {
 const std::vector<Benchmark>& benchmarks() {
   static const std::vector<Benchmark> table = make_table();
   return table;
+}
+
+Config configuration(const Options& options, const std::string& name, const std::string& dataset,
+                     const std::string& mode, std::vector<Override> overrides) {
+  overrides.insert(overrides.end(), options.overrides.begin(), options.overrides.end());
+  return load_config(name.empty() ? name : config_path(name), overrides, dataset, mode);
 }
 
 double median(std::vector<double>& values) {

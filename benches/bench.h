@@ -6,12 +6,15 @@
 #include <utility>
 #include <vector>
 
+#include "kaem/config/config.h"
+
 /// Benchmarks of `kaem bench`: each measures its subject and, in the same run, a bound that no implementation can beat.
 namespace kaem::bench {
 
 struct Options {
   std::string data_dir = "data";
-  std::string device = "cpu";  ///< "cpu" or "cuda:N"
+  std::string device = "cpu";       ///< "cpu" or "cuda:N"
+  std::vector<Override> overrides;  ///< the user's, behind those of the benchmark
 };
 
 struct Result {
@@ -29,6 +32,10 @@ struct Benchmark {
 /// All benchmarks, in the order in which they run.
 const std::vector<Benchmark>& benchmarks();
 
+/// The file config/NAME of a benchmark with its own overrides and then the user's; without a name the data set's own.
+Config configuration(const Options& options, const std::string& name, const std::string& dataset,
+                     const std::string& mode, std::vector<Override> overrides = {});
+
 /// Median of the values; they are reordered.
 double median(std::vector<double>& values);
 
@@ -44,6 +51,7 @@ Result mnist_thermo_step_10(const Options& options);
 Result mnist_thermo_step_20(const Options& options);
 Result svhn_ula_step(const Options& options);
 Result svhn_thermo_step(const Options& options);
+Result svhn_pang_step(const Options& options);
 Result mnist_is_step_1000_bf16(const Options& options);
 Result svhn_ula_step_bf16(const Options& options);
 Result its_draws(const Options& options);

@@ -14,7 +14,7 @@ constexpr int64_t kWarmUp = 5, kRounds = 12, kUpdates = 25;
 
 /// Updates whose batches come from the loader, against updates on one batch that is in memory already.
 Result loading(const Options& options) {
-  const Config config = load_config("", {}, "MNIST", "vanilla");
+  const Config config = configuration(options, "", "MNIST", "vanilla");
   Result result;
   const Dataset data = data_or_synthetic(options, config, result.note);
   const auto trainer = make_trainer(config, data, options);

@@ -177,6 +177,16 @@ void LowerBound::prior_table(const PriorOptions& prior) {
   });
 }
 
+void LowerBound::deep_prior(const PriorOptions& prior, int64_t rows, double count) {
+  const auto& widths = prior.layer_widths;
+  const int64_t features = features_of(prior.basis);
+  for (size_t i = 0; i + 1 < widths.size(); ++i) {
+    const Tensor weights = random({widths[i] * features, widths[i + 1]});
+    product(str("energy's layer ", i + 1), random({rows, widths[i] * features}), weights, count);
+    product(str("energy's layer ", i + 1, " inputs"), random({rows, widths[i + 1]}), weights.t(), count);
+  }
+}
+
 void LowerBound::draws(const PriorOptions& options, int64_t rows, double count) {
   const auto prior = make_prior(options, Rng(1));  // its own, which no training changes
   prior->to(device_);

@@ -37,6 +37,8 @@ class LowerBound {
   void prior_values(const PriorOptions& prior, int64_t rows, double count = 1);
   /// The prior's table with its gradient: basis functions at the nodes, products with the weights, densities.
   void prior_table(const PriorOptions& prior);
+  /// The products of a deep prior with its input gradient at `rows` latents.
+  void deep_prior(const PriorOptions& prior, int64_t rows, double count = 1);
   /// `rows` exact draws of the prior, uniforms given.
   void draws(const PriorOptions& prior, int64_t rows, double count = 1);
 

@@ -14,19 +14,18 @@ namespace {
 
 using at::Tensor;
 
-Config mnist_config() { return load_config(config_path("bench/mnist.ini"), {}, "MNIST", "vanilla"); }
+Config mnist_config(const Options& options) { return configuration(options, "bench/mnist.ini", "MNIST", "vanilla"); }
 
 /// The prior of the MNIST configuration with all that its energies are computed from.
 struct Energies {
-  explicit Energies(at::Device device) {
-    const PriorOptions options = mnist_config().model.prior;
-    const int64_t inputs = options.layer_widths[0], outputs = options.layer_widths[1];
-    KanLayer layer(inputs, outputs, options.basis, InitialDraws(Rng(1), "layer"));
+  explicit Energies(const Options& options) : prior(mnist_config(options).model.prior) {
+    const at::Device device(options.device);
+    const int64_t inputs = prior.layer_widths[0], outputs = prior.layer_widths[1];
+    KanLayer layer(inputs, outputs, prior.basis, InitialDraws(Rng(1), "layer"));
     layer->to(device);
     spec = layer->spec, knots = layer->knots().detach(), tau = layer->bandwidth().detach();
     weights = layer->weights().detach();
     z = at::rand({100, outputs, inputs}, device) * 2 - 1;
-    prior = options;
   }
   Tensor z, knots, tau, weights;
   ops::BasisSpec spec;
@@ -42,7 +41,7 @@ Result with_rate(Result result, int64_t count, const char* what) {
 
 Result draws(const Options& options, int64_t count) {
   const at::Device device(options.device);
-  const auto prior = make_prior(mnist_config().model.prior, Rng(1));
+  const auto prior = make_prior(mnist_config(options).model.prior, Rng(1));
   prior->to(device);
   const at::NoGradGuard no_grad;
   const Tensor u = at::rand({count, 81, 40}, device) * 0.999 + 5e-4, copy = at::empty_like(u);
@@ -54,7 +53,7 @@ Result draws(const Options& options, int64_t count) {
 
 Result energies(const Options& options, int64_t order) {
   const at::Device device(options.device);
-  const Energies e(device);
+  const Energies e(options);
   LowerBound bound(device);
   bound.prior_values(e.prior, e.z.size(0));
   const at::NoGradGuard no_grad;
@@ -78,7 +77,7 @@ Result uniforms(const Options& options) {
 /// The density at one point, which costs little beside the table that it asks for.
 Result prior_table(const Options& options) {
   const at::Device device(options.device);
-  const PriorOptions prior_options = mnist_config().model.prior;
+  const PriorOptions prior_options = mnist_config(options).model.prior;
   const auto prior = make_prior(prior_options, Rng(1));
   prior->to(device);
   const Tensor z = prior->view()->sample(1, Rng(1), Stream::kPrior, 0);
@@ -99,7 +98,7 @@ Result prior_grad(const Options& options) { return energies(options, 1); }
 Result kan_layer(const Options& options, const std::string& basis_name) {
   constexpr int64_t kWidth = 1000, kBatch = 100;
   const at::Device device(options.device);
-  BasisOptions basis = mnist_config().model.generator.basis;
+  BasisOptions basis = mnist_config(options).model.generator.basis;
   basis.kind = basis_name;
   const ops::BasisKind kind = make_basis_spec(basis).kind;
   basis.grid_size = kind == ops::BasisKind::kBSpline ? 5 : kind == ops::BasisKind::kFft ? 4 : 7;
@@ -129,7 +128,7 @@ namespace {
 
 Result generate(const Options& options, int64_t samples, int64_t chunk) {
   const at::Device device(options.device);
-  const Config config = mnist_config();
+  const Config config = mnist_config(options);
   const Rng rng(1);
   Model model(config.model, DataShape{1, 28, 28}, rng);
   model->to(device);

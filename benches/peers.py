@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The shapes of kaem's benchmarks in PyTorch on the CPU: what a user of PyTorch would write instead.
+"""The shapes of kaem's benchmarks in PyTorch: what a user of PyTorch would write instead.
 
-usage: peers.py [--filter REGEX] [--threads N] [--json FILE] [--against FILE] [--seconds S] [--no-compile]
+usage: peers.py [--filter REGEX] [--threads N] [--device cpu|cuda] [--json FILE] [--against FILE] [--seconds S] [--no-compile]
        peers.py --check [--no-compile]
 
 Prints the median time of every peer; JSON is that of `kaem bench --json`. Sizes come from config/bench/mnist.ini, data
@@ -24,6 +24,8 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+
+import pang
 
 CONFIG = Path(__file__).resolve().parent.parent / "config" / "bench" / "mnist.ini"
 PIXELS, SAMPLES, MANY_SAMPLES = 28 * 28, 100, 1000
@@ -121,7 +123,7 @@ def importance_weights(log_likelihood, u, threshold):
     certain = expected.floor()
     remainder = (expected - certain).cumsum(1)
     index = torch.searchsorted(remainder / remainder[:, -1:], u.double(), right=True).clamp_max(samples - 1)
-    keep = torch.arange(samples) < (samples - certain.sum(1, keepdim=True)).round()
+    keep = torch.arange(samples, device=weights.device) < (samples - certain.sum(1, keepdim=True)).round()
     counts = certain.scatter_add(1, index, keep.double())
     poor = weights.square().sum(1, keepdim=True) * (threshold * samples) > 1
     return torch.where(poor, (counts / samples).to(weights.dtype), weights)
@@ -340,20 +342,22 @@ def layer_call(wrap, function, *shapes):
 
 
 def peers(sizes):
-    """All rows: (name, peer, whether it is compiled, GiB that it needs, builder)."""
+    """All rows: (name, peer, its mode, GiB that it needs, builder)."""
     rows = []
 
     def add(name, peer, modes, builder, *arguments, gib=0):
         build = lambda wrap: builder(wrap, *arguments)
-        rows.extend((name, f"{mode} {peer}".strip(), mode == "compiled", gib, build) for mode in modes)
+        rows.extend((name, f"{mode} {peer}".strip(), mode, gib, build) for mode in modes)
 
-    eager, both = ("eager",), ("eager", "compiled")
+    eager, both = ("eager",), ("eager", "compiled") + (("CUDA graphs",) if on_gpu() else ())
     suffix = lambda n: "" if n == SAMPLES else f"_{n}"
     for n in dict.fromkeys((SAMPLES, sizes.samples, MANY_SAMPLES)):
         name, s = f"mnist_is_step{suffix(n)}", sizes._replace(samples=n)
         add(name, "GEMM", both, importance_step, s, Model)
         add(name, "reference form", eager, importance_step, s, ReferenceModel, gib=ReferenceModel.gib(s))
     add("mnist_ula_step", "", both, ula_step, sizes)
+    add("svhn_pang_step", "Pang et al.", both, pang.step, False)
+    add("svhn_pang_step", "Pang et al., channels last", both, pang.step, True)
     for n in (SAMPLES, MANY_SAMPLES):
         add(f"its_draws{suffix(n)}", "", eager, its_draws, sizes._replace(samples=n))
     add("prior_energy", "", both, prior_call, sizes, False)
@@ -369,24 +373,30 @@ def peers(sizes):
 
 
 compiler = partial(torch.compile, dynamic=False, fullgraph=True)
+recorder = partial(compiler, mode="reduce-overhead")  # and replayed as CUDA graphs
 unchanged = lambda function: function
+WRAPS = {"eager": unchanged, "compiled": compiler, "CUDA graphs": recorder}
+on_gpu = lambda: torch.get_default_device().type == "cuda"
 
 
 def timed(call):
     start = time.perf_counter()
     call()
+    if on_gpu():
+        torch.cuda.synchronize()
     return time.perf_counter() - start
 
 
-def measure(compiled, gib, builder, arguments):
+def measure(mode, gib, builder, arguments):
     """Median in milliseconds (None: skipped) and a note."""
     if gib > MEMORY_LIMIT_GIB:
         return None, f"skipped: needs about {gib:.0f} GiB, the limit is {MEMORY_LIMIT_GIB}"
+    compiled = mode != "eager"
     if compiled and arguments.no_compile:
         return None, "skipped: --no-compile"
     torch.compiler.reset()  # or the sizes of one function would add up to its limit of recompilations
     try:
-        call = builder(compiler if compiled else unchanged)
+        call = builder(WRAPS[mode])
         first = timed(call)
     except Exception as error:  # whatever keeps torch.compile from working here, the other peers can still be timed
         if not compiled:
@@ -404,7 +414,7 @@ def measure(compiled, gib, builder, arguments):
 def machine():
     info = Path("/proc/cpuinfo")
     model = re.search(r"^model name\s*:\s*(.*)$", info.read_text() if info.exists() else "", re.M)
-    return {"cpu": model.group(1) if model else "unknown", "device": "cpu", "threads": torch.get_num_threads(),
+    return {"cpu": model.group(1) if model else "unknown", "device": str(torch.get_default_device()), "threads": torch.get_num_threads(),
             "kernels": torch.backends.cpu.get_cpu_capability().lower(), "libtorch": torch.__version__.split("+")[0]}
 
 
@@ -476,6 +486,9 @@ def check(with_compiler):
             compare(f"{what}, compiled", [compiled], [plain])
         move = z[: sizes.batch], torch.randn(sizes.batch, sizes.q, sizes.p), data[0], prior, generator, sizes
         compare("Langevin move, compiled", [compiler(langevin_move)(*move)], [langevin_move(*move)])
+        chains = pang.load_sizes()._replace(energy=[3, 5, 1], channels=[4, 3], kernels=[4, 4], strides=[1, 2], paddings=[0, 1])
+        own = torch.randn(2, 3), torch.rand(2, 3, 8, 8), pang.make_energy(chains), pang.make_generator(chains), chains.sigma
+        compare("Pang's posterior gradient, compiled", *([pang.gradient_of(pang.log_joint, wrap)(*own)] for wrap in (compiler, unchanged)))
     if not all(d < 1e-9 for d in differences):
         sys.exit("peers.py: the forms do not agree to 1e-9")
 
@@ -499,9 +512,10 @@ def positive(kind):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="The shapes of kaem's benchmarks in PyTorch on the CPU.")
+    parser = argparse.ArgumentParser(description="The shapes of kaem's benchmarks in PyTorch.")
     parser.add_argument("--filter", default="", type=expression, help="only those whose name, or 'name peer', matches")
     parser.add_argument("--threads", type=positive(int), help="CPU threads (default: PyTorch's choice)")
+    parser.add_argument("--device", default="cpu", type=torch.device, help="where to compute (default cpu)")
     parser.add_argument("--json", metavar="FILE", help="also write the results as JSON")
     parser.add_argument("--against", metavar="FILE", help="JSON of kaem bench: also print how many times as long it takes")
     parser.add_argument("--seconds", type=positive(float), default=5, help="time for each peer (default 5; 5 calls at least)")
@@ -511,6 +525,7 @@ def main():
     torch.set_flush_denormal(True)  # before any worker thread starts: they inherit it
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    torch.set_default_device(arguments.device)
     if arguments.check:
         check(not arguments.no_compile)
     else:

@@ -16,8 +16,12 @@ void add_update(LowerBound& bound, const Config& config, const Model& model, int
   bound.generator_forward(*model, rows);
   bound.generator_weights(*model, rows);
   bound.generator_inputs(*model, rows, 1, /*of_parameters=*/true);
-  bound.prior_values(config.model.prior, rows);
-  bound.prior_table(config.model.prior);
+  if (config.model.prior.is_deep()) {
+    bound.deep_prior(config.model.prior, 2 * rows, 2);  // posterior and prior samples; as many products for the weights
+  } else {
+    bound.prior_values(config.model.prior, rows);
+    bound.prior_table(config.model.prior);
+  }
   bound.adam(*model);
 }
 
@@ -39,10 +43,15 @@ void add_chains(LowerBound& bound, const Config& config, const Model& model) {
   const bool tempered = tempering.levels > 1;
   const int64_t batch = config.run.batch_size, rows = batch * (tempered ? tempering.levels : 1);
   const auto steps = static_cast<double>(tempered ? tempering.iters : config.posterior.iters);
-  bound.draws(config.model.prior, rows);
   bound.generator_forward(*model, rows, steps + (tempered ? 1 : 0));
   bound.generator_inputs(*model, rows, steps);
-  bound.prior_values(config.model.prior, rows, steps);
+  if (config.model.prior.is_deep()) {
+    bound.deep_prior(config.model.prior, rows, steps);
+    bound.deep_prior(config.model.prior, batch, static_cast<double>(config.model.prior.deep.iters));
+  } else {
+    bound.draws(config.model.prior, rows);
+    bound.prior_values(config.model.prior, rows, steps);
+  }
   if (tempered) {
     bound.draws(config.model.prior, batch, steps / 2);
     bound.generator_forward(*model, batch, steps / 2);
@@ -51,13 +60,11 @@ void add_chains(LowerBound& bound, const Config& config, const Model& model) {
 }
 
 /// The shapes that are timed stay what they are when the defaults of training move.
-std::string file_of(const std::string& dataset) {
-  return config_path(dataset == "SVHN" ? "bench/svhn.ini" : "bench/mnist.ini");
-}
+std::string file_of(const std::string& dataset) { return dataset == "SVHN" ? "bench/svhn.ini" : "bench/mnist.ini"; }
 
-Result step_of(const Options& options, const std::string& dataset, const std::string& mode,
+Result step_of(const Options& options, const std::string& file, const std::string& dataset, const std::string& mode,
                const std::vector<Override>& overrides) {
-  const Config config = load_config(file_of(dataset), overrides, dataset, mode);
+  const Config config = configuration(options, file, dataset, mode, overrides);
   const at::Device device(options.device);
   std::string note;
   const Dataset data = data_or_synthetic(options, config, note);
@@ -75,9 +82,10 @@ Result step_of(const Options& options, const std::string& dataset, const std::st
 /// The same update in bfloat16; its "bound" is the update in float32.
 Result reduced_step_of(const Options& options, const std::string& dataset, std::vector<Override> overrides) {
   const at::Device device(options.device);
-  const Config full = load_config(file_of(dataset), overrides, dataset, "vanilla");
-  overrides.push_back({"MIXED_PRECISION", "reduced_precision", "BF16"});
-  const Config reduced = load_config(file_of(dataset), overrides, dataset, "vanilla");
+  overrides.push_back({"MIXED_PRECISION", "reduced_precision", "FP32"});
+  const Config full = configuration(options, file_of(dataset), dataset, "vanilla", overrides);
+  overrides.back().value = "BF16";
+  const Config reduced = configuration(options, file_of(dataset), dataset, "vanilla", overrides);
   std::string note;
   const Dataset data = data_or_synthetic(options, full, note);
   const auto half = make_trainer(reduced, data, options), other = make_trainer(full, data, options);
@@ -97,11 +105,11 @@ Override set(const std::string& section, const std::string& key, int64_t value) 
 }
 
 Result importance(const Options& options, int64_t samples) {
-  return step_of(options, "MNIST", "vanilla", {set("TRAINING", "importance_sample_size", samples)});
+  return step_of(options, file_of("MNIST"), "MNIST", "vanilla", {set("TRAINING", "importance_sample_size", samples)});
 }
 
 Result thermo(const Options& options, const std::string& dataset, int64_t temperatures) {
-  return step_of(options, dataset, "thermo",
+  return step_of(options, file_of(dataset), dataset, "thermo",
                  {set("THERMODYNAMIC_INTEGRATION", "num_temps", temperatures),
                   set("THERMODYNAMIC_INTEGRATION", "N_langevin_per_temp", 10)});
 }
@@ -112,7 +120,8 @@ Result mnist_is_step(const Options& options) { return importance(options, 100); 
 Result mnist_is_step_1000(const Options& options) { return importance(options, 1000); }
 
 Result mnist_ula_step(const Options& options) {
-  return step_of(options, "MNIST", "vanilla", {{"POST_LANGEVIN", "sampler", "ula"}, set("POST_LANGEVIN", "iters", 40)});
+  return step_of(options, file_of("MNIST"), "MNIST", "vanilla",
+                 {{"POST_LANGEVIN", "sampler", "ula"}, set("POST_LANGEVIN", "iters", 40)});
 }
 
 Result mnist_thermo_step(const Options& options) { return thermo(options, "MNIST", 5); }
@@ -120,8 +129,13 @@ Result mnist_thermo_step_2(const Options& options) { return thermo(options, "MNI
 Result mnist_thermo_step_10(const Options& options) { return thermo(options, "MNIST", 10); }
 Result mnist_thermo_step_20(const Options& options) { return thermo(options, "MNIST", 20); }
 
-Result svhn_ula_step(const Options& options) { return step_of(options, "SVHN", "vanilla", {}); }
+Result svhn_ula_step(const Options& options) { return step_of(options, file_of("SVHN"), "SVHN", "vanilla", {}); }
 Result svhn_thermo_step(const Options& options) { return thermo(options, "SVHN", 5); }
+
+Result svhn_pang_step(const Options& options) {
+  return step_of(options, "reference/svhn_pang_config.ini", "SVHN", "vanilla",
+                 {set("TRAINING", "batch_size", 100), set("POST_LANGEVIN", "iters", 20)});
+}
 
 Result mnist_is_step_1000_bf16(const Options& options) {
   return reduced_step_of(options, "MNIST", {set("TRAINING", "importance_sample_size", 1000)});

@@ -31,7 +31,8 @@ struct BenchArguments {
 constexpr const char* kBenchExamples = R"(
 Examples:
   kaem bench
-  kaem bench --filter mnist_is_step --threads 1 --json bench.json)";
+  kaem bench --filter mnist_is_step --threads 1 --json bench.json
+  kaem bench --filter svhn_pang_step --set TRAINING.batch_size=20)";
 
 std::regex filter_of(const std::string& text) {
   try {
@@ -78,11 +79,19 @@ void print_slope(const std::map<std::string, double>& medians) {
             << " % off that line\n";
 }
 
+/// The settings of --set alone: device, threads and data are the benchmarks' own.
+std::vector<Override> settings_of(const Common& common) {
+  std::vector<Override> list;
+  for (const auto& text : common.set) list.push_back(parse_override(text));
+  return list;
+}
+
 void run_bench(const BenchArguments& a, const Common& common) {
   const std::regex filter = filter_of(a.filter);
   check_target("--json", a.json);
   prepare_threads(common);
-  const bench::Options options{data_dir_of(common), resolve_device(common.device.empty() ? "cpu" : common.device)};
+  const bench::Options options{data_dir_of(common), resolve_device(common.device.empty() ? "cpu" : common.device),
+                               settings_of(common)};
   Json results = Json::array();
   std::map<std::string, double> medians;
   for (const auto& benchmark : bench::benchmarks()) {
@@ -116,7 +125,7 @@ Command add_bench(CLI::App& program, const Common& common) {
   app->footer(kBenchExamples);
   return {app,
           [a, &common] { run_bench(*a, common); },
-          {"device", "threads", "data-dir", "log", "quiet", "verbose", "memory", "deterministic"}};
+          {"set", "device", "threads", "data-dir", "log", "quiet", "verbose", "memory", "deterministic"}};
 }
 
 }  // namespace kaem::app

@@ -111,8 +111,4 @@ void check_target(const std::string& option, const std::string& path);
 /// The same of several options (name, path), which must also name different files, however they are written.
 void check_targets(const std::vector<std::pair<std::string, std::string>>& targets);
 
-/// Resident memory of the program now, and the most so far, in bytes (0 where unknown).
-int64_t resident_bytes();
-int64_t peak_resident_bytes();
-
 }  // namespace kaem::app

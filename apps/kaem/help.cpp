@@ -54,7 +54,8 @@ void print_key(const KeyHelp& key, const OfDataset& of_dataset) {
   std::cout << "\n  " << wrapped(key.meaning, output_columns() - 2, 2) << "\n  takes    " << key.takes
             << "\n  default  " << key.standard << "\n";
   of_dataset.print(key);
-  std::cout << "  example  --set " << key.section << "." << key.ascii << "=" << key.standard << "\n";
+  if (!key.example.empty())
+    std::cout << "  example  --set " << key.section << "." << key.ascii << "=" << key.example << "\n";
 }
 
 void help(CLI::App& program, const HelpArguments& a) {

@@ -12,6 +12,7 @@
 #include "help_format.h"
 #include "kaem/core/error.h"
 #include "kaem/core/log.h"
+#include "kaem/core/memory.h"
 #include "kaem/core/str.h"
 #include "kaem/core/table.h"
 #include "kaem/train/version.h"

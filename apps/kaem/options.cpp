@@ -42,7 +42,7 @@ void add_common_options(CLI::App& command, Common& c, const std::vector<std::str
             ->type_name("SECTION.key=value")
             ->allow_extra_args(false));
   text("--device", c.device, "auto|cpu|cuda|cuda:N", "Where to compute");
-  text("--threads", c.threads, "N", "CPU threads (0 or none given: all that this process may use)");
+  text("--threads", c.threads, "N", "CPU threads (0 or none given: the physical cores that this process may use)");
   text("--seed", c.seed, "N", "The seed that decides everything");
   text("--data-dir", c.data_dir, "DIR", "Folder of the data sets (else KAEM_DATA_DIR, else ./data)");
   const bool trains = std::find(uses.begin(), uses.end(), "max-steps") != uses.end();
@@ -159,17 +159,6 @@ std::string shape_text(std::span<const int64_t> sizes) {
   std::string text;
   for (const int64_t size : sizes) text += str(text.empty() ? "" : "x", size);
   return text.empty() ? "scalar" : text;
-}
-
-int64_t resident_bytes() {
-  std::ifstream statm("/proc/self/statm");
-  int64_t total = 0, resident = 0;
-  return statm >> total >> resident ? resident * sysconf(_SC_PAGESIZE) : 0;
-}
-
-int64_t peak_resident_bytes() {
-  rusage usage{};
-  return getrusage(RUSAGE_SELF, &usage) == 0 ? int64_t{usage.ru_maxrss} * 1024 : 0;
 }
 
 void check_target(const std::string& option, const std::string& path) {

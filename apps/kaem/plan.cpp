@@ -13,6 +13,7 @@
 #include "kaem/baseline/baselines.h"
 #include "kaem/core/duration.h"
 #include "kaem/core/error.h"
+#include "kaem/core/memory.h"
 #include "kaem/core/str.h"
 #include "kaem/core/threads.h"
 #include "kaem/data/dataset.h"

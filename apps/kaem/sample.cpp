@@ -132,7 +132,8 @@ Command add_sample(CLI::App& program, const Common& common) {
   const auto a = std::make_shared<SampleArguments>();
   app->add_option("RUN", a->run, "Folder of a run, or last");
   app->add_option("-n,--count", a->count, "Number of samples (64)")->type_name("N");
-  app->add_option("--latents", a->latents, "Also write the latents, float32 [N,Q,P]")->type_name("F.npy");
+  app->add_option("--latents", a->latents, "Also write the latents, float32 [N,Q,P]; [N,Q] of a mixture or deep prior")
+      ->type_name("F.npy");
   app->add_option("--interpolate", a->interpolate, "N samples on the way from draw A to draw B, a row (repeatable)")
       ->type_name("A,B")
       ->allow_extra_args(false);

@@ -61,7 +61,10 @@ struct GanGenerator : Generator {
     discriminator = register_module("discriminator", std::move(against));
   }
 
-  Tensor forward(const Tensor& u) override { return image->forward(u); }
+  Tensor forward(const Tensor& u) override {
+    image->batch_share = batch_share;
+    return image->forward(u);
+  }
   bool depends_on_batch() const override { return image->depends_on_batch(); }
   ops::Recordable recordable() const override { return ops::Recordable::kNothing; }
   std::unique_ptr<FrozenGenerator> freeze() override { return image->freeze(); }

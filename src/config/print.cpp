@@ -199,10 +199,14 @@ std::vector<KeyHelp> help_of(Keep&& keep) {
   auto fields = config::fields_of(defaults);
   for (auto& field : config::fields_of(tuning)) fields.push_back(std::move(field));
   std::vector<KeyHelp> found;
+  const auto example = [](const Field& f) {
+    const std::string value = config::print(f.slot);
+    return value.empty() ? value : shell_word(value);
+  };
   for (const auto& f : fields)
     if (keep(f))
       found.push_back({std::string(f.section), std::string(f.key.name), ascii_name(f), joined(f.key.aliases, ", "),
-                       meaning(f.key), config::wanted(f.key, f.slot), default_of(f)});
+                       meaning(f.key), config::wanted(f.key, f.slot), default_of(f), example(f)});
   return found;
 }
 

@@ -4,6 +4,7 @@
 
 #include "config/draft.h"
 #include "kaem/baseline/baselines.h"
+#include "kaem/core/bytes.h"
 #include "kaem/core/duration.h"
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
@@ -309,6 +310,7 @@ void check_run(const Draft& draft) {
     draft.fail("TRAINING.keep_best", "needs eval_every, the epochs between measures");
   if (c.data.root.empty()) draft.fail("DATA.root", "expected a folder");
   if (!c.run.budget.empty()) refuse_as(draft, "TRAINING.budget", [&] { parse_duration(c.run.budget); });
+  if (!c.run.memory_limit.empty()) refuse_as(draft, "TRAINING.memory_limit", [&] { parse_bytes(c.run.memory_limit); });
 }
 
 void check_optimizer(const Draft& draft) {

@@ -14,8 +14,6 @@ namespace {
 
 using at::Tensor;
 
-constexpr double kMomentum = 0.1, kEpsilon = 1e-5;  // of batch norm, PyTorch's
-
 /// One transposed convolution.
 struct UpLayer {
   Tensor weight, bias;                                       ///< [in,out,k,k], [out]
@@ -27,10 +25,9 @@ struct UpLayer {
   Tensor convolve(const Tensor& x) const {
     return network::transposed_convolution(x, weight.to(x.scalar_type()), bias.to(x.scalar_type()), stride, padding);
   }
-  Tensor normalise(const Tensor& x, bool training) const {
+  Tensor normalise(const Tensor& x, bool training, const ops::BatchShare& share) const {
     if (!norm_weight.defined()) return x;
-    return at::batch_norm(x, norm_weight, norm_bias, running_mean, running_var, training, kMomentum, kEpsilon,
-                          /*cudnn_enabled=*/true);
+    return ops::batch_norm(x, {norm_weight, norm_bias, running_mean, running_var}, training, share);
   }
   /// The layer's input as an image of the result's size and channels.
   Tensor enlarged(const Tensor& x, const Tensor& result) const {
@@ -44,7 +41,7 @@ struct UpLayer {
   /// Batch norm by running statistics is a scale and a shift of each channel.
   void fold_norm() {
     if (!norm_weight.defined()) return;
-    const Tensor scale = norm_weight * (running_var + kEpsilon).rsqrt();
+    const Tensor scale = norm_weight * (running_var + ops::kBatchNormEpsilon).rsqrt();
     bias = (bias - running_mean) * scale + norm_bias;
     weight = weight * scale.reshape({1, -1, 1, 1});
     norm_weight = Tensor();
@@ -67,11 +64,11 @@ struct Network {
   std::vector<UpLayer> layers;
 
   /// u [n,q] -> [n,C·H·W]
-  Tensor run(const Tensor& u, bool training) const {
+  Tensor run(const Tensor& u, bool training, const ops::BatchShare& share) const {
     const Tensor latent = image_of(u);
     Tensor x = first_image(u, latent);
     for (size_t l = 0; l + 1 < layers.size(); ++l) {
-      Tensor hidden = layers[l].normalise(layers[l].convolve(with_latent(l, x, latent)), training);
+      Tensor hidden = layers[l].normalise(layers[l].convolve(with_latent(l, x, latent)), training, share);
       if (options.residual) hidden = hidden + layers[l].enlarged(x, hidden);
       x = network::activate(hidden, activation, options.leakyrelu_slope);
     }
@@ -247,7 +244,7 @@ struct CnnGenerator : Generator {
     }
   }
 
-  Tensor forward(const Tensor& u) override { return net.run(u, is_training()); }
+  Tensor forward(const Tensor& u) override { return net.run(u, is_training(), batch_share); }
   bool depends_on_batch() const override { return net.options.batchnorm; }
 
   std::unique_ptr<FrozenGenerator> freeze() override {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kaem/core/each_isa.h"
+#include "kaem/ops/ops.h"
 
 namespace kaem::network {
 namespace {
@@ -122,7 +123,7 @@ Tensor through_columns(const Tensor& x, const Tensor& weight, const Tensor& bias
   const auto sides = [&](int64_t in) { return Sides{in, (in - 1) * stride - 2 * padding + k}; };
   const Columns c(sides(x.size(2)), sides(x.size(3)), k, stride, padding);
   const Tensor pixels = x.permute({0, 2, 3, 1}).reshape({-1, x.size(1)});
-  const Tensor columns = at::mm(weight.flatten(1).t(), pixels.t()).contiguous();
+  const Tensor columns = ops::product(weight.flatten(1).t(), pixels.t()).contiguous();
   return x.scalar_type() == at::kFloat ? sum_all_columns<float>(c, columns, bias, x.size(0))
                                        : sum_all_columns<at::BFloat16>(c, columns, bias, x.size(0));
 }

@@ -41,8 +41,9 @@ ModelView ModelImpl::view() { return {*this, prior->view()}; }
 
 Tensor ModelImpl::generate_raw(const Tensor& z) { return generator->forward(prior->features(z)); }
 
-Tensor ModelImpl::generate_for_training(const Tensor& z, const Tensor& x) {
+Tensor ModelImpl::generate_for_training(const Tensor& z, const Tensor& x, int64_t alike) {
   generator->train();
+  generator->batch_share.alike = alike;
   const Tensor u = prior->features(z);
   const Tensor generated = generator->autoregressive() ? generator->forward_given(u, x) : generator->forward(u);
   generator->eval();

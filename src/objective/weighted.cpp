@@ -72,12 +72,13 @@ WeightedLogProb weighted_log_likelihood(const ModelView& view, const Tensor& x, 
   ModelImpl& model = view.model;
   const SampleRows samples = all.shared_generated.defined() ? in_use(all) : all;
   Tensor generated = samples.shared_generated;
-  if (!generated.defined()) generated = model.generate_for_training(all_rows(samples), row_data(model, x, samples));
+  const int64_t own_from = samples.shared_z.defined() ? samples.shared_z.size(0) : 0;
+  if (!generated.defined())
+    generated = model.generate_for_training(all_rows(samples), row_data(model, x, samples), own_from);
   if (const double noise = model.options.generator.noise; noise > 0)
     generated = generated + noise * noise_of(samples, generated, step, rng);
   WeightedLogProb sum;
   const auto add = [](Tensor& to, const Tensor& part) { to = to.defined() ? to + part : part; };
-  const int64_t own_from = samples.shared_z.defined() ? samples.shared_z.size(0) : 0;
   if (samples.shared_z.defined()) {
     const Tensor shared = generated.narrow(0, 0, own_from);
     add(sum.likelihood, model.likelihood->weighted_all_pairs(samples.shared_weight, x, shared));

@@ -78,10 +78,10 @@ void EncoderImpl::add_convolutions(const EncoderOptions& options, const InitialD
     layer.bias = make(name + "_bias", {out});
     layer.stride = stride, layer.padding = padding;
     if (options.batch_norm) {
-      layer.norm_weight = register_parameter(name + "_norm_weight", at::ones({out}));
-      layer.norm_bias = register_parameter(name + "_norm_bias", at::zeros({out}));
-      layer.running_mean = register_buffer(name + "_running_mean", at::zeros({out}));
-      layer.running_variance = register_buffer(name + "_running_variance", at::ones({out}));
+      layer.norm.weight = register_parameter(name + "_norm_weight", at::ones({out}));
+      layer.norm.bias = register_parameter(name + "_norm_bias", at::zeros({out}));
+      layer.norm.running_mean = register_buffer(name + "_running_mean", at::zeros({out}));
+      layer.norm.running_variance = register_buffer(name + "_running_variance", at::ones({out}));
     }
     convolutions_.push_back(layer);
     const bool fits = std::min(height, width) + 2 * padding >= kernel;
@@ -107,9 +107,7 @@ Tensor EncoderImpl::hidden(const Tensor& x) {
   if (!convolutions_.empty()) h = h.reshape({x.size(0), shape_[0], shape_[1], shape_[2]});
   for (const auto& layer : convolutions_) {
     h = at::conv2d(h, layer.weight, layer.bias, layer.stride, layer.padding);
-    if (layer.norm_weight.defined())
-      h = at::batch_norm(h, layer.norm_weight, layer.norm_bias, layer.running_mean, layer.running_variance,
-                         is_training(), /*momentum=*/0.1, /*eps=*/1e-5, /*cudnn_enabled=*/true);
+    if (layer.norm.weight.defined()) h = ops::batch_norm(h, layer.norm, is_training(), batch_share);
     h = ops::activate(h, activation_);
   }
   h = h.flatten(1);

@@ -54,7 +54,10 @@ std::string prepare_precision(const GeneratorOptions& options, int64_t latent_wi
         "[MIXED_PRECISION] reduced_precision = TF32: processors have no TF32, only GPUs; expected FP32 or BF16");
   if (device.is_cuda()) {
     at::globalContext().setFloat32MatmulPrecision(reduced == "TF32" ? "high" : "highest");
-    at::globalContext().setAllowTF32CuDNN(reduced == "TF32");
+    at::globalContext().setAllowTF32CuDNN(reduced == "TF32" || reduced == "auto");
+    if (reduced == "auto" && options.cnn.use)
+      return "convolutions round their operands to TF32, PyTorch's default; [MIXED_PRECISION] reduced_precision = FP32 "
+             "keeps all digits";
   }
   if (reduced != "BF16") return {};
   // In turn, so that a busy machine slows both alike; the first round fills caches.

@@ -194,7 +194,7 @@ void Session::warn_of_bad_sampling(const std::vector<Number>& terms) {
       log::warn(str("effective sample size ", value, " of ", config_.posterior.samples,
                     ": each data point is fitted by its nearest sample; a larger [TRAINING] importance_sample_size",
                     config_.model.generator.likelihood == "gaussian" ? " or [GeneratorModel] generator_variance" : "",
-                    " raises it"));
+                    " raises it, [POST_LANGEVIN] sampler = proposal needs fewer draws"));
     }
     if (measure == Measure::kAcceptance && value < kRareMove && !warned_of_moves_) {
       warned_of_moves_ = true;

@@ -11,6 +11,7 @@
 #include "kaem/core/error.h"
 #include "kaem/core/str.h"
 #include "kaem/core/threads.h"
+#include "kaem/posterior/encoder.h"
 #include "kaem/train/run.h"
 #include "kaem/train/trainer.h"
 
@@ -65,13 +66,20 @@ void check_alike(const std::string& own, const dist::Group& group) {
 void meet(const dist::Group& group) { group.sum(at::zeros({1})); }
 
 void refuse_parts(const Config& config, const ModelImpl& model, const dist::Group* group) {
-  const std::string how = group != nullptr ? str(group->size(), " processes") : "[TRAINING] data_at_once";
   if (group != nullptr && config.run.batch_size < group->size())
     throw ConfigError(str("[TRAINING] batch_size = ", config.run.batch_size, ": fewer data than the ", group->size(),
                           " processes that share a batch"));
-  if (model.generator->depends_on_batch() || config.posterior.encoder.batch_norm)
-    throw ConfigError(str("batchnorm = true: batch norm needs the whole batch, which ", how,
-                          " take in parts; expected batchnorm = false"));
+  if (config.run.data_at_once > 0 && (model.generator->depends_on_batch() || config.posterior.encoder.batch_norm))
+    throw ConfigError(
+        "batchnorm = true: batch norm needs the whole batch, which [TRAINING] data_at_once takes in parts; expected "
+        "batchnorm = false");
+}
+
+void share_batches(ModelImpl& model, Posterior& posterior, const dist::Group& group) {
+  const ops::BatchShare share{[&group](const at::Tensor& values) { group.sum(values); }, group.size()};
+  model.generator->batch_share = share;
+  const auto module = posterior.module();
+  if (const auto encoder = std::dynamic_pointer_cast<EncoderImpl>(module)) encoder->batch_share = share;
 }
 
 }  // namespace kaem

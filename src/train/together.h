@@ -25,4 +25,7 @@ void meet(const dist::Group& group);
 /// ConfigError where a part of a batch would not be trained on as in the whole.
 void refuse_parts(const Config& config, const ModelImpl& model, const dist::Group* group);
 
+/// Lets batch norm see the rows of all processes; the group outlives both.
+void share_batches(ModelImpl& model, Posterior& posterior, const dist::Group& group);
+
 }  // namespace kaem

@@ -24,6 +24,7 @@
 #include "kaem/io/file.h"
 #include "kaem/ops/gpu.h"
 #include "kaem/prior/prior.h"
+#include "kaem/train/memory_limit.h"
 #include "kaem/train/update.h"
 #include "recorded.h"
 #include "session.h"
@@ -185,6 +186,7 @@ Trainer::Trainer(Config config, const Dataset& data, TrainOptions options)
                options_.group.get(), config_.run.data_at_once}) {
   const bool whole = update_.is_whole(config_.run.batch_size);
   if (!whole) refuse_parts(config_, *model_, options_.group.get());
+  if (options_.group) share_batches(*model_, *posterior_, *options_.group);
   if (whole && at::Device(device_).is_cuda()) recorded_ = std::make_unique<RecordedUpdate>(update_);
 }
 
@@ -332,9 +334,12 @@ Report Trainer::fit() {
   return end();
 }
 
-Report train(const Config& config, const TrainOptions& options) {
-  prepare_machine(config.run);  // before the data are made
-  const Dataset data = make_dataset(config.data, pca_of_run(config, options));
+Report train(const Config& given, const TrainOptions& options) {
+  prepare_machine(given.run);  // before the data are made
+  const Dataset data = make_dataset(given.data, pca_of_run(given, options));
+  if (options.group && !given.run.memory_limit.empty() && given.run.data_at_once == 0)
+    throw UsageError("[TRAINING] memory_limit: several processes would each measure their own; set data_at_once");
+  const Config config = within_memory(given, data);
   if (options.group && has_budget(config.run))
     throw UsageError("[TRAINING] budget: several processes would each time their own; N_updates sets the length");
   if (options.resume.empty()) return Trainer(within_budget(config, data), data, options).fit();

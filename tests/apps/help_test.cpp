@@ -56,6 +56,8 @@ TEST_F(Help, ExplainsAKey) {
   EXPECT_HAS(kaem("help ula_η").out, "[POST_LANGEVIN] ula_η");
   EXPECT_HAS(kaem("help [TRAINING]").out, "TRAINING.batch_size\n");
   EXPECT_HAS(kaem("help lr_schedule").out, "LR_SCHEDULE.decay\n");
+  EXPECT_HAS(kaem("help likelihood").out, "--set GeneratorModel.likelihood=gaussian\n");
+  EXPECT_EQ(kaem("help keep_best").out.find("example"), std::string::npos) << "its default is none";
   EXPECT_HAS(refused("help batch_sise"), "did you mean 'batch_size'?");
   EXPECT_HAS(refused("help TRAINING.batch_sise"), "did you mean 'TRAINING.batch_size'?");
 }

@@ -209,5 +209,21 @@ TEST(Print, HelpNamesEveryKey) {
     EXPECT_NE(help.find("  " + id.substr(id.find('.') + 1)), std::string::npos) << id;
 }
 
+/// What `kaem help KEY` shows as an example is a setting that is accepted, for every key.
+TEST(KeyHelp, ExamplesAreAccepted) {
+  int64_t examples = 0;
+  for (const std::string& name : key_names()) {
+    if (name.find('.') == std::string::npos) continue;
+    for (const KeyHelp& key : key_help(name)) {
+      if (key.example.empty()) continue;
+      ++examples;
+      EXPECT_EQ(key.example.find_first_of("();\" "), std::string::npos) << name << ": " << key.example;
+      const Override example = parse_override(str(key.section, ".", key.ascii, "=", key.example));
+      EXPECT_NO_THROW(parse_config("", "empty.ini", {example})) << name << "=" << key.example;
+    }
+  }
+  EXPECT_GT(examples, 200);
+}
+
 }  // namespace
 }  // namespace kaem

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kaem/core/bytes.h"
 #include "kaem/core/error.h"
 
 namespace kaem {
@@ -25,6 +26,16 @@ TEST(DurationTest, AnythingElseIsAConfigError) {
 TEST(DurationTest, ClocksHaveHoursWhereTheyNeedThem) {
   EXPECT_EQ(clock_text(161.4), "2:41");
   EXPECT_EQ(clock_text(3723), "1:02:03");
+}
+
+TEST(Bytes, AreThoseOfTheUnit) {
+  EXPECT_DOUBLE_EQ(parse_bytes("4G"), 4.0 * (int64_t{1} << 30));
+  EXPECT_DOUBLE_EQ(parse_bytes("512M"), 512.0 * (1 << 20));
+  EXPECT_DOUBLE_EQ(parse_bytes("1.5K"), 1536);
+  EXPECT_DOUBLE_EQ(parse_bytes("0.25T"), 0.25 * (int64_t{1} << 40));
+  for (const char* text :
+       {"", "4", "G", "4GB", "-1G", "0G", "4g", "4 G", "1e400G", "infG", "nanG", "4G ", " 4G", "1e3M"})
+    EXPECT_THROW(parse_bytes(text), ConfigError) << text;
 }
 
 }  // namespace

@@ -1,8 +1,11 @@
 #include "kaem/train/length.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <vector>
 
 #include "kaem/core/error.h"
+#include "kaem/train/memory_limit.h"
 #include "tiny_run.h"
 
 namespace kaem {
@@ -73,6 +76,52 @@ TEST(LengthTest, ALongerBudgetHoldsMore) {
   const int64_t short_one = within_budget(config, data).run.updates;
   config.run.budget = "1000s";
   EXPECT_GT(within_budget(config, data).run.updates, 20 * short_one);
+}
+
+TEST(MemoryLimit, TheLargestPartThatFits) {
+  for (const int64_t batch : {1, 7, 100, 1000})
+    for (const double limit : {0.5, 3.0, 12.0, 100.0, 5000.0}) {
+      std::vector<int64_t> asked;
+      const auto memory_of = [&](int64_t part) {  // 2 and 0.1 a data point
+        asked.push_back(part);
+        return 2 + 0.1 * static_cast<double>(part);
+      };
+      const int64_t part = largest_part(batch, limit, memory_of);
+      const auto fits = static_cast<int64_t>((limit - 2) / 0.1 + 1e-9);
+      EXPECT_EQ(part, std::clamp<int64_t>(fits, 0, batch)) << batch << " within " << limit;
+      EXPECT_LE(asked.size(), 14U);
+    }
+  // Where memory grows faster than a line, never above the limit.
+  for (const double limit : {1.5, 50.0, 3000.0}) {
+    const auto square = [](int64_t part) { return static_cast<double>(part * part); };
+    const int64_t part = largest_part(1000, limit, square);
+    EXPECT_LE(square(part), limit);
+    EXPECT_GE(square(2 * part), limit) << part;
+  }
+}
+
+/// What was measured has left nothing, and the numbers are those of whole batches.
+TEST(MemoryLimit, BecomesAPartOfTheBatch) {
+  const TempFolder temp("memory_limit");
+  Config config = tiny_config(temp.path);
+  const Dataset data = tiny_data();
+  EXPECT_EQ(within_memory(config, data).run.data_at_once, 0);
+  config.run.memory_limit = "1M";
+  try {
+    within_memory(config, data);
+    ADD_FAILURE() << "LibTorch alone takes more";
+  } catch (const ConfigError& e) {
+    EXPECT_NE(std::string(e.what()).find("memory_limit = 1M: the data and an update of one data point take "),
+              std::string::npos)
+        << e.what();
+  }
+  config.run.memory_limit = "64G";
+  const Config roomy = within_memory(config, data);
+  EXPECT_EQ(roomy.run.data_at_once, 0) << "the whole batch fits";
+  EXPECT_EQ(roomy.notes.back().find("memory_limit 64G: "), 0U) << roomy.notes.back();
+  config.run.data_at_once = 3, config.run.memory_limit = "1M";
+  EXPECT_EQ(within_memory(config, data).run.data_at_once, 3) << "the user's own";
+  EXPECT_TRUE(std::filesystem::is_empty(temp.path));
 }
 
 }  // namespace

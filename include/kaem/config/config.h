@@ -66,6 +66,7 @@ struct RunOptions {
   std::string budget;             ///< time of training that decides `updates`, "1h30m"; empty: none
   int64_t max_steps = 0;          ///< only stops
   int64_t data_at_once = 0;       ///< data of a batch that are worked on together; 0: all
+  std::string memory_limit;       ///< that data_at_once is chosen for ("4G"); empty: none
   int64_t checkpoint_epochs = 5;  ///< checkpoint_every; -1: off
   int64_t checkpoint_steps = 0;   ///< 0: off
   int64_t keep_checkpoints = 3;
@@ -144,6 +145,7 @@ std::string configuration_markdown();
 struct KeyHelp {
   std::string section, name, ascii;  ///< `ascii`: the spelling without Greek letters
   std::string aliases, meaning, takes, standard;
+  std::string example;  ///< a value as a shell takes it; empty where the default is none
 };
 /// The keys that `word` names: "SECTION.key", or "key" of any section, by any spelling; none if it is unknown.
 std::vector<KeyHelp> key_help(std::string_view word);

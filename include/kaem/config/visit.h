@@ -121,10 +121,15 @@ void visit_run(Config& c, V&& v) {
     c.run.budget);
   v(Key{.name = "data_at_once",
         .help =
-            "Data of a batch that are worked on together, which bounds the memory of latents and chains; 0: all. The "
-            "numbers of an update do not depend on it, but for rounding",
+            "Data of a batch that are worked on together, which bounds the memory of latents and chains; 0: all, or "
+            "what memory_limit allows. The numbers of an update do not depend on it, but for rounding",
         .min = 0},
     c.run.data_at_once);
+  v(Key{.name = "memory_limit",
+        .help =
+            "Memory of training (512M, 4G), of the host or, on a GPU, of the device: the first updates are measured, "
+            "and data_at_once becomes what fits; empty: none"},
+    c.run.memory_limit);
   v(Key{.name = "max_steps",
         .help = "Stop after so many updates; schedules still use N_epochs or N_updates; 0: off",
         .min = 0},
@@ -137,7 +142,9 @@ void visit_run(Config& c, V&& v) {
 template <class V>
 void visit_criterion(Config& c, V&& v) {
   v(Key{.name = "importance_sample_size",
-        .help = "Prior draws shared by a batch in importance sampling",
+        .help = "Weighted draws: of the prior, shared by a batch (sampler importance), or of encoder and prior for "
+                "each data "
+                "point (proposal, and chains that start from it)",
         .min = 1,
         .max = 1e6,
         .absent = "batch_size"},
@@ -188,8 +195,8 @@ void visit_output(Config& c, V&& v) {
   v(Key{.name = "eval_generated", .help = "Samples that are compared with data then", .min = 16, .max = 1e6},
     c.run.eval_generated);
   v(Key{.name = "keep_best",
-        .help = "Column of these (eval_loglik, ...) whose best checkpoint is kept beside the newest (RUN/best); empty: "
-                "none"},
+        .help = "Column of eval_metrics (eval_loglik, ...) whose best checkpoint is kept beside the newest (RUN/best); "
+                "empty: none"},
     c.run.keep_best);
   v(Key{.name = "samples_per_picture", .help = "Samples in a picture", .min = 1, .max = 1e5},
     c.run.samples_per_picture);

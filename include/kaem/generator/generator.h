@@ -8,6 +8,7 @@
 #include "kaem/core/shape.h"
 #include "kaem/generator/options.h"
 #include "kaem/kan/layer.h"
+#include "kaem/ops/batch_norm.h"
 #include "kaem/ops/gpu.h"
 
 namespace kaem {
@@ -51,6 +52,8 @@ struct Generator : torch::nn::Module {
   virtual ops::Recordable recordable() const {
     return depends_on_batch() ? ops::Recordable::kNothing : ops::Recordable::kAll;
   }
+
+  ops::BatchShare batch_share;  ///< of the rows that `forward` is given, for batch norm
 
   virtual GridUpdate update_grid(const at::Tensor&) { return {}; }
   virtual void initialise_grid(const at::Tensor&) {}

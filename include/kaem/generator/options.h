@@ -96,7 +96,7 @@ struct SeqOptions {
 
 /// What the generator's matrix products and convolutions compute in, section [MIXED_PRECISION].
 struct PrecisionOptions {
-  std::string reduced = "FP32";  ///< "reduced_precision"
+  std::string reduced = "auto";  ///< "reduced_precision"
   bool forced = false;           ///< "force_reduced"
 
   /// bfloat16 operands with float32 sums; TF32 is a switch of the whole GPU and none of the model's.
@@ -106,8 +106,8 @@ struct PrecisionOptions {
   static void visit(Self& o, V&& v) {
     v(Key{.name = "reduced_precision",
           .help = "Operands of the generator's products and convolutions; sums, weights and densities stay FP32. TF32: "
-                  "on GPUs, for all products",
-          .choices = {"FP32", "TF32", "BF16"},
+                  "on GPUs, for all products. auto: FP32, but TF32 for a GPU's convolutions, as PyTorch does",
+          .choices = {"auto", "FP32", "TF32", "BF16"},
           .reference = "also FP16, which is taken as BF16"},
       o.reduced);
     v(Key{.name = "force_reduced", .help = "BF16 even where it is slower than FP32, which is refused otherwise"},

@@ -43,8 +43,8 @@ struct ModelImpl : torch::nn::Module {
   at::Tensor generate_raw(const at::Tensor& z);
 
   /// The same where parameter gradients are taken: batch norm uses the batch. x [n,·]: the data of each row, for
-  /// autoregressive generators only.
-  at::Tensor generate_for_training(const at::Tensor& z, const at::Tensor& x);
+  /// autoregressive generators only. Of several processes that share a batch all have the same first `alike` rows.
+  at::Tensor generate_for_training(const at::Tensor& z, const at::Tensor& x, int64_t alike = 0);
 
   /// x̂ = act(g(z)): z [n, latent...] -> [n,C,H,W].
   at::Tensor generate(const at::Tensor& z);

@@ -8,6 +8,7 @@
 
 #include "kaem/core/rng.h"
 #include "kaem/model/model.h"
+#include "kaem/ops/batch_norm.h"
 #include "kaem/posterior/options.h"
 
 namespace kaem {
@@ -30,13 +31,15 @@ struct EncoderImpl : torch::nn::Module {
   /// Standard deviation of z to first order in that of y, |dz/dy| at the mean times it: x [B,·] -> [B, latent...].
   at::Tensor scales(const at::Tensor& x);
 
+  ops::BatchShare batch_share;  ///< of the rows of x, for batch norm
+
  private:
   struct Dense {
     at::Tensor weight, bias;
   };
   struct Convolution {
     at::Tensor weight, bias;
-    at::Tensor norm_weight, norm_bias, running_mean, running_variance;  ///< batch norm; undefined without it
+    ops::BatchNorm norm;  ///< undefined tensors without batch norm
     int64_t stride, padding;
   };
   Dense add_dense(const std::string& name, int64_t inputs, int64_t outputs, const InitialDraws& draws);

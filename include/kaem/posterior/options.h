@@ -143,7 +143,12 @@ struct PosteriorOptions {
   /// [POST_LANGEVIN]
   template <class Self, class V>
   static void visit(Self& o, V&& v) {
-    v(Key{.name = "sampler", .help = "Posterior sampler", .choices = sampler_names()}, o.sampler);
+    v(Key{.name = "sampler",
+          .help = "How p(z|x) is sampled. importance: weighted prior draws. proposal: weighted draws of a learned "
+                  "encoder and of the prior. ula, mala, automala, pcnl: Markov chains. encoder: its draws as they are "
+                  "(mode variational)",
+          .choices = sampler_names()},
+      o.sampler);
     v(Key{.name = "ula_η",
           .help = "Step size η of ula and mala; where automala's search starts",
           .aliases = {"ula_eta", "initial_step_size"},
