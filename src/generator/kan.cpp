@@ -74,16 +74,10 @@ struct KanGenerator : Generator {
   std::vector<Step> steps;
 };
 
-/// Folded weights are made once; features' inputs are kept for the pullback.
+/// What the layers are given is kept for the pullback.
 struct FrozenKan : FrozenGenerator {
   explicit FrozenKan(const std::vector<Step>& generator_steps) : steps(generator_steps) {
-    const c10::AutoGradMode no_grad(false);
-    for (const auto& step : steps) {
-      const KanLayer& layer = step.layer;
-      weights.push_back(ops::round_to(layer->weights().reshape({-1, layer->outputs}), layer->precision));
-      bandwidths.push_back(layer->bandwidth());
-      knots.push_back(layer->knots());
-    }
+    for (const auto& step : steps) layers.emplace_back(step.layer);
   }
 
   Tensor forward(const Tensor& u, const Tensor&) override {
@@ -91,10 +85,8 @@ struct FrozenKan : FrozenGenerator {
     inputs.clear(), entered.clear();
     Tensor x = u;
     for (size_t l = 0; l < steps.size(); ++l) {
-      const KanLayerImpl& layer = *steps[l].layer;
       inputs.push_back(x), entered.push_back(steps[l].enter(x));
-      const Tensor features = ops::basis(entered[l], knots[l], bandwidths[l], layer.spec);
-      x = ops::product(features.flatten(1), weights[l], layer.precision);
+      x = layers[l].forward(entered[l]);
     }
     return x;
   }
@@ -102,18 +94,14 @@ struct FrozenKan : FrozenGenerator {
   Tensor pullback(const Tensor& grad) override {
     const c10::AutoGradMode no_grad(false);
     Tensor pulled = grad;
-    for (size_t l = steps.size(); l-- > 0;) {
-      const KanLayerImpl& layer = *steps[l].layer;
-      const Tensor to_features = ops::product(pulled, weights[l].t(), layer.precision);
-      pulled = ops::basis_pullback(to_features.unflatten(1, {layer.inputs, -1}), entered[l], knots[l], bandwidths[l],
-                                   layer.spec);
-      pulled = steps[l].enter_pullback(inputs[l], pulled);
-    }
+    for (size_t l = steps.size(); l-- > 0;)
+      pulled = steps[l].enter_pullback(inputs[l], layers[l].pullback(entered[l], pulled));
     return pulled;
   }
 
   std::vector<Step> steps;
-  std::vector<Tensor> weights, bandwidths, knots, inputs, entered;
+  std::vector<FrozenKanLayer> layers;
+  std::vector<Tensor> inputs, entered;
 };
 
 std::unique_ptr<FrozenGenerator> KanGenerator::freeze() { return std::make_unique<FrozenKan>(steps); }

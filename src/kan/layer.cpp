@@ -131,10 +131,22 @@ Tensor KanLayerImpl::forward(const Tensor& x) {
   return ops::kan_layer(x, knots(), bandwidth(), base_weight, spline_weight, coefficients, spec, precision);
 }
 
-Tensor KanLayerImpl::input_gradient(const Tensor& x, const Tensor& grad) {
+FrozenKanLayer::FrozenKanLayer(const KanLayer& layer)
+    : inputs(layer->inputs), spec(layer->spec), precision(layer->precision) {
   const c10::AutoGradMode no_grad(false);
-  const Tensor pulled = ops::product(grad, weights().flatten(0, 1).t());
-  return ops::basis_pullback(pulled.unflatten(1, {inputs, -1}), x, knots(), bandwidth(), spec);
+  weights = ops::round_to(layer->weights().reshape({-1, layer->outputs}), precision);
+  bandwidth = layer->bandwidth(), knots = layer->knots();
+}
+
+Tensor FrozenKanLayer::forward(const Tensor& x) const {
+  const c10::AutoGradMode no_grad(false);
+  return ops::product(ops::basis(x, knots, bandwidth, spec).flatten(1), weights, precision);
+}
+
+Tensor FrozenKanLayer::pullback(const Tensor& x, const Tensor& grad) const {
+  const c10::AutoGradMode no_grad(false);
+  const Tensor to_features = ops::product(grad, weights.t(), precision);
+  return ops::basis_pullback(to_features.unflatten(1, {inputs, -1}), x, knots, bandwidth, spec);
 }
 
 }  // namespace kaem

@@ -46,17 +46,18 @@ Tensor DeepPrior::energy(const Tensor& z) {
   return h.sum(1);
 }
 
-std::pair<Tensor, Tensor> DeepPrior::energy_and_gradient(const Tensor& z) {
-  const c10::AutoGradMode no_grad(false);
-  std::vector<Tensor> values = {z}, entered;
-  for (size_t l = 0; l < layers.size(); ++l) {
-    entered.push_back(enter(l, values[l]));
-    values.push_back(layers[l]->forward(entered[l]));
-  }
-  Tensor grad = at::ones_like(values.back());
-  for (size_t l = layers.size(); l-- > 0;)
-    grad = enter_pullback(l, values[l], layers[l]->input_gradient(entered[l], grad));
-  return {values.back().sum(1), grad};
+TiltedPrior::EnergyAndGradient DeepPrior::freeze() {
+  return [this, frozen = std::vector<FrozenKanLayer>(layers.begin(), layers.end())](const Tensor& z) {
+    const c10::AutoGradMode no_grad(false);
+    std::vector<Tensor> values = {z}, entered;
+    for (size_t l = 0; l < frozen.size(); ++l) {
+      entered.push_back(enter(l, values[l]));
+      values.push_back(frozen[l].forward(entered[l]));
+    }
+    Tensor grad = at::ones_like(values.back());
+    for (size_t l = frozen.size(); l-- > 0;) grad = enter_pullback(l, values[l], frozen[l].pullback(entered[l], grad));
+    return std::pair(values.back().sum(1), grad);
+  };
 }
 
 Tensor DeepPrior::enter(size_t l, const Tensor& h) const {

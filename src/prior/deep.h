@@ -9,7 +9,7 @@ struct DeepPrior : TiltedPrior {
   DeepPrior(const PriorOptions& options, const Rng& rng);
 
   at::Tensor energy(const at::Tensor& z) override;
-  std::pair<at::Tensor, at::Tensor> energy_and_gradient(const at::Tensor& z) override;
+  EnergyAndGradient freeze() override;
   GridUpdate update_grid(const at::Tensor& z) override;
   void initialise_grid() override;
 

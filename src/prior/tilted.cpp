@@ -113,7 +113,9 @@ struct TiltedView final : PriorView, WhiteCoordinates, TiltedBase {
 
   std::pair<Tensor, Tensor> tilt(const Tensor& z) const override {
     const c10::AutoGradMode no_grad(false);
-    return prior().energy_and_gradient(z);
+    TiltedPrior& current = prior();
+    if (!frozen_) frozen_ = current.freeze();
+    return frozen_(z);
   }
 
   /// f(z) + log π0(z), [S]; differentiable.
@@ -131,6 +133,7 @@ struct TiltedView final : PriorView, WhiteCoordinates, TiltedBase {
 
   TiltedPrior& prior_;
   Versions versions;
+  mutable TiltedPrior::EnergyAndGradient frozen_;  ///< made when first asked for
 };
 
 }  // namespace
@@ -145,12 +148,14 @@ TiltedPrior::TiltedPrior(std::string name, const std::vector<double>& range, int
   reference->domain = {ends[0].item<double>(), ends[1].item<double>()};
 }
 
-std::pair<Tensor, Tensor> TiltedPrior::energy_and_gradient(const Tensor& z) {
-  const c10::AutoGradMode with_graph(true);
-  const Tensor input = z.detach().requires_grad_();
-  const Tensor value = energy(input);
-  const Tensor gradient = torch::autograd::grad({value.sum()}, {input})[0];
-  return {value.detach(), gradient};
+TiltedPrior::EnergyAndGradient TiltedPrior::freeze() {
+  return [this](const Tensor& z) {
+    const c10::AutoGradMode with_graph(true);
+    const Tensor input = z.detach().requires_grad_();
+    const Tensor value = energy(input);
+    const Tensor gradient = torch::autograd::grad({value.sum()}, {input})[0];
+    return std::pair(value.detach(), gradient);
+  };
 }
 
 std::pair<double, double> TiltedPrior::domain() const {

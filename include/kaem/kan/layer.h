@@ -32,9 +32,6 @@ struct KanLayerImpl : torch::nn::Module {
   /// x [N,I] -> [N,O].
   at::Tensor forward(const at::Tensor& x);
 
-  /// Vector-Jacobian product without an autograd graph: x [N,I], grad [N,O] -> [N,I].
-  at::Tensor input_gradient(const at::Tensor& x, const at::Tensor& grad);
-
   /// Folded weights [I,F,O]; differentiable.
   at::Tensor weights() const;
 
@@ -86,6 +83,23 @@ struct KanLayerImpl : torch::nn::Module {
   InitialDraws draws_;
 };
 TORCH_MODULE(KanLayer);
+
+/// A layer whose parameters stay as they are while this lives: what depends on them alone is made once. No graph;
+/// chains use it.
+struct FrozenKanLayer {
+  explicit FrozenKanLayer(const KanLayer& layer);
+
+  /// x [N,I] -> [N,O].
+  at::Tensor forward(const at::Tensor& x) const;
+
+  /// Vector-Jacobian product: x [N,I], grad [N,O] -> [N,I].
+  at::Tensor pullback(const at::Tensor& x, const at::Tensor& grad) const;
+
+  int64_t inputs;
+  ops::BasisSpec spec;
+  ops::Precision precision;
+  at::Tensor weights, bandwidth, knots;  ///< folded [I·F,O], rounded to the precision; [], [I,G+1]
+};
 
 /// New coefficients so that Φ_new c_new ≈ Φ_old c_old at `points` [N,I]: per input, the float64 minimiser of
 /// ‖Φ_new c - Φ_old c_old‖² + ridge ‖c‖². Returns c [I,G',O] of c_old's dtype. Knots are [I,G+1].

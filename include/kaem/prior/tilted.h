@@ -1,5 +1,8 @@
 #pragma once
 
+#include <functional>
+#include <utility>
+
 #include "kaem/prior/prior.h"
 
 namespace kaem {
@@ -18,8 +21,10 @@ struct TiltedPrior : Prior {
   /// f: z [S,n] -> [S], differentiable in z and in the parameters.
   virtual at::Tensor energy(const at::Tensor& z) = 0;
 
-  /// f and ∇f without a graph, [S] and [S,n]; by autograd where it is not written out.
-  virtual std::pair<at::Tensor, at::Tensor> energy_and_gradient(const at::Tensor& z);
+  /// f and ∇f without a graph: z [S,n] -> [S] and [S,n]. Valid while the parameters stay as they are and the prior
+  /// lives, so that what depends on them alone is made once. By autograd where it is not written out.
+  using EnergyAndGradient = std::function<std::pair<at::Tensor, at::Tensor>(const at::Tensor& z)>;
+  virtual EnergyAndGradient freeze();
 
   std::shared_ptr<const PriorView> view() override;
   std::vector<int64_t> latent_shape() const override { return {width_}; }
