@@ -124,13 +124,12 @@ Compared compared_of(const std::string& path, const std::vector<evaluate::Metric
   const std::string file = run.folder + "/" + evaluate::kComparedFile;
   Json kept = kept_of(file);
   for (const auto& metric : metrics) {
-    log::set_status_line(str(compared.label, ": ", metric.name));
+    const log::Status status(str("measuring ", compared.label, ": ", metric.name));
     const Json before = kept;
     for (auto& cell : cells_of(evaluation, metric, kept, str(run.step, " ", metric.name, " ", settings, " ", seed)))
       compared.cells.push_back(std::move(cell));
     if (kept != before) io::write_file_atomic(file, kept.dump(1) + "\n");
   }
-  log::set_status_line("");
   return compared;
 }
 

@@ -65,9 +65,10 @@ void run_diagnosis(const DiagnoseArguments& a, const Common& common) {
   }
   std::vector<evaluate::Section> sections;
   for (const auto& part : told) {
-    log::set_status_line(str("working on: ", part.help));
-    sections.push_back(part.tell(diagnosis));
-    log::set_status_line("");
+    {
+      const log::Status status(str("working on: ", part.help));
+      sections.push_back(part.tell(diagnosis));
+    }
     for (const auto& warning : evaluation.warnings) log::warn(warning);
     evaluation.warnings.clear();
     std::cout << (sections.size() > 1 ? "\n" : "") << sections.back().text << std::flush;

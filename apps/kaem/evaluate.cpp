@@ -65,7 +65,10 @@ void run_evaluation(const EvaluateArguments& a, const Common& common) {
   }
   std::vector<evaluate::Section> sections;
   for (const auto& metric : measured) {
-    sections.push_back(metric.measure(evaluation));
+    {
+      const log::Status status(str("measuring ", metric.name));
+      sections.push_back(metric.measure(evaluation));
+    }
     for (const auto& warning : evaluation.warnings) log::warn(warning);
     evaluation.warnings.clear();
     std::cout << (metrics.size() > 1 ? "\n" : "") << sections.back().text << std::flush;

@@ -121,12 +121,13 @@ std::string bound(double value) {
   return whole ? written(static_cast<int64_t>(value)) : written(value);
 }
 
-/// " in 1..100", " in 1..", " above 0", " above 0, at most 1" or nothing.
+/// " in 1..100", " of at least 1", " above 0", " above 0, at most 1" or nothing.
 std::string range(const Key& key) {
   const bool low = std::isfinite(key.min), high = std::isfinite(key.max);
   if (low && key.min_open) return str(" above ", bound(key.min), high ? str(", at most ", bound(key.max)) : "");
   if (!low && !high) return {};
-  return str(" in ", low ? bound(key.min) : "", "..", high ? bound(key.max) : "");
+  if (!low || !high) return str(" of at ", low ? "least " : "most ", bound(low ? key.min : key.max));
+  return str(" in ", bound(key.min), "..", bound(key.max));
 }
 
 std::string kind(const Key&, const bool*) { return "true or false"; }

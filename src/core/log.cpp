@@ -104,10 +104,17 @@ class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
     format_ = format;
   }
 
+  /// The status line as it was asked for.
+  std::string status() {
+    const std::lock_guard lock(mutex_);
+    return wanted_;
+  }
+
   void set_status(std::string_view line) {
     if (isatty(STDERR_FILENO) == 0) return;
     const std::lock_guard lock(mutex_);
     if (format_ == Format::kJson) return;
+    wanted_ = line;
     const auto shown = cut_to_columns(line, terminal_columns() - 1);
     if (shown == status_) return;
     status_ = shown;
@@ -143,6 +150,7 @@ class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
   const bool colours_ = terminal_has_colours();
   Format format_ = Format::kText;
   std::string status_;
+  std::string wanted_;  ///< before it was cut to the terminal
 };
 
 /// A file of lines "time level message", or of JSON lines. A line that cannot be written is no error of the program.
@@ -271,6 +279,9 @@ void set_file(std::string_view path) {
 }
 
 void set_status_line(std::string_view line) { logger().terminal->set_status(line); }
+
+Status::Status(std::string_view line) : before_(logger().terminal->status()) { set_status_line(line); }
+Status::~Status() { set_status_line(before_); }
 
 std::string printable(std::string_view text) {
   std::string line(text);

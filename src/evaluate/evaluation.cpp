@@ -49,13 +49,13 @@ DataShape Evaluation::picture_shape() { return run.pca ? run.pca->shape : run.mo
 
 const Dataset& Evaluation::data() {
   if (data_) return *data_;
+  const log::Status status("reading the data");
   // Without a test file the run held out as many as it was told to, and trained on all others. A file of labelled test
   // data is read whole; where the test data are computed, no more than are asked for.
   data_ = make_dataset(data_options_);
   DatasetOptions more = data_options_;
   more.test_size = data_->test_labels.defined() ? kAllRecords : options.count;
   if (!data_->test_from_training && data_->test.size(0) < more.test_size) data_ = make_dataset(more);
-  log::set_status_line("");
   if (data_->test.size(0) == 0) throw DataError(str(data_->name, ": no test records ([TRAINING] N_test = 0)"));
   if (!has_trained_on(run.folder, data_->sources))
     warnings.push_back(str("these are not the data that the run was trained on (see ", run.folder,
@@ -126,6 +126,7 @@ const metrics::Features& Evaluation::features() {
     features_ = metrics::network_features(options.features, picture_shape(), run.device);
   } else {
     const Dataset& d = data();
+    const log::Status status("looking for a classifier of features");
     const auto show = [](int64_t done, int64_t all, double loss) {
       log::set_status_line(str("training a classifier for features: pass ", done, " of ", all, ", loss ", loss));
     };
@@ -133,7 +134,6 @@ const metrics::Features& Evaluation::features() {
       throw UsageError(str(d.name, " has no labels to train a classifier on: name a network with --features"));
     features_ = metrics::classifier_features({d.train, d.train_labels}, {d.test, d.test_labels}, options.cache,
                                              run.device, show);
-    log::set_status_line("");
   }
   return *features_;
 }
@@ -160,12 +160,12 @@ const metrics::Moments& Evaluation::reference() {
     return reference_.emplace(metrics::read_moments(path, features().digest(), probe.size(1)));
   }
   metrics::Moments moments;
+  const log::Status status("features of the training data");
   const int64_t all = data().train.size(0);
   for (const Tensor& index : at::arange(all, at::kLong).split(4 * kAtOnce)) {
     log::set_status_line(str("features of the training data: ", moments.count(), " of ", all));
     moments.add(features()(train_pictures(index)));
   }
-  log::set_status_line("");
   if (!path.empty()) metrics::write_moments(path, moments, features().digest());
   return reference_.emplace(std::move(moments));
 }

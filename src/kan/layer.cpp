@@ -128,6 +128,8 @@ Tensor KanLayerImpl::bandwidth() const { return tau.clamp_min(kMinTau); }
 Tensor KanLayerImpl::weights() const { return ops::fold_weights(base_weight, spline_weight, coefficients); }
 
 Tensor KanLayerImpl::forward(const Tensor& x) {
+  TORCH_CHECK_VALUE(x.dim() == 2 && x.size(1) == inputs, "KAN layer of ", inputs, " inputs: expected x [N,", inputs,
+                    "], got ", x.sizes());
   return ops::kan_layer(x, knots(), bandwidth(), base_weight, spline_weight, coefficients, spec, precision);
 }
 

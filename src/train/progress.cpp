@@ -89,8 +89,8 @@ void Progress::tell_length(int64_t step, Clock::time_point now) {
   told_ = true;
   const double each = passed / static_cast<double>(step - first_), all = each * static_cast<double>(last_ - first_);
   if (all < kShortRun) return;
-  log::info(str("an update takes ", format(each < 0.1 ? "%.1f" : "%.0f", 1e3 * each), " ms: about ", clock_text(all),
-                " in all"),
+  const std::string time = each < 10 ? format(each < 0.1 ? "%.1f" : "%.0f", 1e3 * each) + " ms" : clock_text(each);
+  log::info(str("an update takes ", time, ": about ", clock_text(all), " in all"),
             {{"ms_per_update", 1e3 * each}, {"seconds_in_all", all}});
 }
 

@@ -108,9 +108,9 @@ void Session::restore() {
     done = restored_step_ = checkpoint.step, seconds_before_ = checkpoint.seconds, saved_step_ = done;
     cut_metrics(checkpoint);
     cut_events(checkpoint);
-    log::info(done < length_.total
-                  ? str("going on after update ", done, " of ", length_.total)
-                  : str("all ", length_.total, " updates of the run are done (", done, " in its checkpoint)"));
+    log::info(done < length_.total ? str("going on after update ", done, " of ", length_.total)
+                                   : str("all ", length_.total, " updates of the run are done (", done,
+                                         " in its checkpoint); --set TRAINING.N_updates=N makes it longer"));
   }
   for (const char* name : {kVocabularyFile, kPcaFile})  // written above or by the run's first session, and never again
     if (std::filesystem::exists(folder_.file(name))) files_[name] = io::sha256(io::read_file(folder_.file(name)));
@@ -158,11 +158,10 @@ void Session::tick(const StepResult& result) {
 
 bool Session::measure(int64_t done) {
   const auto timed = Profile::time(&trainer_.profile(), "measuring held-out data");
-  log::set_status_line(str("measuring after update ", done));
+  const log::Status status(str("measuring after update ", done));
   trainer_.averages().swap();
   const std::vector<double> values = evaluator_->measure();
   trainer_.averages().swap();
-  log::set_status_line("");
   metrics_.measure(values);
   const auto columns = evaluator_->columns();
   const auto at = std::find(columns.begin(), columns.end(), config_.run.keep_best);

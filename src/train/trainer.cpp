@@ -45,9 +45,10 @@ std::vector<NamedParameter> trained_parameters(const ModelImpl& model, Posterior
   return parameters;
 }
 
-/// Draws that grids are fitted to.
+/// Draws that grids are fitted to. More than so many would sort for minutes and move no knot.
 int64_t grid_draws(const Config& config) {
-  return config.grid.samples > 0 ? config.grid.samples : config.posterior.samples;
+  constexpr int64_t kEnough = 10000;
+  return config.grid.samples > 0 ? config.grid.samples : std::min(config.posterior.samples, kEnough);
 }
 
 /// The components that a resumed run was made with, so that they do not depend on the machine that it goes on.

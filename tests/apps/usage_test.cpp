@@ -63,6 +63,7 @@ TEST_F(Usage, CommandsAndOptionsGetTheNearestName) {
   EXPECT_HAS(refused("train --dataset MNIST --log yaml"), "yaml");
   EXPECT_HAS(refused("bench --filter '['"), "not a regular expression");
   EXPECT_HAS(refused("bench --filter nothing_such"), "no benchmark has such a name");
+  EXPECT_HAS(refused("bench --filter mnist_is_step$ --set TRAINING.batch_sise=3"), "did you mean 'batch_size'?");
 }
 
 TEST_F(Usage, ConfigurationErrorsNameFileSectionAndKey) {
@@ -79,7 +80,7 @@ TEST_F(Usage, ConfigurationErrorsNameFileSectionAndKey) {
   EXPECT_HAS(refused("train --dataset MNIST --set TRAINING.bach_size=3"),
              "--set TRAINING.bach_size=3: [TRAINING] unknown key 'bach_size'");
   EXPECT_HAS(refused("train --dataset MNIST --set batch_size=3"), "expected SECTION.key=value");
-  EXPECT_HAS(refused("train --dataset MNIST --seed x"), "--seed x: expected an integer in 0..");
+  EXPECT_HAS(refused("train --dataset MNIST --seed x"), "--seed x: expected an integer of at least 0");
   EXPECT_HAS(refused("train --dataset MNIST --threads 2.5"), "--threads 2.5: expected an integer");
   EXPECT_HAS(refused("train --dataset MNIST --resize 16"), "--resize 16: expected HxW");
   EXPECT_HAS(refused("train --dataset MNSIT"), "--dataset MNSIT: no such data set; did you mean 'MNIST'?");

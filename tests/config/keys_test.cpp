@@ -47,7 +47,7 @@ TEST(Keys, OverridesGoBeforeTheFileAndTheLastOneWins) {
   EXPECT_EQ(refusal([] {
               load_config("", {{"TRAINING", "seed", "-1", "--seed -1"}}, "", "");
             }),
-            "--seed -1: expected an integer in 0..");
+            "--seed -1: expected an integer of at least 0");
   for (const char* bad : {"", "x", "TRAINING=3", ".a=1", "TRAINING.=3", "a=b.c"})
     EXPECT_NE(refusal([&] { parse_override(bad); }).find("expected SECTION.key=value"), std::string::npos) << bad;
 }

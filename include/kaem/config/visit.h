@@ -68,7 +68,7 @@ void visit_grid(GridSchedule& o, V&& v) {
   v(Key{.name = "update_prior_grid", .help = "Update the prior's grids"}, o.prior);
   v(Key{.name = "update_llhood_grid", .help = "Update the generator's grids"}, o.generator);
   v(Key{.name = "num_grid_updating_samples",
-        .help = "Prior draws that grids are fitted to; 0: importance_sample_size",
+        .help = "Prior draws that grids are fitted to; 0: importance_sample_size, at most 10000",
         .min = 0,
         .max = 1e7},
     o.samples);

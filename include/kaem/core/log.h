@@ -37,6 +37,18 @@ void set_file(std::string_view path);
 /// Shows a transient status line below the messages (terminals only; nothing elsewhere). Empty: removed.
 void set_status_line(std::string_view line);
 
+/// A status line while this lives; then the one before it again.
+class Status {
+ public:
+  explicit Status(std::string_view line);
+  ~Status();
+  Status(const Status&) = delete;
+  Status& operator=(const Status&) = delete;
+
+ private:
+  std::string before_;
+};
+
 /// The text on one line: control characters, which may be of a user's file or its name, as '?'.
 std::string printable(std::string_view text);
 
