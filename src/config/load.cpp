@@ -70,9 +70,26 @@ Override parse_override(const std::string& text) {
           trimmed(text.substr(equals + 1))};
 }
 
+namespace {
+
+/// A note where the file is that of other data sets, whose numbers of data and sizes need not fit this one; else empty.
+std::string note_of_file(const std::string& path, const std::string& dataset) {
+  const DatasetTraits own = dataset_traits(dataset);
+  const std::string name = std::filesystem::path(path).filename().string();
+  if (name == own.config || name == own.tuning) return "";
+  std::string owners;
+  for (const std::string& other : dataset_names())
+    if (dataset_traits(other).config == name) owners += (owners.empty() ? "" : ", ") + other;
+  return owners.empty() ? "" : str(path, " is the file of ", owners, "; that of ", own.name, " is ", own.config);
+}
+
+}  // namespace
+
 Config load_config(const std::string& path, const std::vector<Override>& overrides, const std::string& dataset,
                    const std::string& mode) {
-  return parse_config(path.empty() ? "" : config::read_configuration(path), path, overrides, dataset, mode);
+  Config config = parse_config(path.empty() ? "" : config::read_configuration(path), path, overrides, dataset, mode);
+  if (std::string note = note_of_file(path, config.data.name); !note.empty()) config.notes.push_back(std::move(note));
+  return config;
 }
 
 Config parse_config(const std::string& text, const std::string& name, const std::vector<Override>& overrides,
