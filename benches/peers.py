@@ -368,7 +368,7 @@ def peers(sizes):
     add("kan_layer_rbf", "fast-kan", both, layer_call, partial(fast_kan, False), x, square, splines, (WIDTH,))
     add("kan_layer_rbf", "fast-kan, layer norm", both, layer_call, partial(fast_kan, True), x, square, splines, (WIDTH,))
     dense = WIDTH * (SPLINES + 1)  # as many multiply-adds as the edges' functions and silu
-    add("kan_layer_rbf", "dense layer (floor)", eager, layer_call, F.linear, (ROWS, dense), (WIDTH, dense))
+    add("kan_layer_rbf", "dense layer (lower bound)", eager, layer_call, F.linear, (ROWS, dense), (WIDTH, dense))
     return rows
 
 

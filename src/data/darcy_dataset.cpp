@@ -85,7 +85,8 @@ Dataset load_darcy(const DataSet& set, const DatasetOptions& options) {
   data.scale_min = least.item<double>();
   data.scale_max = greatest.item<double>();
   if (!(data.scale_max > data.scale_min))
-    throw DataError(str(data.name, ": all training values are ", data.scale_min, ", which cannot be scaled to [0,1]"));
+    throw DataError(str(options.darcy_file.empty() ? data.name : options.darcy_file, ": all training values are ",
+                        data.scale_min, ", which cannot be scaled to [0,1]"));
   const auto scale = [&](const at::Tensor& field) {
     return field.to(at::kDouble).sub(data.scale_min).div(data.scale_max - data.scale_min).to(at::kFloat).contiguous();
   };
