@@ -57,10 +57,9 @@ TEST(DefaultPriors, FitABimodalDensity) {
     SCOPED_TRACE(file);
     const Config c = load_config(str("config/", file, "_config.ini"), {}, "", "");
     PriorOptions options = c.model.prior;
-    EXPECT_EQ(options.basis.kind, "Morlet");
+    EXPECT_EQ(options.basis.kind, "RBF");
     EXPECT_FALSE(options.mixture.train_proportions);
-    // One wavelet can be bimodal; whether a fit finds it depends on the sign that it starts with.
-    EXPECT_LE(divergence_after_fit(options, 1, 600, /*least=*/true), 0.05) << "a single component";
+    EXPECT_LE(divergence_after_fit(options, 1, 600, /*least=*/false), 0.05) << "a single component";
     EXPECT_LE(divergence_after_fit(options, options.layer_widths[0], 300, /*least=*/false), 0.25)
         << "a mixture of as many as there are";
   }
