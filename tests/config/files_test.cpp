@@ -217,5 +217,20 @@ TEST(Files, OldAndNewSpellingsThatContradictEachOtherAreNamed) {
   EXPECT_NO_THROW(parse_config("[POST_LANGEVIN]\nsampler = ula\nuse_langevin = true\n", "f.ini"));
 }
 
+TEST(Files, AFileOfOtherDataIsNoted) {
+  const auto notes = [](const std::string& file, const std::string& dataset) {
+    std::string all;
+    for (const auto& note : load_config(file, {}, dataset, "vanilla").notes) all += note + "\n";
+    return all;
+  };
+  EXPECT_NE(
+      notes("config/nist_config.ini", "DARCY_FLOW")
+          .find("config/nist_config.ini is the file of MNIST, FMNIST; that of DARCY_FLOW is darcy_flow_config.ini"),
+      std::string::npos);
+  for (const char* dataset : {"MNIST", "FMNIST", "fmnist"})
+    EXPECT_EQ(notes("config/nist_config.ini", dataset).find("is the file of"), std::string::npos) << dataset;
+  EXPECT_EQ(notes("config/bench/mnist.ini", "SVHN").find("is the file of"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace kaem
