@@ -70,7 +70,7 @@ Config within_memory(const Config& config, const Dataset& data) {
     throw ConfigError(str("[TRAINING] memory_limit = ", config.run.memory_limit,
                           ": the data and an update of one data point take ", megabytes_text(first)));
   Config result = config;
-  if (part < config.run.batch_size) result.run.data_at_once = part;
+  result.run.data_at_once = part;  // the whole batch too: a run that goes on is not measured again
   result.notes.push_back(str("memory_limit ", config.run.memory_limit, ": ", part, " of the ", config.run.batch_size,
                              " data points of a batch at once"));
   return result;

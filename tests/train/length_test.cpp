@@ -117,7 +117,7 @@ TEST(MemoryLimit, BecomesAPartOfTheBatch) {
   }
   config.run.memory_limit = "64G";
   const Config roomy = within_memory(config, data);
-  EXPECT_EQ(roomy.run.data_at_once, 0) << "the whole batch fits";
+  EXPECT_EQ(roomy.run.data_at_once, config.run.batch_size) << "the whole batch fits, and is not measured again";
   EXPECT_EQ(roomy.notes.back().find("memory_limit 64G: "), 0U) << roomy.notes.back();
   config.run.data_at_once = 3, config.run.memory_limit = "1M";
   EXPECT_EQ(within_memory(config, data).run.data_at_once, 3) << "the user's own";
