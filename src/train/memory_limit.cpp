@@ -8,6 +8,7 @@
 #include "kaem/core/bytes.h"
 #include "kaem/core/error.h"
 #include "kaem/core/memory.h"
+#include "kaem/core/number.h"
 #include "kaem/core/str.h"
 #include "kaem/data/dataset.h"
 #include "kaem/train/trainer.h"

@@ -6,6 +6,7 @@
 #include "kaem/data/dataset.h"
 #include "kaem/dist/group.h"
 #include "kaem/model/model.h"
+#include "kaem/posterior/posterior.h"
 #include "kaem/train/length.h"
 
 namespace kaem {
