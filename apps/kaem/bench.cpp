@@ -79,13 +79,6 @@ void print_slope(const std::map<std::string, double>& medians) {
             << " % off that line\n";
 }
 
-/// The settings of --set alone: device, threads and data are the benchmarks' own.
-std::vector<Override> settings_of(const Common& common) {
-  std::vector<Override> list;
-  for (const auto& text : common.set) list.push_back(parse_override(text));
-  return list;
-}
-
 void run_bench(const BenchArguments& a, const Common& common) {
   const std::regex filter = filter_of(a.filter);
   check_target("--json", a.json);

@@ -68,6 +68,9 @@ KAEM_COMMANDS(KAEM_ROW)
 /// without effect.
 void add_common_options(CLI::App& command, Common& common, const std::vector<std::string>& uses);
 
+/// The settings of --set alone.
+std::vector<Override> settings_of(const Common& common);
+
 /// `--set` and the options that stand for a configuration key.
 /// `own_root`: the data's folder of a run that is gone on with. While it is there, it goes before KAEM_DATA_DIR, which
 /// would quietly change the run's data; --data-dir goes before both.

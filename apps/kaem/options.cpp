@@ -1,6 +1,3 @@
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <ATen/Context.h>
 
 #include <algorithm>
@@ -8,7 +5,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <limits>
 
@@ -62,9 +58,14 @@ void add_common_options(CLI::App& command, Common& c, const std::vector<std::str
        "Check the configuration, print the plan; write and download nothing, decode no pictures");
 }
 
-std::vector<Override> overrides_of(const Common& c, const std::string& own_root) {
+std::vector<Override> settings_of(const Common& c) {
   std::vector<Override> list;
   for (const auto& text : c.set) list.push_back(parse_override(text));
+  return list;
+}
+
+std::vector<Override> overrides_of(const Common& c, const std::string& own_root) {
+  std::vector<Override> list = settings_of(c);
   const auto add = [&](const char* section, const char* key, const std::string& value, const std::string& origin) {
     if (!value.empty()) list.push_back({section, key, value, origin});
   };

@@ -80,8 +80,7 @@ std::string table_of(const std::vector<Row>& rows, const TestData& test, const L
         << row.value << std::setw(10) << number_or_dash(row.error) << std::setw(12) << number_or_dash(row.spread)
         << std::setw(10) << number_or_dash(row.ess) << std::setw(9) << std::setprecision(1) << row.seconds << "\n";
   out << "s.e.: of the mean, from the draws; over data: from the choice of test data. All are lower bounds in "
-         "expectation, "
-         "but a right sum is an upper one\n";
+         "expectation, but a right sum is an upper one\n";
   out << remark_of(rows);
   if (test.tokens > 0) print_per_token(out, rows, test);
   if (!test.bits) return out.str();
